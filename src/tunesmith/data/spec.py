@@ -1,0 +1,60 @@
+"""The settings of the data's way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.core.spec import Spec
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class SplitSpec(Spec):
+    """How rows are divided where the user did not bring a dev or test file."""
+
+    test: Share | Literal["auto"] = "auto"
+    """Share of the rows kept back for the final numbers; 0 for none. Never used when a test file is given."""
+    dev: Share | Literal["auto"] = "auto"
+    """Share of the rows for early stopping, temperature and thresholds; 0 for none."""
+    group: str | None = None
+    """Column whose equal values must stay on one side (author, document, customer)."""
+    stratify: bool = True
+    """Keep the classes' shares equal in every split."""
+    seed: int = 0
+    """Changes which rows go where. Rows are placed by a hash of their text, so adding rows moves none of the others."""
+
+
+class DataSpec(Spec):
+    """What is read and how it is made ready."""
+
+    path: tuple[str, ...] = ()
+    """A file, several files, or a folder. "-" is standard input."""
+    dev: tuple[str, ...] = ()
+    """Files used for early stopping instead of a share of `path`."""
+    test: tuple[str, ...] = ()
+    """Files used for the final numbers; never split, never trained on."""
+    encoding: str = "auto"
+    """Text encoding; "auto" looks at the bytes."""
+    delimiter: str = "auto"
+    """Column separator of CSV files; "auto" looks at the first rows."""
+    quoting: Literal["auto", "on", "off"] = "auto"
+    """Whether double quotes enclose fields; "off" for files with stray quotes."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first row of a CSV file names the columns."""
+    clean: tuple[str, ...] = ("fix_unicode", "strip_html", "normalize_space")
+    """Cleaning steps in order; see `tunesmith.data.clean`. Saved with the model and applied in prediction."""
+    missing: tuple[str, ...] = ("", "na", "n/a", "nan", "null", "none", "?", "-", "--", "#n/a", "unlabeled", "unlabelled")
+    """Label values that mean "no label", compared without case and outer white space."""
+    labels: Literal["keep", "merge_case"] = "keep"
+    """merge_case: labels that differ only in case, spaces or a final full stop become the most frequent spelling."""
+    label_map: dict[str, str] = {}
+    """Label as written to label as wanted, for example {"Postive": "positive"}."""
+    duplicates: Literal["drop", "keep"] = "drop"
+    """Exact repetitions of a training row (same cleaned text and label): keep one, or all."""
+    conflicts: Literal["keep", "drop"] = "keep"
+    """Training rows with the same cleaned text and different labels: keep and warn, or set all of them aside."""
+    leaks: Literal["drop", "keep"] = "drop"
+    """Training rows whose text also stands in the dev or test data: drop them from training, or keep and warn."""
+    split: SplitSpec = SplitSpec()

@@ -1,0 +1,1 @@
+"""Turns examples and a plan into weights: device, plan, loop, optimizer, schedule, checkpoint, evaluation."""

@@ -1,0 +1,72 @@
+"""AdamW with one group per depth: deeper layers learn slower, biases and norms do not decay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.engine.spec import TrainSpec
+
+LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks|transformer\.layer|encoder\.layer)\.(\d+)\.")
+
+
+def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]:
+    """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
+
+    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top.
+    """
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    layers = {name: int(match[1]) for name in names if (match := LAYER.search(name))}
+    n_layers = max(layers.values(), default=-1) + 1
+    in_head = {id(p) for p in head.parameters()} if head is not None else set()
+    found = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if id(parameter) in in_head:
+            found[name] = 0
+        elif name in layers:
+            found[name] = n_layers - layers[name]
+        else:
+            found[name] = n_layers + 1 if "embed" in name or name.startswith(("wte", "wpe", "shared")) else 1
+    return found
+
+
+def make_optimizer(model: nn.Module, spec: TrainSpec, *, head: nn.Module | None = None) -> torch.optim.AdamW:
+    """Return fused AdamW over the trained parameters; each group keeps its own peak rate under "peak_lr"."""
+    groups = list(_groups(model, spec, head))
+    return torch.optim.AdamW(groups, betas=(spec.beta1, spec.beta2), fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's rate to `factor` times its peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def _groups(model: nn.Module, spec: TrainSpec, head: nn.Module | None) -> Iterator[dict[str, Any]]:
+    depth_of = depths(model, head=head)
+    parts: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in model.named_parameters():
+        if name in depth_of:
+            decays = parameter.ndim > 1 and "norm" not in name.lower()
+            parts.setdefault((depth_of[name], decays), []).append((name, parameter))
+    for (depth, decays), members in sorted(parts.items(), key=lambda part: part[0]):
+        peak = _peak(spec, depth)
+        yield {
+            "params": [parameter for _, parameter in members],
+            "names": [name for name, _ in members],
+            "lr": peak,
+            "peak_lr": peak,
+            "weight_decay": spec.weight_decay if decays else 0.0,
+        }
+
+
+def _peak(spec: TrainSpec, depth: int) -> float:
+    """The peak rate `depth` layers below the head."""
+    lr, decay, head = float(spec.lr), float(spec.layer_decay), float(spec.head_lr_factor)
+    return lr * head if depth == 0 else lr * decay ** (depth - 1)

@@ -1,0 +1,95 @@
+"""The settings of training and of evaluation during training."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from tunesmith.core.spec import Spec
+
+Auto = Literal["auto"]
+
+
+def _amount(*units: str) -> AfterValidator:
+    """Check text such as "3 epochs": a positive number and one of `units` (singular or plural)."""
+    names = "|".join(f"{unit}s?" for unit in units)
+
+    def check(text: str) -> str:
+        if text == "auto":
+            return text
+        match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s+({names})\s*", text)
+        if not match or float(match[1]) <= 0:
+            raise ValueError(f'expected a positive number and {" or ".join(f"{u}s" for u in units)}, like "3 {units[0]}s"')
+        unit = match[2].rstrip("s") + "s"
+        number = float(match[1])
+        if unit != "epochs" and not number.is_integer():
+            raise ValueError(f"{unit} come whole")
+        return f"{number:g} {unit}"
+
+    return AfterValidator(check)
+
+
+Length = Annotated[str, _amount("epoch", "step")]
+StepSize = Annotated[str, _amount("row", "token")]
+
+
+def amount(text: str) -> tuple[float, str]:
+    """Split a checked amount: "3 epochs" gives (3.0, "epochs")."""
+    number, unit = text.split()
+    return float(number), unit
+
+
+class TrainSpec(Spec):
+    """How the weights are updated."""
+
+    length: Length = "auto"
+    """How long to train: "3 epochs" or "500 steps"."""
+    step_size: StepSize = "auto"
+    """What one update learns from: "32 rows" or "4096 tokens" (padding counted), over all processes."""
+    tokens_per_batch: PositiveInt | Auto = "auto"
+    """Most tokens (padding counted) in one forward pass; a larger step is cut into several, gradients are added up."""
+    lr: PositiveFloat | Auto = "auto"
+    """Peak learning rate of the top layer."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
+    """Each layer below the top learns at this factor of the one above it (Howard and Ruder 2018, section 3.2)."""
+    head_lr_factor: PositiveFloat | Auto = "auto"
+    """The new head learns at `lr` times this."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Shape of the learning rate after warm-up; linear and cosine end at zero."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.06
+    """Share of the steps over which the rate rises from zero."""
+    weight_decay: NonNegativeFloat = 0.01
+    """Decoupled weight decay (Loshchilov and Hutter 2019); never on biases and norms."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """AdamW: decay of the gradient average."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """AdamW: decay of the squared-gradient average."""
+    clip_norm: NonNegativeFloat = 1.0
+    """Largest gradient norm of a step; 0 for no clipping."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """bf16: autocast on GPUs that have it; weights stay float32. "auto" is bf16 there and float32 elsewhere."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    save_every: Length = "auto"
+    """How often a checkpoint to resume from is written."""
+    keep_checkpoints: PositiveInt = 1
+    """How many resumable checkpoints stay on disk; the best weights are kept besides."""
+
+
+class EvaluateSpec(Spec):
+    """When and how the model is measured."""
+
+    every: Length = "auto"
+    """How often the dev data is measured during training."""
+    patience: NonNegativeInt | Auto = "auto"
+    """Stop after this many measurements without a better one; 0: never stop early."""
+    metric: str = "auto"
+    """What "better" means; "auto" is the task's main metric."""
+    resamples: PositiveInt = 1000
+    """Bootstrap resamples behind each 95% interval."""
+    baselines: bool = True
+    """Also measure the majority class and TF-IDF + logistic regression on the same split."""
+    calibrate: bool = True
+    """Fit a temperature on the dev data, so that probabilities can be believed (Guo et al. 2017)."""

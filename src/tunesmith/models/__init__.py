@@ -1,0 +1,1 @@
+"""Pre-trained weights: found, read, given the task's head."""

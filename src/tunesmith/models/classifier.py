@@ -1,0 +1,138 @@
+"""A pre-trained encoder with a classification head, always one of transformers' own classes.
+
+Mean pooling has no class of its own for most families. For BERT it is expressed in the plain class: one more
+encoder layer whose queries and keys are zero attends to all tokens evenly, so that its first position holds the
+mean. The saved model stays a `BertForSequenceClassification` that any tool opens (one layer more to compute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from tunesmith.core.errors import ModelError, Where
+from tunesmith.models.source import Source
+from tunesmith.models.spec import ModelSpec
+
+RESIDUAL_SHARE = 1000.0
+"""How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
+
+
+def build_classifier(source: Source, spec: ModelSpec, names: Sequence[str]) -> PreTrainedModel:
+    """Load `source` with a new head for the classes `names` (position = class index), float32, on the CPU.
+
+    Raises:
+        ModelError: the architecture has no classification head in transformers, or can't pool as asked.
+    """
+    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    config.num_labels = len(names)
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: index for index, name in enumerate(names)}
+    config.problem_type = "single_label_classification"
+    set_dropout(config, spec)
+    with quiet():
+        model = _load(source, spec, config)
+    if spec.pooling == "mean":
+        add_mean_pooling(model)
+    return model
+
+
+def _load(source: Source, spec: ModelSpec, config: Any) -> PreTrainedModel:
+    try:
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            source.folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=spec.trust_remote_code,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+        )
+    except ValueError as error:
+        raise ModelError(
+            f'"{config.model_type}" has no text classification head in transformers',
+            where=Where(str(source.folder)),
+            fix="choose an encoder such as BERT, RoBERTa, DistilBERT, or another checkpoint of this family",
+        ) from error
+    return model
+
+
+def set_dropout(config: Any, spec: ModelSpec) -> None:
+    """Write the wanted dropout probabilities into `config`, under whatever names the family gives them."""
+    if spec.dropout != "auto":
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+            if isinstance(getattr(config, name, None), int | float):
+                setattr(config, name, float(spec.dropout))
+    if spec.head_dropout != "auto":
+        for name in ("classifier_dropout", "seq_classif_dropout", "summary_last_dropout"):
+            if hasattr(config, name):
+                setattr(config, name, float(spec.head_dropout))
+
+
+def can_pool_mean(model_type: str) -> bool:
+    """Whether mean pooling can be expressed in the plain class of this family."""
+    return model_type == "bert"
+
+
+def add_mean_pooling(model: PreTrainedModel) -> None:
+    """Append the averaging layer to a BERT classifier, so that its first position becomes the mean of all tokens.
+
+    The new queries, keys and feed-forward weights are zero and frozen; the values start as the identity and learn.
+    The pooler starts as the identity too, since the checkpoint's was made for the first token.
+    """
+    config = model.config
+    if not can_pool_mean(config.model_type):
+        raise ModelError(
+            f'mean pooling is not available for "{config.model_type}"', fix="use --set model.pooling=first"
+        )
+    encoder = model.bert.encoder
+    layer = type(encoder.layer[0])(config, layer_idx=len(encoder.layer))
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.zero_()
+        layer.attention.self.value.weight.copy_(torch.eye(config.hidden_size))
+        layer.attention.output.dense.weight.copy_(RESIDUAL_SHARE * torch.eye(config.hidden_size))
+        layer.attention.output.LayerNorm.weight.fill_(1.0)
+        layer.output.LayerNorm.weight.fill_(1.0)
+        model.bert.pooler.dense.weight.copy_(torch.eye(config.hidden_size))
+        model.bert.pooler.dense.bias.zero_()
+    for part in (layer.attention.self.query, layer.attention.self.key, layer.intermediate, layer.output.dense):
+        part.requires_grad_(False)
+    layer.attention.output.dense.requires_grad_(False)
+    encoder.layer.append(layer)
+    config.num_hidden_layers = len(encoder.layer)
+
+
+def head_of(model: PreTrainedModel) -> nn.Linear:
+    """Return the last linear layer, the one with an output per class."""
+    n_labels = model.config.num_labels
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == n_labels]
+    return layers[-1]
+
+
+def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
+    """Return what the last linear layer receives, shape (batch, features): the frozen features of a probe."""
+    seen: list[Tensor] = []
+    hook = head_of(model).register_forward_pre_hook(lambda _module, args: seen.append(args[0].detach()))
+    try:
+        model(**inputs)
+    finally:
+        hook.remove()
+    return seen[0]
+
+
+class quiet:  # noqa: N801
+    """Silence transformers' progress bars and load reports inside the `with`."""
+
+    def __enter__(self) -> None:
+        self._level = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.set_verbosity(self._level)
+        transformers_logging.enable_progress_bar()
