@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tunesmith.core.spec import Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class SplitSpec(Spec):
@@ -29,11 +36,11 @@ class SplitSpec(Spec):
 class DataSpec(Spec):
     """What is read and how it is made ready."""
 
-    path: tuple[str, ...] = ()
+    path: Files = ()
     """A file, several files, or a folder. "-" is standard input."""
-    dev: tuple[str, ...] = ()
+    dev: Files = ()
     """Files used for early stopping instead of a share of `path`."""
-    test: tuple[str, ...] = ()
+    test: Files = ()
     """Files used for the final numbers; never split, never trained on."""
     encoding: str = "auto"
     """Text encoding; "auto" looks at the bytes."""

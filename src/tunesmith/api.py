@@ -1,0 +1,115 @@
+"""The Python API: what the command line does, as two functions and one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import Run
+
+if TYPE_CHECKING:
+    from tunesmith.inference.predictor import Prediction, Predictor
+
+PathLike = str | Path
+
+
+class TunedModel:
+    """A finished run: its numbers, and its model ready to predict. The model is loaded when first used."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.folder
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The point values on the test rows (on the dev rows if there is no test): name to value."""
+        splits = self.run.metrics.get("splits", {})
+        values = splits.get("test", splits.get("dev", {})).get("values", {})
+        return {name: entry["value"] for name, entry in values.items()}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float | None, float | None]]:
+        """The 95% intervals of `metrics`: name to (low, high)."""
+        splits = self.run.metrics.get("splits", {})
+        values = splits.get("test", splits.get("dev", {})).get("values", {})
+        return {name: (entry["low"], entry["high"]) for name, entry in values.items()}
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.run.report_path
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model, loaded."""
+        from tunesmith.inference.predictor import Predictor
+
+        return Predictor.load(self.run.model_folder)
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return one `Prediction` (label, confidence, probabilities) for each text."""
+        return self.predictor.predict(texts)
+
+    def __repr__(self) -> str:
+        return f"TunedModel({str(self.folder)!r})"
+
+
+def train(  # noqa: PLR0913
+    data: PathLike | Sequence[PathLike] | None = None,
+    *,
+    recipe: PathLike | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    out: PathLike | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> TunedModel:
+    """Fine-tune a model and return the finished run.
+
+    Args:
+        data: file, files or folder; may be left out where `recipe` names it.
+        recipe: a YAML file; the other arguments go before it.
+        text: column with the text; found by itself if left out.
+        label: column with the label; found by itself if left out.
+        model: "minilm", a folder, or a hub id.
+        preset: "fast", "balanced" or "best".
+        out: run folder; by default the next free `runs/NAME-N`.
+        seed: of everything random.
+        settings: any other setting by its dotted name, for example {"train.lr": 3e-5}.
+
+    Raises:
+        TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
+    """
+    from tunesmith.workflow.start import start
+
+    paths = None if data is None else [str(p) for p in ([data] if isinstance(data, str | Path) else data)]
+    named = {
+        "data.path": paths,
+        "task.text": text,
+        "task.label": label,
+        "model.source": model,
+        "preset": preset,
+        "seed": seed,
+        **(settings or {}),
+    }
+    arguments = {key: value for key, value in named.items() if value is not None}
+    made, origins = compose(file=None if recipe is None else Path(recipe), overrides=(), arguments=arguments)
+    return TunedModel(start(made, origins, out=None if out is None else Path(out)))
+
+
+def load(run: PathLike) -> TunedModel:
+    """Open a finished run.
+
+    Raises:
+        RunError: it is not a run.
+    """
+    return TunedModel(Run.open(Path(run)))

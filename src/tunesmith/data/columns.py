@@ -1,0 +1,183 @@
+"""Which column is the text and which the label: by name and by content, announced, or asked for when unclear."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where, did_you_mean
+from tunesmith.core.notes import Note
+from tunesmith.data.table import Table
+
+TEXT_NAMES = (
+    "text", "texts", "review", "review text", "reviews", "message", "sentence", "content", "body", "comment", "tweet",
+    "post", "document", "utterance", "description", "question", "abstract", "input", "string", "bewertung", "texto",
+    "texte", "nachricht", "testo", "phrase", "content.body",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "labels", "class", "category", "sentiment", "intent", "target", "topic", "tag", "stars", "y", "output",
+    "gold", "polarity", "emotion", "urteil", "klasse", "kategorie", "etiqueta", "etiquette", "classe", "categoria",
+    "is_spam", "spam", "rating", "score", "quality", "gold_label", "answer", "annotation",
+)  # fmt: skip
+SAMPLE = 2000
+
+
+@dataclass(frozen=True)
+class ColumnChoice:
+    """The columns of a text classification; `label` is None where none is needed and none is there."""
+
+    text: str
+    label: str | None
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a sample of a column's values looks like: shares are of the non-empty ones."""
+
+    filled: float
+    distinct: int
+    n: int
+    words: float
+    length: float
+    scalar: bool
+
+
+def choose_columns(table: Table, *, text: str | None, label: str | None, need_label: bool = True) -> ColumnChoice:
+    """Return the text and label columns, the named ones or the likeliest.
+
+    Raises:
+        DataError: a named column is missing, or the choice is unclear; lists the candidates and the flags to use.
+    """
+    profiles = {name: profile(values) for name, values in table.columns.items()}
+    text_column = _named(table, text, "--text") or _guess_text(table, profiles, label, needed=need_label)
+    label_column = _named(table, label, "--label")
+    if label_column is None and (need_label or _by_name(LABEL_NAMES, profiles, {text_column})):
+        label_column = _guess_label(table, profiles, text_column, need_label=need_label)
+    if label_column == text_column:
+        raise DataError("text and label are the same column", where=Where(table.files[0], column=text_column), fix="name both")
+    notes = []
+    if text is None or (label is None and label_column):
+        shown = f'text column "{text_column}"' + (f', label column "{label_column}"' if label_column else "")
+        others = [name for name in profiles if name not in (text_column, label_column)]
+        more = f"; not used: {', '.join(others)}" if others else ""
+        notes.append(Note("info", "columns", f"{shown}{more}", fix="name others with --text and --label" if others else ""))
+    return ColumnChoice(text_column, label_column, notes)
+
+
+def profile(values: Sequence[Any]) -> Profile:
+    """Describe a column by a sample spread over all its rows."""
+    step = max(1, len(values) // SAMPLE)
+    sample = [v for v in values[::step] if v is not None and v != ""]
+    texts = [str(v) for v in sample]
+    n = len(texts)
+    return Profile(
+        filled=n / max(1, len(values[::step])),
+        distinct=len(set(texts)),
+        n=n,
+        words=sum(t.count(" ") + 1 for t in texts) / max(1, n),
+        length=sum(map(len, texts)) / max(1, n),
+        scalar=not any(isinstance(v, dict) for v in sample),
+    )
+
+
+def _named(table: Table, wanted: str | None, flag: str) -> str | None:
+    if wanted is None or wanted in table.columns:
+        return wanted
+    alike = [name for name in table.columns if _plain(name) == _plain(wanted)]
+    if len(alike) == 1:
+        return alike[0]
+    names = list(table.columns)
+    fix = did_you_mean(wanted, names) or f"columns here: {', '.join(names)}"
+    raise DataError(f'there is no column "{wanted}"', where=Where(table.files[0]), fix=f"{flag}: {fix}")
+
+
+def _guess_text(table: Table, profiles: dict[str, Profile], label: str | None, *, needed: bool) -> str:
+    taken = {label} if label else set()
+    able = {n: p for n, p in profiles.items() if n not in taken and p.n and p.scalar}
+    longest = max((p.length for p in able.values()), default=0)
+    named = [n for n in _by_name(TEXT_NAMES, able, taken) if able[n].length >= 0.3 * longest or able[n].words >= 3]
+    if len(named) == 1:
+        return named[0]
+    free = {n: p for n, p in able.items() if p.words >= 2.5 and p.distinct > 0.05 * p.n + 1}
+    if len(able) == 1 and not needed:
+        return next(iter(able))
+    ranked = sorted(free, key=lambda n: -free[n].length)
+    if ranked and (len(ranked) == 1 or free[ranked[0]].length > 2.5 * free[ranked[1]].length) and not named:
+        return ranked[0]
+    raise _unclear(table, "text", named or ranked or list(profiles))
+
+
+def _guess_label(table: Table, profiles: dict[str, Profile], text: str, *, need_label: bool) -> str | None:
+    able = {n: p for n, p in profiles.items() if n != text and p.n and p.scalar and p.length <= 60}
+    named = [n for n in _by_name(LABEL_NAMES, able, set()) if able[n].distinct <= max(2, 0.5 * able[n].n)]
+    if named:
+        return named[0]
+    likely = [n for n, p in able.items() if 2 <= p.distinct <= min(100, max(2, 0.2 * p.n)) and not _is_index(n)]
+    if len(likely) == 1:
+        return likely[0]
+    if not need_label:
+        return None
+    if len(profiles) == 1:
+        raise DataError(
+            f'there is only one column, "{text}": a classifier needs labels',
+            where=Where(table.files[0]),
+            fix="add a column with the class of each text, or use this file with tunesmith predict",
+        )
+    raise _unclear(table, "label", likely or [n for n in profiles if n != text])
+
+
+def _by_name(hints: Sequence[str], profiles: dict[str, Profile], taken: set[str]) -> list[str]:
+    """Return the columns named like one of `hints`, best hint first."""
+    plain = {_plain(name): name for name in profiles if name not in taken}
+    return [plain[_plain(hint)] for hint in hints if _plain(hint) in plain]
+
+
+def _unclear(table: Table, what: str, candidates: Sequence[str]) -> DataError:
+    flags = " or ".join(f'--{what} "{name}"' for name in candidates[:6])
+    return DataError(f"it is not clear which column is the {what}", where=Where(table.files[0]), fix=f"say {flags}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _is_index(name: str) -> bool:
+    return _plain(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(("_id", "_no"))
+
+
+def leaky_columns(table: Table, *, text: str, label: str) -> list[Note]:
+    """Return warnings for other columns, and words at the start of the texts, that give the label away."""
+    labels = [str(v) for v in table[label]]
+    notes = []
+    for name, values in table.columns.items():
+        if name in (text, label):
+            continue
+        keys = [str(v) for v in values]
+        for what, chosen in (("column", keys), ("first letter of column", [k[:1] for k in keys])):
+            if _gives_away(chosen, labels):
+                message = f'the {what} "{name}" gives the label away; the model does not see it'
+                notes.append(Note("warning", "label leak", message, fix="leave it out of the text, too"))
+                break
+    starts = [str(v).strip()[:14].casefold() for v in table[text]]
+    if _gives_away(starts, labels):
+        common = ", ".join(f'"{s}"' for s, _ in Counter(starts).most_common(2))
+        message = f"how the texts begin gives the label away ({common}): the model will score high and know nothing"
+        notes.append(Note("warning", "label leak", message, fix="remove that beginning from the texts"))
+    return notes
+
+
+def _gives_away(keys: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether few, often repeated keys decide the label almost always, far beyond the largest class."""
+    n, classes = len(keys), len(set(labels))
+    groups: dict[str, Counter[str]] = {}
+    for key, label in zip(keys, labels, strict=True):
+        groups.setdefault(key, Counter())[label] += 1
+    if n < 20 or not 2 <= len(groups) <= max(classes * 5, 10) or len(groups) > 0.2 * n:
+        return False
+    right = sum(max(counter.values()) for counter in groups.values())
+    most = max(Counter(labels).values())
+    return right >= 0.97 * n and most <= 0.9 * n

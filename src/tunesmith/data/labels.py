@@ -1,0 +1,210 @@
+"""Label values as the user wrote them: which rows have one, which spellings look like the same, which are rare."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Entry
+from tunesmith.core.notes import Note
+from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
+
+TYPO_SHARE = 0.05
+"""A label this rare beside one it resembles is called a likely typo."""
+MOST_CLASSES = 1000
+FEW_ROWS = 3
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """Labels of a table's rows.
+
+    Attributes:
+        values: for each row its label, or None where it has none.
+        reasons: for each row why it has none, "" where it has one.
+        entries: ledger entries for labels that were changed.
+        notes: variants, likely typos, rare classes.
+    """
+
+    values: list[Any]
+    reasons: list[str]
+    entries: list[Entry] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def label_name(value: object) -> str:
+    """Return the text form of a label: text as it is, true / false, 3, 3.0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def fold(value: object) -> str:
+    """Return what two spellings of one label share: no case, outer spaces or final full stop."""
+    text = unicodedata.normalize("NFKC", label_name(value)).casefold().strip().rstrip(".").strip()
+    return " ".join(text.split())
+
+
+def order(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return distinct labels in class order: numbers by size, then text by letters."""
+    distinct = {(type(v).__name__, label_name(v)): v for v in values}
+    return tuple(sorted(distinct.values(), key=_sort_key))
+
+
+def read_labels(table: Table, *, column: str, spec: DataSpec) -> LabelReading:
+    """Read the labels of a table's rows; nothing is merged that the user did not ask to merge."""
+    missing = {fold(word) for word in spec.missing} | {word.casefold() for word in spec.missing}
+    values: list[Any] = []
+    reasons: list[str] = []
+    entries: list[Entry] = []
+    mapping = {fold(old): new for old, new in spec.label_map.items()} if spec.label_map else {}
+    for i, written in enumerate(table[column]):
+        value, reason = _one(written, missing)
+        new = mapping.get(fold(value), value) if not reason else value
+        if reason == "" and (new != written or type(new) is not type(written)):
+            where = table.where(i)
+            entries.append(Entry("changed", "label rewritten", where.file, where.row, f"{written!r} -> {new!r}"))
+        values.append(None if reason else new)
+        reasons.append(reason)
+    reading = LabelReading(values, reasons, entries)
+    return merge_case(reading, table) if spec.labels == "merge_case" else reading
+
+
+def merge_case(reading: LabelReading, table: Table) -> LabelReading:
+    """Give labels that differ only in case, spaces or a final full stop their most frequent spelling."""
+    best = {key: _most_frequent(spellings) for key, spellings in _spellings(reading.values).items()}
+    values, entries = [], list(reading.entries)
+    for i, value in enumerate(reading.values):
+        new = None if value is None else best[fold(value)]
+        if new != value:
+            where = table.where(i)
+            entries.append(Entry("changed", "label spelling merged", where.file, where.row, f"{value!r} -> {new!r}"))
+        values.append(new)
+    return LabelReading(values, reading.reasons, entries, reading.notes)
+
+
+def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note]:
+    """Return notes on variants, likely typos and rare classes.
+
+    Raises:
+        DataError: no label at all, one class, or so many that this can't be a class label.
+    """
+    counts = Counter(v for v in reading.values if v is not None)
+    _refuse(counts, sum(counts.values()), Where(file, column=column))
+    return [*_variants(reading.values), *_typos(counts), *_rare(counts)]
+
+
+def _one(written: Any, missing: set[str]) -> tuple[Any, str]:
+    """Return one label and why it is none ("" if it is one)."""
+    if written is None or (isinstance(written, float) and math.isnan(written)):
+        return None, "no label"
+    if isinstance(written, list | tuple):
+        if len(written) == 1:
+            return _one(written[0], missing)
+        return None, "several labels" if written else "no label"
+    if isinstance(written, dict):
+        return None, "label is not a single value"
+    if isinstance(written, str) and (written.strip().casefold() in missing or fold(written) in missing):
+        return None, "no label"
+    return written, ""
+
+
+def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
+    if not counts:
+        raise DataError("no row has a label", where=where, fix="name another column with --label, or label some rows")
+    if len(counts) == 1:
+        only = label_name(next(iter(counts)))
+        raise DataError(
+            f'every row has the label "{only}": there is nothing to tell apart', where=where, fix="add rows of another class"
+        )
+    if len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
+        numbers = sum(isinstance(v, int | float) or _is_number(v) for v in counts) > 0.9 * len(counts)
+        hint = "this looks like a score to predict (regression)" if numbers else "this looks like an id or a free text"
+        raise DataError(
+            f"{len(counts):,} different labels in {n_rows:,} rows: {hint}", where=where, fix="name the label column with --label"
+        )
+
+
+def _variants(values: Sequence[Any]) -> list[Note]:
+    found = [s for s in _spellings(values).values() if len(s) > 1]
+    if not found:
+        return []
+    shown = "; ".join(", ".join(f"{label_name(v)!r} ({n:,})" for v, n in s.most_common(5)) for s in found[:4])
+    return [
+        Note(
+            "warning",
+            "label variants",
+            f"labels that differ only in case, spaces or a full stop are separate classes: {shown}",
+            fix="--set data.labels=merge_case",
+            n_rows=sum(sum(s.values()) - max(s.values()) for s in found),
+        )
+    ]
+
+
+def _typos(counts: Counter[Any]) -> list[Note]:
+    folded: Counter[str] = Counter()
+    for value, n in counts.items():
+        folded[fold(value)] += n
+    notes = []
+    for rare, n in folded.items():
+        frequent = [w for w, m in folded.items() if n <= TYPO_SHARE * m and not _numbered(rare, w)]
+        near = difflib.get_close_matches(rare, frequent, n=1, cutoff=0.8)
+        if near:
+            fix = f"--set data.label_map={json.dumps({rare: near[0]})}"
+            notes.append(
+                Note("warning", "likely typo", f'"{rare}" ({n:,} rows) is close to "{near[0]}" ({folded[near[0]]:,} rows)', fix, n_rows=n)
+            )
+    return notes
+
+
+def _rare(counts: Counter[Any]) -> list[Note]:
+    rare = {value: n for value, n in counts.items() if n < FEW_ROWS}
+    if not rare:
+        return []
+    shown = ", ".join(f'"{label_name(v)}" ({n})' for v, n in sorted(rare.items(), key=lambda item: item[1])[:10])
+    return [
+        Note(
+            "warning",
+            "rare classes",
+            f"too few rows to be in training, dev and test alike: {shown}",
+            fix="add rows of these classes, or merge them into others with data.label_map",
+            n_rows=sum(rare.values()),
+        )
+    ]
+
+
+def _spellings(values: Sequence[Any]) -> dict[str, Counter[Any]]:
+    found: dict[str, Counter[Any]] = defaultdict(Counter)
+    for value in values:
+        if value is not None:
+            found[fold(value)][value] += 1
+    return found
+
+
+def _most_frequent(spellings: Counter[Any]) -> Any:
+    best = max(spellings.values())
+    return sorted((v for v, n in spellings.items() if n == best), key=label_name)[0]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+(?:[.,]\d+)?\s*(?:%|/\s*\d+)?\s*", value) is not None
+
+
+def _numbered(a: str, b: str) -> bool:
+    """Whether two labels differ in their digits only ("level 1", "level 2"): those are no typos."""
+    return re.sub(r"\d", "", a) == re.sub(r"\d", "", b)
+
+
+def _sort_key(value: Any) -> tuple[int, float, str, str]:
+    if isinstance(value, int | float):
+        return 0, float(value), "", label_name(value)
+    return 1, 0.0, label_name(value).casefold(), label_name(value)

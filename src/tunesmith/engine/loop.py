@@ -1,0 +1,156 @@
+"""The training loop: a generator that yields after every update, so that its caller logs, saves, measures, stops.
+
+Every loss is a sum over items. The loop divides once, by the items of the whole step over all processes, so neither
+accumulation nor uneven batches can bias the gradient. Noise is reseeded from (seed, step, rank) before each step:
+a checkpoint is model + optimizer + step, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.core.errors import RunError
+from tunesmith.core.seed import seed_all
+from tunesmith.engine.batch import collate, to_device
+from tunesmith.engine.device import Device
+from tunesmith.engine.optim import set_lr
+from tunesmith.engine.plan import Plan, Share
+from tunesmith.engine.schedule import lr_factor
+from tunesmith.engine.spec import TrainSpec
+from tunesmith.tasks.base import Batch, Example, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a training step needs besides the plan.
+
+    Attributes:
+        model: prepared for the device (maybe wrapped); `device.plain(model)` is the plain one.
+        optimizer: prepared for the device.
+        pad_id: the token id that fills short rows.
+    """
+
+    task: Task
+    spec: TrainSpec
+    device: Device
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    examples: Sequence[Example]
+    pad_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one update did.
+
+    Attributes:
+        step: updates done, so 1 after the first.
+        loss: mean loss per item, over all processes.
+        lr: rate of the top layer in this step.
+        grad_norm: before clipping.
+        tokens: real tokens read, padding not counted, over all processes.
+        n_items: items learned from, over all processes.
+        seconds: wall time of the step.
+    """
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    tokens: int
+    n_items: float
+    seconds: float
+
+
+def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepReport]:
+    """Run updates `start` .. `len(plan)`, yielding after each.
+
+    Raises:
+        RunError: loss or gradient is not a finite number, or memory ran out. The weights are those of the last
+            complete step.
+    """
+    setup.model.train()
+    for step in range(start, len(plan)):
+        began = time.perf_counter()
+        seed_all(plan.seed, "noise", step, setup.device.rank)
+        # The rate of a step is that of its end: the first step of a warm-up learns, the last one of a decay too.
+        factor = lr_factor(setup.spec, (step + 0.5) / len(plan))
+        set_lr(setup.optimizer, factor)
+        shares = plan[step]
+        n_items = _items(setup, shares)
+        with memory_errors():
+            loss = _accumulate(setup, shares[setup.device.rank], scale=setup.device.world / n_items)
+            norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
+        mean_loss = float(setup.device.add_up(loss)) / n_items
+        _refuse_nan(mean_loss, norm, step + 1)
+        setup.optimizer.step()
+        setup.optimizer.zero_grad(set_to_none=True)
+        yield StepReport(
+            step + 1,
+            mean_loss,
+            float(setup.spec.lr) * factor,
+            norm,
+            _tokens(setup, shares),
+            n_items,
+            time.perf_counter() - began,
+        )
+        setup.model.train()
+
+
+def _accumulate(setup: Setup, share: Share, *, scale: float) -> Tensor:
+    """Add up the gradients of one process's batches; return its loss sum, a scalar tensor."""
+    total = torch.zeros((), device=setup.device.torch_device)
+    for i, indices in enumerate(share.batches):
+        batch = load(setup, indices, blank=share.blank)
+        with setup.device.forward(setup.model, sync=i == len(share.batches) - 1):
+            loss = setup.task.loss(setup.model(**batch.inputs), batch)
+        # Several processes average their gradients; `scale` holds the factor that undoes it.
+        setup.device.backward(loss * scale)
+        total += loss.detach()
+    return total
+
+
+def load(setup: Setup, indices: Sequence[int], *, blank: bool = False) -> Batch:
+    """Return the batch of some examples, on the device."""
+    batch = collate([setup.examples[i] for i in indices], setup.task, pad_id=setup.pad_id, blank=blank)
+    return to_device(batch, setup.device.torch_device)
+
+
+def _items(setup: Setup, shares: Sequence[Share]) -> float:
+    """Items of a step over all processes; the plan is the same everywhere, so nobody has to ask."""
+    indices = [i for share in shares if not share.blank for batch in share.batches for i in batch]
+    return setup.task.n_items([setup.examples[i].weight for i in indices])
+
+
+def _tokens(setup: Setup, shares: Sequence[Share]) -> int:
+    return sum(len(setup.examples[i].ids) for s in shares if not s.blank for batch in s.batches for i in batch)
+
+
+def _refuse_nan(loss: float, norm: float, step: int) -> None:
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise RunError(
+            f"training broke at step {step}: loss {loss:g}, gradient norm {norm:g}",
+            fix="lower the learning rate, for example --set train.lr=1e-5, or use --set train.precision=float32",
+        )
+
+
+class memory_errors:  # noqa: N801
+    """Turn "out of memory", in torch's several spellings, into one clear RunError inside the `with`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        spellings = ("out of memory", "can't allocate memory", "not enough memory")
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if short or (isinstance(error, RuntimeError) and any(s in str(error) for s in spellings)):
+            raise RunError(
+                "out of memory",
+                fix="resume with smaller batches, for example --set train.tokens_per_batch=2048 (same result, slower)",
+            ) from error

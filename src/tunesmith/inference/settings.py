@@ -1,0 +1,58 @@
+"""What a model folder knows beyond Hugging Face's files: task, classes, cleaning, windows, temperature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import ModelError, Where
+from tunesmith.core.files import read_json, write_json
+from tunesmith.core.spec import Spec
+from tunesmith.tasks import TASKS
+
+NAME = "tunesmith.json"
+FORMAT = 1
+
+
+class ModelSettings(Spec):
+    """The content of `tunesmith.json`."""
+
+    format: int = FORMAT
+    version: str = ""
+    """The tunesmith that wrote it."""
+    task: dict[str, Any]
+    """The task's fields, columns and classes resolved."""
+    clean: tuple[str, ...]
+    """Cleaning steps, applied to every text before the tokenizer."""
+    max_tokens: int
+    """Most tokens in one window, special tokens counted."""
+    temperature: float = 1.0
+    """Logits are divided by this before the softmax (Guo et al. 2017)."""
+    base_model: str = ""
+    """What it was fine-tuned from."""
+
+    def build_task(self) -> Any:
+        """Return the task these settings describe."""
+        return TASKS[self.task["kind"]](**self.task)
+
+    def save(self, folder: Path) -> None:
+        """Write `tunesmith.json` into `folder`."""
+        write_json(folder / NAME, self.model_dump(mode="json"))
+
+
+def load_settings(folder: Path) -> ModelSettings:
+    """Read `tunesmith.json`.
+
+    Raises:
+        ModelError: it is missing or newer than this version can read.
+    """
+    if not (folder / NAME).is_file():
+        raise ModelError(
+            f"no {NAME} in the model folder", where=Where(str(folder)), fix="point to a run, or to its model/ folder"
+        )
+    content = read_json(folder / NAME)
+    if content.get("format", 0) > FORMAT:
+        raise ModelError(
+            "this model was written by a newer tunesmith", where=Where(str(folder)), fix="pip install -U tunesmith"
+        )
+    return ModelSettings(**content)

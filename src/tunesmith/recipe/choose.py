@@ -1,0 +1,143 @@
+"""Every "auto" of a recipe becomes a value here, from the size of the data, its classes and the model, with a reason.
+
+What decides is the number of updates, not of epochs: three epochs of 100 rows are ten updates, and a model barely
+moves in ten. The numbers below were measured with the embedded model; `docs/guide/defaults.md` has the tables.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.engine.spec import amount
+from tunesmith.recipe.recipe import Recipe
+
+FEW_ROWS = 2000
+"""Up to here steps are small, and texts are pooled by their mean."""
+UPDATES = 400
+UPDATES_PER_CLASS = 20
+MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
+LR_AT_384 = 1e-4
+LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
+MEMORY_TOKENS = {"cpu": 8192, "gpu": 32768}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the choices depend on.
+
+    Attributes:
+        n_rows: training rows.
+        n_dev: dev rows.
+        n_classes: classes, 0 where there are none.
+        mean_tokens: of a training row, special tokens counted, after cutting.
+        share_too_long: of the training rows, longer than the model reads.
+        max_tokens: the model reads at once.
+        hidden_size: width of the model.
+        can_pool_mean: whether mean pooling fits the model's plain class.
+        has_gpu: whether training runs on a GPU.
+        main_metric: of the task.
+    """
+
+    n_rows: int
+    n_dev: int
+    n_classes: int
+    mean_tokens: float
+    share_too_long: float
+    max_tokens: int
+    hidden_size: int
+    can_pool_mean: bool
+    has_gpu: bool
+    main_metric: str
+
+
+Choices = dict[str, tuple[Any, str]]
+
+
+def choose(recipe: Recipe, facts: Facts) -> Choices:
+    """Return a value and a reason for every setting that is still "auto"; settings of the user's are left alone."""
+    found: Choices = {}
+    found.update(_texts(facts))
+    found.update(_model(facts))
+    found.update(_steps(recipe, facts))
+    found.update(_rates(facts))
+    found.update(_measuring(facts))
+    return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
+
+
+def _texts(facts: Facts) -> Choices:
+    share = f"{facts.share_too_long:.1%} of the rows are longer than {facts.max_tokens} tokens"
+    if facts.share_too_long > 0.02:
+        policy = ("windows", f"{share}: they are read in overlapping windows, nothing is cut")
+    else:
+        policy = ("head", f"{share}: only the end of those is cut")
+    return {
+        "task.long_text": policy,
+        "task.max_tokens": (facts.max_tokens, "what the model was made for"),
+    }
+
+
+def _model(facts: Facts) -> Choices:
+    if not facts.can_pool_mean:
+        pooling = ("first", "this family's own head")
+    elif facts.n_rows <= FEW_ROWS:
+        pooling = ("mean", f"{facts.n_rows:,} rows are few: the mean of the tokens needs less to learn from")
+    else:
+        pooling = ("first", f"{facts.n_rows:,} rows are enough for the model's own head, which is a layer cheaper")
+    return {
+        "model.pooling": pooling,
+        "model.head_start": ("random", "a probe start brought nothing measurable"),
+    }
+
+
+def _steps(recipe: Recipe, facts: Facts) -> Choices:
+    rows = 16 if facts.n_rows <= FEW_ROWS else 32
+    size = str(recipe.train.step_size)
+    per_step = float(rows)
+    if size != "auto":
+        number, unit = amount(size)
+        per_step = number if unit == "rows" else number / max(1.0, facts.mean_tokens)
+    per_epoch = max(1.0, math.ceil(facts.n_rows / per_step))
+    wanted = UPDATES + UPDATES_PER_CLASS * facts.n_classes
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
+    factor = LENGTH_FACTORS[recipe.preset]
+    length = max(1, round(epochs * factor))
+    reason = f"{per_epoch:,.0f} updates an epoch; {facts.n_classes} classes want about {wanted:,}, in 3 to 15 epochs"
+    if factor != 1:
+        reason += f"; preset {recipe.preset}: times {factor:g}"
+    return {
+        "train.step_size": (f"{rows} rows", "small steps give few rows more updates" if rows == 16 else "the usual size"),
+        "train.length": (f"{length} epochs", reason),
+        "train.tokens_per_batch": (
+            MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],
+            "fits ordinary memory; larger steps are cut, the result is the same",
+        ),
+    }
+
+
+def _rates(facts: Facts) -> Choices:
+    lr = float(f"{LR_AT_384 * 384 / facts.hidden_size:.1g}")
+    return {
+        "train.lr": (lr, f"suits a model of width {facts.hidden_size}; wider ones take less"),
+        "train.layer_decay": (0.9, "lower layers hold general knowledge and move less"),
+        "train.head_lr_factor": (1.0, "the head learns at the top layer's rate"),
+    }
+
+
+def _measuring(facts: Facts) -> Choices:
+    if facts.n_dev:
+        patience = (3, f"stop when {facts.n_dev:,} dev rows show no gain three times")
+    else:
+        patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
+    every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
+    return {
+        "evaluate.every": (every, "often enough to catch the best weights"),
+        "evaluate.patience": patience,
+        "evaluate.metric": (facts.main_metric, "the task's main metric"),
+    }
+
+
+def _is_auto(recipe: Recipe, key: str) -> bool:
+    section, field = key.split(".")
+    return bool(getattr(getattr(recipe, section), field, None) == "auto")

@@ -1,0 +1,68 @@
+"""A recipe is the sum of what is learned, from what, how and how it is measured."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import SerializeAsAny, field_validator, model_validator
+
+from tunesmith.core.spec import Spec
+from tunesmith.data.spec import DataSpec
+from tunesmith.engine.spec import EvaluateSpec, TrainSpec
+from tunesmith.models.spec import ModelSpec
+from tunesmith.tasks import TASKS
+from tunesmith.tasks.base import Task
+
+DEFAULT_TASK = "text-classification"
+
+
+class Recipe(Spec):
+    """All settings of one run."""
+
+    data: DataSpec = DataSpec()
+    """What is read and how it is made ready."""
+    task: SerializeAsAny[Task] = None  # type: ignore[assignment]
+    """What is learned."""
+    model: ModelSpec = ModelSpec()
+    """What it starts from."""
+    train: TrainSpec = TrainSpec()
+    """How the weights are updated."""
+    evaluate: EvaluateSpec = EvaluateSpec()
+    """When and how it is measured."""
+    preset: Literal["fast", "balanced", "best"] = "balanced"
+    """What the automatic choices lean to: half the updates, the usual, or half as many again."""
+    track: tuple[Literal["mlflow", "wandb"], ...] = ()
+    """Trackers told about the run besides TensorBoard, which always is."""
+    seed: int = 0
+    """Of everything random: order, dropout, the new head."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = {**values}
+        if isinstance(values.get("data"), str | list | tuple):
+            values["data"] = {"path": values["data"]}
+        if isinstance(values.get("model"), str):
+            values["model"] = {"source": values["model"]}
+        values["task"] = _task_of(values.get("task"))
+        return values
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _build_task(cls, value: Any) -> Any:
+        if isinstance(value, Task):
+            return value
+        return TASKS[value["kind"]].model_validate(value)
+
+
+def _task_of(value: Any) -> Any:
+    """Return a task or its fields, with "kind" in its full name."""
+    if isinstance(value, Task):
+        return value
+    if value is None or isinstance(value, str):
+        value = {"kind": value or DEFAULT_TASK}
+    if isinstance(value, dict):
+        return {**value, "kind": TASKS.canonical(str(value.get("kind", DEFAULT_TASK)))}
+    return value

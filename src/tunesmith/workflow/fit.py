@@ -1,0 +1,277 @@
+"""Training itself: examples in, weights out, everything on the way logged and resumable."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.seed import seed_all
+from tunesmith.engine import checkpoint
+from tunesmith.engine.device import Device
+from tunesmith.engine.infer import infer
+from tunesmith.engine.loop import Setup, StepReport, train_steps
+from tunesmith.engine.optim import make_optimizer
+from tunesmith.engine.plan import Plan
+from tunesmith.engine.spec import amount
+from tunesmith.models.classifier import head_of
+from tunesmith.models.source import find
+from tunesmith.models.tokenize import Tokenizer
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.run.folder import Run
+from tunesmith.tasks.base import Example, Task
+from tunesmith.workflow.probe import start_head
+
+SECONDS_BETWEEN_SAVES = 120.0
+"""With `train.save_every: auto`: lost work after a crash costs at most this, plus one evaluation."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows as the model reads them: examples by split, and the gold class of each row."""
+
+    examples: dict[str, list[Example]]
+    gold: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best measurement so far; `n_worse` measurements followed without a better one."""
+
+    step: int = 0
+    metric: float | None = None
+    loss: float = 0.0
+    n_worse: int = 0
+
+    def after(self, step: int, metric: float, loss: float) -> Best:
+        """Return what is best after one more measurement; equal metrics are told apart by the loss."""
+        if self.metric is None or (metric, -loss) > (self.metric, -self.loss):
+            return Best(step, metric, loss)
+        return replace(self, n_worse=self.n_worse + 1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model.
+
+    Attributes:
+        model: with the best weights (the last ones where there are no dev rows), in evaluation mode.
+        step: updates done; `planned` were planned; `best_step` is where the weights are from.
+        stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
+        seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
+    """
+
+    model: Any
+    step: int
+    planned: int
+    best_step: int
+    stopped: str
+    seconds: float
+    tokens: int
+    step_seconds: float
+
+
+@dataclass
+class Watch:
+    """Who is told what happens: functions that take an event (see `log.jsonl`)."""
+
+    listeners: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Pass one event to everybody."""
+        for listener in self.listeners:
+            listener(event)
+
+
+def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
+    """Return the plan of a resolved recipe."""
+    return Plan(
+        np.array([len(example.ids) for example in examples]),
+        np.array([example.weight for example in examples]),
+        recipe.train.length,
+        recipe.train.step_size,
+        int(recipe.train.tokens_per_batch),
+        recipe.seed,
+        world,
+    )
+
+
+def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], tokenizer: Tokenizer) -> Setup:
+    """Build model, head start, optimizer and device of a resolved recipe."""
+    device = Device(recipe.train)
+    seed_all(recipe.seed, "head")
+    model = task.build(find(recipe.model), recipe.model)
+    if recipe.model.head_start == "probe":
+        start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    optimizer = make_optimizer(model, recipe.train, head=head_of(model))
+    prepared, wrapped = device.prepare(model, optimizer)
+    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
+
+
+def fit(recipe: Recipe, task: Task, *, encoded: Encoded, tokenizer: Tokenizer, run: Run, watch: Watch) -> Fitted:
+    """Train, from the newest checkpoint of `run` where there is one.
+
+    Raises:
+        RunError: training broke; the run can be resumed.
+    """
+    setup = make_setup(recipe, task, examples=encoded.examples["train"], tokenizer=tokenizer)
+    plan = make_plan(recipe, setup.examples, world=setup.device.world)
+    step, best = _restore(setup, run)
+    watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
+    session = _Session(recipe, setup, plan, encoded, run, watch, best)
+    with interruptible() as asked_to_stop:
+        stopped = session.go(step, asked_to_stop)
+    return session.finish(stopped)
+
+
+class _Session:
+    """One stretch of training: from a start or a checkpoint to the end or an interruption."""
+
+    def __init__(
+        self, recipe: Recipe, setup: Setup, plan: Plan, encoded: Encoded, run: Run, watch: Watch, best: Best
+    ) -> None:
+        self.recipe, self.setup, self.plan, self.encoded = recipe, setup, plan, encoded
+        self.run, self.watch, self.best = run, watch, best
+        self.step = 0
+        self.began = self.saved = time.monotonic()
+        self.tokens, self.step_seconds = 0, 0.0
+        self.has_dev = bool(encoded.examples.get("dev"))
+
+    def go(self, start: int, asked_to_stop: threading.Event) -> str:
+        """Train from step `start`; return why it ended, "" for the plan's end."""
+        self.step = start
+        if self.over_patience():
+            return "patience"
+        for report in train_steps(self.setup, self.plan, start=start):
+            self.step = report.step
+            self.log_step(report)
+            if self.has_dev and due(self.recipe.evaluate.every, report.step, self.plan):
+                self.measure()
+            stop = "interrupted" if asked_to_stop.is_set() else "patience" if self.over_patience() else ""
+            if stop or self.save_is_due():
+                self.save()
+            if stop:
+                return stop if report.step < len(self.plan) else ""
+        return ""
+
+    def log_step(self, report: StepReport) -> None:
+        """Write the step's line and tell the watchers."""
+        self.tokens += report.tokens
+        self.step_seconds += report.seconds
+        event = {"event": "step", "epoch": self.plan.epoch_of(report.step), **asdict(report)}
+        event["rows"] = event.pop("n_items")
+        self.emit(event)
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Log an event and tell the watchers, in the main process."""
+        if self.setup.device.is_main:
+            self.run.log(event)
+            self.watch.tell(event)
+
+    def measure(self) -> None:
+        """Measure the dev rows; keep the weights if they are the best so far."""
+        values = measure_split(self.setup, self.encoded, "dev")
+        name = self.recipe.evaluate.metric
+        self.best = self.best.after(self.step, values[name], values["loss"])
+        loss = values.pop("loss")
+        self.emit({"event": "evaluate", "step": self.step, "split": "dev", "loss": loss, "metrics": values})
+        if self.best.step == self.step and self.setup.device.is_main:
+            checkpoint.save_best(self.run.checkpoints_folder, self.setup.device.plain(self.setup.model), step=self.step)
+
+    def over_patience(self) -> bool:
+        """Whether the dev numbers have not improved for too long."""
+        patience = int(self.recipe.evaluate.patience)
+        return patience > 0 and self.best.n_worse >= patience
+
+    def save_is_due(self) -> bool:
+        """Whether a checkpoint is to be written after this step."""
+        every = self.recipe.train.save_every
+        if every != "auto":
+            return due(every, self.step, self.plan) and self.step < len(self.plan)
+        return time.monotonic() - self.saved > SECONDS_BETWEEN_SAVES and self.step < len(self.plan)
+
+    def save(self) -> None:
+        """Write a checkpoint to resume from."""
+        self.saved = time.monotonic()
+        if not self.setup.device.is_main:
+            return
+        folder = self.run.checkpoints_folder
+        plain = self.setup.device.plain(self.setup.model)
+        checkpoint.save(folder, plain, self.setup.optimizer, step=self.step, state={"best": asdict(self.best)})
+        checkpoint.keep_newest(folder, self.recipe.train.keep_checkpoints)
+
+    def finish(self, stopped: str) -> Fitted:
+        """Measure the end, go back to the best weights and describe what was done."""
+        if self.has_dev and not stopped and self.best.step + self.best.n_worse == 0:
+            self.measure()
+        plain = self.setup.device.plain(self.setup.model)
+        if stopped != "interrupted" and self.best.step and self.best.step != self.step:
+            self.setup.device.wait()
+            checkpoint.load_best(self.run.checkpoints_folder, plain)
+        best_step = self.best.step or self.step
+        seconds = time.monotonic() - self.began
+        return Fitted(
+            plain.eval(), self.step, len(self.plan), best_step, stopped, seconds, self.tokens, self.step_seconds
+        )
+
+
+def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float]:
+    """Return the task's quick metrics of one split; processes share the work."""
+    examples, gold = encoded.examples[split], encoded.gold[split]
+    device = setup.device
+    mine = list(range(device.rank, len(examples), device.world))
+    plain = device.plain(setup.model)
+    found = infer(plain, [examples[i] for i in mine], task=setup.task, pad_id=setup.pad_id)
+    by_index = dict(device.gather(list(zip(mine, found, strict=True))))
+    outputs = [by_index[i] for i in range(len(examples))]
+    return setup.task.quick_metrics(setup.task.merge(examples, outputs, n_rows=len(gold)), gold)
+
+
+def due(every: str, step: int, plan: Plan) -> bool:
+    """Whether something that happens "every 200 steps" or "every 1 epochs" happens after `step`, or at the end."""
+    if step == len(plan):
+        return True
+    number, unit = amount(every)
+    if unit == "steps":
+        return step % int(number) == 0
+    return int(plan.epoch_of(step) / number + 1e-9) > int(plan.epoch_of(step - 1) / number + 1e-9)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a wish to stop after the current step; a second Ctrl-C interrupts at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, _frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    before: Mapping[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _restore(setup: Setup, run: Run) -> tuple[int, Best]:
+    """Load the newest checkpoint of the run, if any; return the step to go on from and the best so far."""
+    path = checkpoint.latest(run.checkpoints_folder)
+    if path is None:
+        if setup.device.is_main:
+            run.truncate_log(0)
+        return 0, Best()
+    state = checkpoint.load(path, setup.device.plain(setup.model), setup.optimizer)
+    if setup.device.is_main:
+        run.truncate_log(state["step"])
+    return int(state["step"]), Best(**state["best"])

@@ -1,0 +1,128 @@
+"""The main job: from files to a tuned, measured, saved and explained model."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core import hardware
+from tunesmith.core.errors import RunError, TunesmithError
+from tunesmith.models.classifier import can_pool_mean
+from tunesmith.models.source import find
+from tunesmith.models.tokenize import Tokenizer, load_tokenizer
+from tunesmith.recipe.choose import Facts, choose
+from tunesmith.recipe.origins import Origins
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.run.folder import Run
+from tunesmith.workflow.finish import finish
+from tunesmith.workflow.fit import Encoded, Fitted, Watch, fit
+from tunesmith.workflow.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe without any "auto", and the examples it makes.
+
+    Attributes:
+        lengths: tokens of each training row, uncut, special tokens counted.
+        n_cut: tokens of the training rows that no example holds.
+    """
+
+    recipe: Recipe
+    origins: Origins
+    task: Any
+    tokenizer: Tokenizer
+    encoded: Encoded
+    lengths: list[int]
+    n_cut: int
+
+
+def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
+    """Choose every "auto" from the data and the model, then encode all splits."""
+    tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
+    train = prepared.tables["train"]
+    lengths = [len(ids) + tokenizer.max_tokens - tokenizer.room for ids in tokenizer.ids(train[prepared.task.text])]
+    facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
+    recipe, origins = origins.choose(recipe, choose(recipe, facts))
+    chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
+    task = prepared.task.model_copy(update=chosen)
+    examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
+    gold = {name: task.gold(table) for name, table in prepared.tables.items()}
+    n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
+    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, gold), lengths, n_cut)
+
+
+def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:
+    """Gather what the defaults depend on."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(find(recipe.model).folder, trust_remote_code=recipe.model.trust_remote_code)
+    array = np.array(lengths)
+    gpu = recipe.train.device != "cpu" and bool(hardware.look().accelerators)
+    return Facts(
+        n_rows=len(prepared.tables["train"]),
+        n_dev=len(prepared.tables.get("dev", ())),
+        n_classes=len(prepared.task.labels),
+        mean_tokens=float(np.minimum(array, tokenizer.max_tokens).mean()),
+        share_too_long=float((array > tokenizer.max_tokens).mean()),
+        max_tokens=tokenizer.max_tokens,
+        hidden_size=int(getattr(config, "hidden_size", 768)),
+        can_pool_mean=can_pool_mean(config.model_type),
+        has_gpu=gpu,
+        main_metric=prepared.task.main_metric,
+    )
+
+
+def train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> Fitted:
+    """Fit, finish and write everything into `run`, which may be a fresh or an interrupted one.
+
+    Raises:
+        TunesmithError: something the user can mend; the manifest says "failed" and the run can be resumed.
+    """
+    began = time.monotonic()
+    with run.lock():
+        try:
+            run.mark("running")
+            fitted = fit(
+                resolved.recipe,
+                resolved.task,
+                encoded=resolved.encoded,
+                tokenizer=resolved.tokenizer,
+                run=run,
+                watch=watch,
+            )
+            if fitted.stopped == "interrupted":
+                run.mark("stopped", reason=f"interrupted at step {fitted.step:,} of {fitted.planned:,}")
+                return fitted
+            finish(resolved, prepared, fitted=fitted, run=run, watch=watch, began=began)
+            run.mark("done", reason=fitted.stopped)
+            return fitted
+        except OSError as error:
+            raise _failed(run, _disk_error(error)) from error
+        except TunesmithError as error:
+            raise _failed(run, error) from error.__cause__
+
+
+def _failed(run: Run, error: TunesmithError) -> TunesmithError:
+    try:
+        run.mark("failed", reason=error.problems[0].message)
+    except OSError:
+        return error  # the disk that broke the run can't take the reason either
+    return error
+
+
+def _disk_error(error: OSError) -> TunesmithError:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return RunError("the disk is full", fix="free some space, then go on with --resume")
+
+
+def data_stem(paths: Sequence[str]) -> str:
+    """Return what a run on these files is called."""
+    return Path(paths[0]).name.split(".")[0] if paths and paths[0] != "-" else "run"
