@@ -100,6 +100,7 @@ def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note
     """
     counts = Counter(v for v in reading.values if v is not None)
     _refuse(counts, sum(counts.values()), Where(file, column=column))
+    _refuse_several(counts, Where(file, column=column))
     return [*_variants(reading.values), *_typos(counts), *_rare(counts)]
 
 
@@ -132,6 +133,26 @@ def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
         raise DataError(
             f"{len(counts):,} different labels in {n_rows:,} rows: {hint}", where=where, fix="name the label column with --label"
         )
+
+
+def _refuse_several(counts: Counter[Any], where: Where) -> None:
+    """Refuse cells that list several labels ("joy, anger") where these are labels of their own."""
+    known = {fold(value) for value in counts}
+    several = [v for v in counts if isinstance(v, str) and (parts := _parts(v)) and sum(p in known for p in parts) >= 2]
+    n = sum(counts[v] for v in several)
+    if n >= 3 and n > 0.01 * sum(counts.values()):
+        raise DataError(
+            f"{n:,} rows list several labels in one cell, for example {several[0]!r}",
+            where=where,
+            fix="keep one label a row (a row with several can be repeated, once for each); multi-label is not supported yet",
+        )
+
+
+def _parts(value: str) -> list[str]:
+    """Split a cell such as "a, b", "a;b", "a|b", "A / B" or '["a", "b"]' into folded labels."""
+    bare = value.strip().strip("[]")
+    parts = [fold(part.strip().strip("'").strip('"')) for part in re.split(r"[,;|/]", bare)]
+    return parts if len(parts) > 1 else []
 
 
 def _variants(values: Sequence[Any]) -> list[Note]:

@@ -1,0 +1,183 @@
+"""CSV and TSV as people write them: any delimiter, stray quotes, ragged rows, with or without a header.
+
+Python's `csv.Sniffer` guesses from characters; here each candidate reads the first rows, and the one under which
+most rows have the same number of fields (more than one) wins.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Entry
+from tunesmith.core.notes import Note
+from tunesmith.data.columns import LABEL_NAMES, TEXT_NAMES
+from tunesmith.data.spec import DataSpec
+
+DELIMITERS = (",", "\t", ";", "|")
+SNIFF_CHARACTERS = 262_144
+SNIFF_ROWS = 500
+MOST_LINES_IN_A_FIELD = 200
+csv.field_size_limit(2**31 - 1)
+
+Numbered = tuple[int, list[str]]
+
+
+@dataclass
+class Parsed:
+    """Rows of a delimited file: column names, (line, fields) pairs, what was noted and what was set aside."""
+
+    header: list[str]
+    rows: list[Numbered]
+    notes: list[Note] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How fields are told apart."""
+
+    delimiter: str
+    quoted: bool
+
+
+def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed:
+    """Read a whole file.
+
+    Raises:
+        DataError: it has a header and no rows.
+    """
+    notes: list[Note] = []
+    entries: list[Entry] = []
+    if "\x00" in text:
+        n = text.count("\x00")
+        entries += [
+            Entry("changed", "NUL bytes removed", file, i) for i, line in enumerate(text.split("\n"), 1) if "\x00" in line
+        ]
+        text = text.replace("\x00", "")
+        notes.append(Note("warning", "NUL bytes", f"{n} NUL bytes in {file} were removed"))
+    dialect = sniff(text, spec=spec, tabs=tabs)
+    rows = list(records(text, dialect))
+    if dialect.quoted and spec.quoting == "auto" and _quotes_ran_away(rows, text):
+        dialect = Dialect(dialect.delimiter, quoted=False)
+        rows = list(records(text, dialect))
+        notes.append(Note("info", "quotes", f"{file} has stray double quotes; they are read as ordinary characters"))
+    if not rows:
+        raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
+    has_header = _has_header(rows, spec)
+    header = _names(rows[0][1]) if has_header else _columns(rows)
+    if has_header:
+        rows = rows[1:]
+    else:
+        notes.append(Note("info", "header", f"{file} has no header; columns are called {', '.join(header)}"))
+    if not rows:
+        raise DataError("the file has a header and no rows", where=Where(file), fix="add rows, or use another file")
+    if dialect.delimiter not in ",\t":
+        notes.append(Note("info", "delimiter", f'columns of {file} are separated by "{dialect.delimiter}"'))
+    parsed = Parsed(header, [], notes, entries)
+    for line, fields in rows:
+        _fit(parsed, line, fields, file)
+    return parsed
+
+
+def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
+    """Return the likeliest dialect of the first rows, or the one the user named."""
+    named = {"\\t": "\t", "tab": "\t"}.get(spec.delimiter, spec.delimiter)
+    candidates = DELIMITERS if named == "auto" else (named,)
+    head = text[:SNIFF_CHARACTERS]
+    quoted = spec.quoting != "off"
+    scored = [(_consistency(head, d, quoted) + (0.15 if tabs and d == "\t" else 0), -i) for i, d in enumerate(candidates)]
+    best = candidates[-max(scored)[1]]
+    return Dialect(best, quoted)
+
+
+def records(text: str, dialect: Dialect) -> Iterator[Numbered]:
+    """Yield (line the row begins on, fields) for every row that is not blank."""
+    stream = io.StringIO(text, newline="")
+    quoting = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
+    reader = csv.reader(stream, delimiter=dialect.delimiter, quoting=quoting, strict=False)
+    line = 1
+    for fields in reader:
+        if fields and not (len(fields) == 1 and not fields[0].strip()):
+            yield line, fields
+        line = reader.line_num + 1
+
+
+def _consistency(head: str, delimiter: str, quoted: bool) -> float:
+    """Score a delimiter: the share of rows with the most frequent number of fields, 0 if that is one."""
+    rows = [f for _, f in itertools.islice(records(head, Dialect(delimiter, quoted)), SNIFF_ROWS)]
+    if not rows:
+        return 0.0
+    width, n = Counter(len(fields) for fields in rows).most_common(1)[0]
+    if width == 1:
+        return 0.0
+    # The header decides ties: a delimiter that occurs in it in the right number is likely the one.
+    return n / len(rows) + (0.2 if len(rows[0]) == width else 0) + 0.01 * min(width, 10)
+
+
+def _quotes_ran_away(rows: list[Numbered], text: str) -> bool:
+    """Whether quotes swallowed rows: fields over very many lines, or many lines and few rows of the right width."""
+    if not rows or '"' not in text:
+        return False
+    widths = Counter(len(fields) for _, fields in rows)
+    width = widths.most_common(1)[0][0]
+    lines = text.count("\n") + 1
+    most_lines = max(f.count("\n") for _, fields in rows for f in fields)
+    if most_lines > MOST_LINES_IN_A_FIELD:
+        return True
+    if lines <= len(rows) + 1:
+        return False
+    swallowed = [fields for _, fields in rows if any("\n" in f for f in fields)]
+    delimiter_inside = sum(any("\t" in f and "\n" in f for f in fields) for fields in swallowed)
+    odd = sum(len(fields) != width for fields in swallowed)
+    return bool(swallowed) and (delimiter_inside > 0 or odd > 0.5 * len(swallowed))
+
+
+def _has_header(rows: list[Numbered], spec: DataSpec) -> bool:
+    if spec.header != "auto":
+        return spec.header == "yes"
+    first = [cell.strip() for cell in rows[0][1]]
+    known = {name.casefold() for name in (*TEXT_NAMES, *LABEL_NAMES)}
+    if any(cell.casefold() in known for cell in first):
+        return True
+    if len(set(first)) < len(first) or any(len(cell) > 60 or cell.count(" ") > 5 for cell in first):
+        return False
+    below = [fields for _, fields in rows[1:200]]
+    for i, cell in enumerate(first):
+        # A cell that comes again below is a value ("neg"), not a name.
+        if cell and sum(i < len(fields) and fields[i].strip() == cell for fields in below) >= 2:
+            return False
+    return True
+
+
+def _columns(rows: list[Numbered]) -> list[str]:
+    width = Counter(len(fields) for _, fields in rows).most_common(1)[0][0]
+    return [f"column{i + 1}" for i in range(width)]
+
+
+def _names(cells: list[str]) -> list[str]:
+    """Return distinct column names: blank ones get a number, repeated ones a suffix."""
+    names: list[str] = []
+    for i, cell in enumerate(cells):
+        name = cell.strip().lstrip("\ufeff") or f"Unnamed: {i}"
+        while name in names:
+            name += "_2"
+        names.append(name)
+    return names
+
+
+def _fit(parsed: Parsed, line: int, fields: list[str], file: str) -> None:
+    """Bring one row to the header's width, or set it aside."""
+    extra = len(fields) - len(parsed.header)
+    if extra > 0 and all(not cell.strip() for cell in fields[len(parsed.header) :]):
+        fields = fields[: len(parsed.header)]
+    elif extra > 0:
+        detail = f"{len(fields)} fields under {len(parsed.header)} columns"
+        parsed.entries.append(Entry("set aside", "too many fields", file, line, detail))
+        return
+    parsed.rows.append((line, fields + [""] * -min(0, extra)))

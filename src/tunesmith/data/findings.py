@@ -1,0 +1,198 @@
+"""From rows as read to rows as used: what is unusable is set aside, what is suspicious is said. One pass, linear."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.notes import Note
+from tunesmith.data.clean import Cleaner
+from tunesmith.data.columns import leaky_columns
+from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels
+from tunesmith.data.spec import DataSpec
+from tunesmith.data.split import text_key
+from tunesmith.data.table import Table
+
+PLACES = 20
+IMBALANCE = 10
+
+
+@dataclass
+class Inspected:
+    """Usable rows of each split, cleaned, with what was set aside and noticed."""
+
+    tables: dict[str, Table]
+    ledger: Ledger = field(default_factory=Ledger)
+    notes: list[Note] = field(default_factory=list)
+
+
+def inspect(tables: dict[str, Table], *, text: str, label: str, spec: DataSpec) -> Inspected:
+    """Clean texts, read labels, and apply the recipe's word on duplicates, conflicts and leaks.
+
+    Raises:
+        DataError: nothing usable is left.
+    """
+    cleaner = Cleaner(spec.clean)
+    found = Inspected({})
+    for split, table in tables.items():
+        found.tables[split] = _usable(table, found, text=text, label=label, spec=spec, cleaner=cleaner, split=split)
+    train = found.tables["train"]
+    found.notes += leaky_columns(train, text=text, label=label)
+    found.notes += _shape(train, text=text, label=label)
+    train = _conflicts(train, found, text=text, label=label, spec=spec)
+    train = _duplicates(train, found, text=text, label=label, spec=spec)
+    found.tables["train"] = _leaks(train, found, text=text, spec=spec)
+    _refuse_new_classes(found, label)
+    return found
+
+
+def _usable(
+    table: Table, found: Inspected, *, text: str, label: str, spec: DataSpec, cleaner: Cleaner, split: str
+) -> Table:
+    """Keep the rows with a text and a label, both in the form they are used in."""
+    labels = read_labels(table, column=label, spec=spec)
+    found.ledger.extend(labels.entries)
+    texts = [_clean(value, cleaner) for value in table[text]]
+    kept = []
+    for i, value in enumerate(texts):
+        reason = labels.reasons[i] or ("" if value else "no text")
+        if reason:
+            where = table.where(i)
+            found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+        else:
+            kept.append(i)
+    if not kept:
+        _explain_nothing(table, labels, text=text, label=label)
+    if split == "train":
+        found.notes += check_classes(labels, file=table.files[0], column=label)
+    return table.replace(**{text: texts, label: labels.values}).take(kept)
+
+
+def _clean(value: Any, cleaner: Cleaner) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return cleaner(str(value))
+
+
+def _explain_nothing(table: Table, labels: LabelReading, *, text: str, label: str) -> None:
+    if all(labels.reasons):
+        raise DataError(
+            "no row has a label", where=Where(table.files[0], column=label), fix="name another column with --label"
+        )
+    raise DataError(
+        "no row has a text and a label", where=Where(table.files[0], column=text), fix="name other columns with --text and --label"
+    )
+
+
+def _shape(table: Table, *, text: str, label: str) -> list[Note]:
+    """Say what is unusual about classes, order and groups."""
+    counts = Counter(label_name(v) for v in table[label])
+    most, least = counts.most_common(1)[0], counts.most_common()[-1]
+    notes = []
+    if most[1] > IMBALANCE * least[1]:
+        message = f'"{most[0]}" has {most[1]:,} rows, "{least[0]}" {least[1]:,}: accuracy will flatter, look at macro F1'
+        notes.append(Note("warning", "imbalance", message, fix="--set task.class_weights=balanced"))
+    changes = sum(a != b for a, b in zip(table[label], table[label][1:], strict=False))
+    if len(table) > 50 and changes < len(counts):
+        notes.append(Note("info", "sorted", "the rows are sorted by label; training and splitting mix them"))
+    groups = _group_columns(table, text=text, label=label)
+    if groups:
+        message = f'the column "{groups[0]}" repeats over rows that may belong together'
+        notes.append(Note("info", "groups", message, fix=f'--group "{groups[0]}" keeps such rows in one split'))
+    return notes
+
+
+def _group_columns(table: Table, *, text: str, label: str) -> list[str]:
+    """Return columns that look like ids of documents, authors or customers with several rows each."""
+    words = ("doc", "author", "user", "customer", "patient", "speaker", "thread", "group", "session")
+    found = []
+    for name, values in table.columns.items():
+        distinct = len(set(map(str, values)))
+        if name not in (text, label) and any(w in name.casefold() for w in words) and 2 <= distinct <= 0.5 * len(table):
+            found.append(name)
+    return found
+
+
+def _conflicts(table: Table, found: Inspected, *, text: str, label: str, spec: DataSpec) -> Table:
+    """Find equal texts with different labels."""
+    labels_of: dict[str, set[Any]] = defaultdict(set)
+    for t, v in zip(table[text], table[label], strict=True):
+        labels_of[t].add(v)
+    rows = [i for i, t in enumerate(table[text]) if len(labels_of[t]) > 1]
+    if not rows:
+        return table
+    n_texts = len({table[text][i] for i in rows})
+    places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
+    drop = spec.conflicts == "drop"
+    message = f"{n_texts:,} texts stand with different labels ({len(rows):,} rows{', set aside' if drop else ', kept'})"
+    fix = "" if drop else "decide for one label, or --set data.conflicts=drop"
+    found.notes.append(Note("warning", "conflicting labels", message, fix, places, len(rows)))
+    return _set_aside(table, found, rows, "conflicting label") if drop else table
+
+
+def _duplicates(table: Table, found: Inspected, *, text: str, label: str, spec: DataSpec) -> Table:
+    """Find exact repetitions (cleaned text and label) and count near ones."""
+    seen: set[tuple[str, Any]] = set()
+    rows = []
+    for i, key in enumerate(zip(table[text], table[label], strict=True)):
+        if key in seen:
+            rows.append(i)
+        seen.add(key)
+    near = len({t for t, _ in seen}) - len({text_key(t) for t, _ in seen})
+    if near:
+        message = f"{near:,} texts repeat another one but for case, spaces or punctuation; they stay in one split"
+        found.notes.append(Note("info", "near duplicates", message, n_rows=near))
+    if not rows:
+        return table
+    drop = spec.duplicates == "drop"
+    message = f"{len(rows):,} rows repeat another row exactly ({'one of each is kept' if drop else 'all kept'})"
+    places = tuple(table.where(i) for i in rows[:PLACES])
+    found.notes.append(Note("info", "exact duplicates", message, "" if drop else "data.duplicates", places, len(rows)))
+    return _set_aside(table, found, rows, "exact duplicate") if drop else table
+
+
+def _leaks(table: Table, found: Inspected, *, text: str, spec: DataSpec) -> Table:
+    """Find training texts that also stand in the dev or test data the user brought."""
+    for split in ("test", "dev"):
+        if split not in found.tables:
+            continue
+        keys = {text_key(t) for t in found.tables[split][text]}
+        rows = [i for i, t in enumerate(table[text]) if text_key(t) in keys]
+        if not rows:
+            continue
+        drop = spec.leaks == "drop"
+        message = f"{len(rows):,} training rows also stand in the {split} data ({'not trained on' if drop else 'kept'})"
+        places = tuple(table.where(i) for i in rows[:PLACES])
+        found.notes.append(Note("warning", "leak", message, "" if drop else "--set data.leaks=drop", places, len(rows)))
+        if drop:
+            table = _set_aside(table, found, rows, f"also in {split}")
+    return table
+
+
+def _refuse_new_classes(found: Inspected, label: str) -> None:
+    """Warn about dev and test labels no training row has."""
+    known = {(type(v), v) for v in found.tables["train"][label]}
+    for split in ("dev", "test"):
+        table = found.tables.get(split)
+        if table is None:
+            continue
+        rows = [i for i, v in enumerate(table[label]) if (type(v), v) not in known]
+        if rows:
+            new = sorted({label_name(table[label][i]) for i in rows})
+            message = f"{len(rows):,} {split} rows have labels no training row has: {', '.join(new[:8])}"
+            found.notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
+            found.tables[split] = _set_aside(table, found, rows, "label not in training")
+
+
+def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str) -> Table:
+    gone = set(rows)
+    for i in rows:
+        where = table.where(i)
+        found.ledger.add("set aside", reason, file=where.file, row=where.row)
+    kept = table.take(i for i in range(len(table)) if i not in gone)
+    if not len(kept):
+        raise DataError(f"no row is left: all {len(rows):,} were set aside ({reason})", where=Where(table.files[0]), fix="see data.*")
+    return kept

@@ -1,0 +1,149 @@
+"""Training, dev and test rows, by a hash of each text: adding rows leaves the others where they are.
+
+A text is placed where its hash falls (below `test`: test; below `test + dev`: dev). Classes whose share of a split
+then strays by more than a tenth are evened out with the texts nearest to the border, so only those few can ever
+move. Equal texts (apart from case, spaces and punctuation) and equal groups always stay together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.notes import Note
+from tunesmith.core.seed import derive
+from tunesmith.data.labels import label_name
+from tunesmith.data.spec import SplitSpec
+from tunesmith.data.table import Table
+
+FEW = 500
+"""Up to here no dev rows are taken away from training."""
+MOST_TEST, MOST_DEV = 5000, 2000
+STRAY = 0.1
+NOT_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Division:
+    """Row indices of each split, and what is to be said about it."""
+
+    parts: dict[str, list[int]]
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Rows that stay together, where their hash falls (0 to 1), and their most frequent class."""
+
+    rows: list[int]
+    place: float
+    label: str
+
+
+def text_key(text: str) -> str:
+    """Return what near-identical texts share: letters and digits only, no case."""
+    return NOT_WORD.sub(" ", text.casefold()).strip() or text
+
+
+def shares(spec: SplitSpec, *, n_rows: int, have_dev: bool, have_test: bool) -> tuple[float, float]:
+    """Return the shares of test and dev rows; "auto" depends on how many rows there are."""
+    test: float = 0.0 if have_test else 0.2 if n_rows < 2000 else min(0.1, MOST_TEST / n_rows)
+    if not have_test and spec.test != "auto":
+        test = spec.test
+    left = n_rows * (1 - test)
+    dev: float = 0.0 if have_dev or left <= FEW else min(0.1, MOST_DEV / n_rows)
+    if not have_dev and spec.dev != "auto":
+        dev = spec.dev
+    return test, dev
+
+
+def divide(
+    table: Table, *, text: str, label: str | None, spec: SplitSpec, have_dev: bool = False, have_test: bool = False
+) -> Division:
+    """Divide a table's rows into "train", "dev" and "test"; a split the user brought is not made again."""
+    test, dev = shares(spec, n_rows=len(table), have_dev=have_dev, have_test=have_test)
+    labels = [label_name(v) for v in table[label]] if label and spec.stratify else [""] * len(table)
+    groups = list(table[spec.group]) if spec.group else None
+    units = _units([str(t) for t in table[text]], labels, groups, spec.seed)
+    parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+    by_class: dict[str, list[_Unit]] = defaultdict(list)
+    for unit in units:
+        by_class[unit.label].append(unit)
+    for members in by_class.values():
+        for name, rows in _divide_class(sorted(members, key=lambda u: u.place), test, dev).items():
+            parts[name] += rows
+    parts = {name: sorted(rows) for name, rows in parts.items() if rows}
+    return Division(parts, _notes(parts, spec, n=len(table), have_dev=have_dev, have_test=have_test, labels=labels))
+
+
+def _divide_class(units: list[_Unit], test: float, dev: float) -> dict[str, list[int]]:
+    """Divide one class's units, ordered by place: lowest to test, next to dev, the rest to train."""
+    n_test = _quota(units, 0.0, test)
+    n_dev = _quota(units[n_test:], test, dev, of=len(units))
+    while n_test + n_dev >= len(units) and n_test + n_dev > 0:  # training keeps at least one
+        n_dev, n_test = (n_dev - 1, n_test) if n_dev else (n_dev, n_test - 1)
+    cut = {"test": units[:n_test], "dev": units[n_test : n_test + n_dev], "train": units[n_test + n_dev :]}
+    return {name: [row for unit in part for row in unit.rows] for name, part in cut.items()}
+
+
+def _quota(units: list[_Unit], start: float, share: float, *, of: int | None = None) -> int:
+    """How many of `units` fall below `start + share`, held to within a tenth of the fair number."""
+    if share == 0:
+        return 0
+    fair = share * (of if of is not None else len(units))
+    fell = sum(unit.place < start + share for unit in units)
+    slack = STRAY * fair
+    low, high = max(1 if fair >= 0.5 else 0, round(fair - slack)), max(1, round(fair + slack))
+    return min(max(fell, low), high, len(units))
+
+
+def _units(texts: Sequence[str], labels: Sequence[str], groups: Sequence[Any] | None, seed: int) -> list[_Unit]:
+    """Join rows that share a text or a group."""
+    keys = [text_key(text) for text in texts]
+    parent = list(range(len(texts)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for values in (keys, groups):
+        first: dict[Any, int] = {}
+        for i, value in enumerate(values or ()):
+            if value is not None and value != "":
+                parent[root(i)] = root(first.setdefault(value, i))
+    members: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(texts)):
+        members[root(i)].append(i)
+    found = []
+    for rows in members.values():
+        name = min(str(groups[i]) for i in rows) if groups else min(keys[i] for i in rows)
+        label = Counter(labels[i] for i in rows).most_common(1)[0][0]
+        found.append(_Unit(rows, derive(seed, "split", name) / 2**63, label))
+    return found
+
+
+def _notes(
+    parts: dict[str, list[int]], spec: SplitSpec, *, n: int, have_dev: bool, have_test: bool, labels: Sequence[str]
+) -> list[Note]:
+    said = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
+    kept = "texts" if not spec.group else f'"{spec.group}"'
+    notes = [Note("info", "split", f"{n:,} rows divided: {said}; equal {kept} stay together", fix="data.split")]
+    if not have_dev and "dev" not in parts and spec.dev == "auto":
+        notes.append(
+            Note("info", "no dev rows", f"{n:,} rows are too few to spare any for early stopping", fix="--set data.split.dev=0.1")
+        )
+    if not have_test and 0 < len(parts.get("test", ())) < 200:
+        half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
+        notes.append(
+            Note("warning", "few test rows", f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points")
+        )
+    lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
+    if lost:
+        shown = ", ".join(f'"{label}"' for label in lost[:8])
+        notes.append(Note("warning", "classes without test rows", f"too few rows to be measured: {shown}"))
+    return notes
