@@ -18,7 +18,7 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
 from tunesmith.metrics.classification import measure
-from tunesmith.metrics.compare import compare_many
+from tunesmith.metrics.compare import against_best
 from tunesmith.run.folder import Run
 
 
@@ -110,7 +110,7 @@ def compare(runs: Sequence[Run], paths: Sequence[str] = (), *, metric: str | Non
         measured = [evaluate(run, paths, resamples=1) for run in runs]
         first = measured[0]
         found = {run.name: align(m, first) for run, m in zip(runs, measured, strict=True)}
-        return compare_many(found, first.gold, first.labels, metric=metric)
+        return against_best(found, first.gold, first.labels, metric=metric)
     return _compare_saved(runs, metric)
 
 
@@ -143,7 +143,7 @@ def _compare_saved(runs: Sequence[Run], metric: str) -> dict[str, Any]:
         run.name: np.array([[table[key]["probabilities"][name] for name in names] for key in shared])
         for run, table in zip(runs, tables, strict=True)
     }
-    return compare_many(found, gold, tuple(names), metric=metric)
+    return against_best(found, gold, tuple(names), metric=metric)
 
 
 def name_of(path: Path) -> str:

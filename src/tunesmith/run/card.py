@@ -1,0 +1,90 @@
+"""The model card: what the model is, what it was made from, how good it is, how to use it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tunesmith.core.files import read_json
+from tunesmith.run.folder import Run
+from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
+
+
+def model_card(run: Run) -> str:
+    """Return the model folder's README.md, with the metadata the Hugging Face Hub reads; no user text is quoted."""
+    settings = read_json(run.model_folder / "tunesmith.json")
+    metrics = run.metrics
+    split = primary_split(metrics)
+    parts = [
+        f"---\n{_metadata(run, settings, split)}---",
+        f"# {_plain(run.name)}",
+        f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned with "
+        "tunesmith. It gives each text one of these labels: " + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"]) + ".",
+        "## How good it is",
+        _numbers(metrics, split),
+        *[_plain(sentence) for sentence in metrics.get("verdict", {}).get("sentences", [])],
+        "## What it was trained on",
+        _rows(run),
+        "## How to use it",
+        '```python\nfrom transformers import pipeline\n\npipeline("text-classification", "path/to/this/folder")("your text")\n```',
+        "Texts were cleaned before training ("
+        + ", ".join(settings["clean"])
+        + f") and probabilities are divided by a temperature of {settings['temperature']:.3f}; "
+        "`tunesmith predict` does both, and reads long texts in windows.",
+        "## Limits",
+        "Measured on rows like those it was trained on; other sources, times or languages may give other numbers. "
+        "Not checked for fairness towards groups of people.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _metadata(run: Run, settings: dict[str, Any], split: str) -> str:
+    measured = run.metrics.get("splits", {}).get(split)
+    values = [
+        {"type": name, "value": round(number.value, 4), "name": TITLES[name], "verified": False}
+        for name in ("accuracy", "macro_f1")
+        if (number := interval(measured, name)).value is not None
+    ]
+    result = {
+        "task": {"type": "text-classification"},
+        "dataset": {"name": f"held-out {split} rows", "type": "custom", "split": split},
+        "metrics": values,
+    }
+    data = {
+        "base_model": settings["base_model"],
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "tunesmith"],
+        **({"model-index": [{"name": run.name, "results": [result]}]} if values else {}),
+    }
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.dump(data, stream)
+    return stream.getvalue()
+
+
+def _numbers(metrics: dict[str, Any], split: str) -> str:
+    measured = metrics.get("splits", {}).get(split)
+    if not measured:
+        return "Not measured: there were no rows to spare."
+    lines = [f"On {measured['n_rows']:,} {split} rows:", "", "| metric | value | 95% interval |", "|---|---|---|"]
+    for name, title in TITLES.items():
+        number = interval(measured, name)
+        if number.value is not None:
+            lines.append(f"| {title} | {shown(name, number.value)} | {shown(name, number.low)} to {shown(name, number.high)} |")
+    return "\n".join(lines)
+
+
+def _rows(run: Run) -> str:
+    rows = run.manifest.get("rows", {})
+    counts = ", ".join(f"{rows[s]:,} {s}" for s in ("train", "dev", "test") if rows.get(s))
+    return f"{counts} rows; {rows.get('set_aside', 0):,} of {rows.get('read', 0):,} rows were set aside."
+
+
+def _plain(text: str) -> str:
+    """Return user text that can't be read as Markdown or HTML."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].replace("`", "'").replace("<", "&lt;").replace("|", "\\|")

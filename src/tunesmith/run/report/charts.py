@@ -1,0 +1,110 @@
+"""Charts as inline SVG: small, sharp at every size, readable without colour (each mark has a title)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+Point = tuple[float, float]
+WIDTH, HEIGHT = 640, 240
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 34
+
+
+def lines(series: Sequence[tuple[str, Sequence[Point]]], *, label: str, x_label: str, low: float | None = None) -> str:
+    """Return a line chart; each series is (name, points) and gets its own dash and shade."""
+    points = [p for _, ps in series for p in ps if p[1] == p[1]]
+    if len(points) < 2:
+        return ""
+    x_range = min(p[0] for p in points), max(p[0] for p in points)
+    y_low = min(p[1] for p in points) if low is None else low
+    y_range = y_low, max(max(p[1] for p in points), y_low + 1e-9)
+    body = [_grid(x_range, y_range, x_label)]
+    for i, (name, ps) in enumerate(series):
+        path = " ".join(f"{_x(x, x_range):.1f},{_y(y, y_range):.1f}" for x, y in thin(ps))
+        body.append(f'<polyline class="s{i}" points="{path}"><title>{escape(name)}</title></polyline>')
+        if len(ps) <= 40:
+            body += [_dot(x, y, x_range, y_range, f"s{i}", f"{name}: {y:.4g} at {x:.4g}") for x, y in ps]
+    legend = "".join(f'<span class="k{i}">{escape(name)}</span>' for i, (name, _) in enumerate(series))
+    return _svg("".join(body), label) + f'<p class="legend">{legend}</p>'
+
+
+def reliability(bins: Sequence[dict], *, before: Sequence[dict] = (), label: str) -> str:  # type: ignore[type-arg]
+    """Return confidence against accuracy, with the diagonal of perfect calibration; dot size shows the rows."""
+    unit = (0.0, 1.0)
+    body = [_grid(unit, unit, "stated confidence")]
+    body.append(f'<line class="diagonal" x1="{_x(0, unit)}" y1="{_y(0, unit)}" x2="{_x(1, unit)}" y2="{_y(1, unit)}"/>')
+    total = max((b["n"] for b in bins), default=1) or 1
+    for name, group, style in (("before", before, "s1"), ("", bins, "s0")):
+        for b in group:
+            if b["n"] and b["confidence"] is not None:
+                title = f"{name} {b['n']:,} rows say {b['confidence']:.0%}, {b['accuracy']:.0%} are right".strip()
+                body.append(_dot(b["confidence"], b["accuracy"], unit, unit, style, title, 3 + 7 * (b["n"] / total) ** 0.5))
+    return _svg("".join(body), label)
+
+
+def bars(counts: Sequence[float], edges: Sequence[float], *, label: str, x_label: str) -> str:
+    """Return a histogram."""
+    top = max(counts, default=0)
+    if not top:
+        return ""
+    x_range, y_range = (edges[0], edges[-1]), (0.0, float(top))
+    body = [_grid(x_range, y_range, x_label)]
+    for n, low, high in zip(counts, edges, edges[1:], strict=False):
+        x, y = _x(low, x_range), _y(n, y_range)
+        width = max(1.0, _x(high, x_range) - x - 1)
+        title = f"{n:,.0f} rows with {low:.0f} to {high:.0f}"
+        body.append(
+            f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{HEIGHT - BOTTOM - y:.1f}">'
+            f"<title>{title}</title></rect>"
+        )
+    return _svg("".join(body), label)
+
+
+def whisker(value: float, low: float, high: float) -> str:
+    """Return a small dot with its interval on a scale from 0 to 1."""
+    x = [max(0.0, min(1.0, v)) * 116 + 2 for v in (low, value, high)]
+    return (
+        f'<svg class="whisker" viewBox="0 0 120 12" role="img" aria-label="{value:.3f}, {low:.3f} to {high:.3f}">'
+        f'<line class="axis" x1="2" x2="118" y1="6" y2="6"/><line class="range" x1="{x[0]:.1f}" x2="{x[2]:.1f}" y1="6" y2="6"/>'
+        f'<circle cx="{x[1]:.1f}" cy="6" r="3.5"/></svg>'
+    )
+
+
+def thin(points: Sequence[Point], most: int = 300) -> Sequence[Point]:
+    """Return at most about `most` points: averages of neighbours."""
+    size = len(points) // most + 1
+    if size == 1:
+        return points
+    groups = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(sum(p[0] for p in g) / len(g), sum(p[1] for p in g) / len(g)) for g in groups]
+
+
+def _x(x: float, limits: Point) -> float:
+    return LEFT + (x - limits[0]) / ((limits[1] - limits[0]) or 1) * (WIDTH - LEFT - RIGHT)
+
+
+def _y(y: float, limits: Point) -> float:
+    return HEIGHT - BOTTOM - (y - limits[0]) / ((limits[1] - limits[0]) or 1) * (HEIGHT - TOP - BOTTOM)
+
+
+def _dot(x: float, y: float, xs: Point, ys: Point, style: str, title: str, r: float = 3) -> str:
+    return (
+        f'<circle class="{style}" cx="{_x(x, xs):.1f}" cy="{_y(y, ys):.1f}" r="{r:.1f}"><title>{escape(title)}</title></circle>'
+    )
+
+
+def _grid(xs: Point, ys: Point, x_label: str) -> str:
+    parts = []
+    for i in range(5):
+        y = ys[0] + (ys[1] - ys[0]) * i / 4
+        at = _y(y, ys)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y:.3g}</text>')
+        x = xs[0] + (xs[1] - xs[0]) * i / 4
+        parts.append(f'<text x="{_x(x, xs):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
+    parts.append(f'<text class="axis-label" x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(x_label)}</text>')
+    return "".join(parts)
+
+
+def _svg(body: str, label: str) -> str:
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label, quote=True)}">{body}</svg>'

@@ -1,0 +1,131 @@
+"""Gathers what the run folder holds and fills the template; everything of the user's is escaped by it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tunesmith.core.files import write_text
+from tunesmith.run.folder import Run
+from tunesmith.run.report import charts
+from tunesmith.run.report.numbers import EXPLAINED, SHARES, TITLES, interval, primary_split, shown
+
+N_ERRORS = 15
+MOST_CLASSES_SHOWN = 25
+
+
+def write_report(run: Run) -> Path:
+    """Write `report.html` of a run from its folder; parts that are not there are left out."""
+    environment = Environment(
+        loader=PackageLoader("tunesmith.run.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["thousands"] = lambda n: f"{n:,}"
+    write_text(run.report_path, environment.get_template("report.html").render(**content(run)))
+    return run.report_path
+
+
+def content(run: Run) -> dict[str, Any]:
+    """Return all the template needs."""
+    metrics, manifest = run.metrics, run.manifest
+    split = primary_split(metrics)
+    measured = metrics.get("splits", {}).get(split, {})
+    main = metrics.get("main", "")
+    number = interval(measured, main)
+    errors = confident_errors(run, split)
+    return {
+        "name": run.name,
+        "status": run.status,
+        "manifest": manifest,
+        "split": split,
+        "measured": measured,
+        "headline": shown(main, number.value),
+        "headline_name": TITLES.get(main, main),
+        "headline_range": f"{shown(main, number.low)} to {shown(main, number.high)}" if number.value is not None else "",
+        "verdict": metrics.get("verdict", {}),
+        "rows": metric_rows(metrics, split),
+        "baselines": list(metrics.get("baselines", {})),
+        "confusion": confusion(measured),
+        "calibration": metrics.get("calibration", {}),
+        "reliability_chart": _reliability(measured),
+        "loss_chart": loss_chart(run),
+        "metric_chart": metric_chart(run, main),
+        "length_chart": _lengths(manifest),
+        "notes": run.notes,
+        "ledger": run.ledger.counts("set aside"),
+        "changed": run.ledger.counts("changed"),
+        "errors": errors,
+        "origins": run.origins,
+        "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
+        "model": run.origins.get("model.source", {}).get("value", ""),
+    }
+
+
+def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
+    """Return one row a metric: title, meaning, value with interval, the baselines' values."""
+    measured = metrics.get("splits", {}).get(split)
+    rows = []
+    for name, title in TITLES.items():
+        if not measured or name not in measured["values"]:
+            continue
+        number = interval(measured, name)
+        rows.append(
+            {
+                "title": title,
+                "meaning": EXPLAINED[name],
+                "value": shown(name, number.value),
+                "range": f"{shown(name, number.low)} – {shown(name, number.high)}" if number.value is not None else "",
+                "interval": number if name in SHARES | {"auroc", "mcc"} and number.value is not None else None,
+                "others": [shown(name, interval(b, name).value) for b in metrics.get("baselines", {}).values()],
+            }
+        )
+    return rows
+
+
+def confusion(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return cells with their shade for few classes; the most confused pairs in any case."""
+    matrix, labels = measured.get("confusion", []), [str(label) for label in measured.get("labels", [])]
+    pairs = [
+        (n, labels[i], labels[j]) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n
+    ]
+    cells = [
+        {"label": labels[i], "cells": [{"n": n, "share": n / (sum(row) or 1), "right": i == j} for j, n in enumerate(row)]}
+        for i, row in enumerate(matrix)
+    ]
+    return {"labels": labels, "rows": cells if len(labels) <= MOST_CLASSES_SHOWN else [], "pairs": heapq.nlargest(8, pairs)}
+
+
+def confident_errors(run: Run, split: str) -> list[dict[str, Any]]:
+    """Return the rows the model is surest of and wrong about."""
+    wrong = (row for row in run.predictions(split or "test") if row["gold"] is not None and row["gold"] != row["predicted"])
+    return heapq.nlargest(N_ERRORS, wrong, key=lambda row: row["confidence"])
+
+
+def loss_chart(run: Run) -> Markup:
+    """Return training and dev loss over the steps."""
+    events = list(run.events())
+    train = [(e["step"], e["loss"]) for e in events if e["event"] == "step" and e["loss"] is not None]
+    dev = [(e["step"], e["loss"]) for e in events if e["event"] == "evaluate" and e["loss"] is not None]
+    series = [("training loss", charts.thin(train, 120))] + ([("dev loss", dev)] if dev else [])
+    return Markup(charts.lines(series, label="Loss over the training steps", x_label="step", low=0.0))
+
+
+def metric_chart(run: Run, main: str) -> Markup:
+    """Return the main metric on the dev rows over the steps."""
+    dev = [(e["step"], e["metrics"][main]) for e in run.events() if e["event"] == "evaluate" and main in e["metrics"]]
+    return Markup(charts.lines([(f"dev {TITLES.get(main, main)}", dev)], label="Dev metric over the steps", x_label="step"))
+
+
+def _reliability(measured: Mapping[str, Any]) -> Markup:
+    bins = measured.get("reliability", [])
+    before = measured.get("before_calibration", {}).get("reliability", [])
+    return Markup(charts.reliability(bins, before=before, label="Stated confidence against the share that is right")) if bins else Markup()
+
+
+def _lengths(manifest: Mapping[str, Any]) -> Markup:
+    found = manifest.get("lengths")
+    return Markup(charts.bars(found["counts"], found["edges"], label="Tokens of the training texts", x_label="tokens")) if found else Markup()
