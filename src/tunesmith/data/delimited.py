@@ -10,7 +10,7 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tunesmith.core.errors import DataError, Where
@@ -61,16 +61,13 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
         ]
         text = text.replace("\x00", "")
         notes.append(Note("warning", "NUL bytes", f"{n} NUL bytes in {file} were removed"))
-    dialect = sniff(text, spec=spec, tabs=tabs)
-    rows = list(records(text, dialect))
-    if dialect.quoted and spec.quoting == "auto" and _quotes_ran_away(rows, text):
-        dialect = Dialect(dialect.delimiter, quoted=False)
-        rows = list(records(text, dialect))
+    sniffed = sniff(text, spec=spec, tabs=tabs)
+    dialect, rows = settle(text, sniffed, spec=spec)
+    if dialect != sniffed:
         notes.append(Note("info", "quotes", f"{file} has stray double quotes; they are read as ordinary characters"))
     if not rows:
         raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
-    has_header = _has_header(rows, spec)
-    header = _names(rows[0][1]) if has_header else _columns(rows)
+    header, has_header = name_columns(rows, spec)
     if has_header:
         rows = rows[1:]
     else:
@@ -83,6 +80,22 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
     for line, fields in rows:
         _fit(parsed, line, fields, file)
     return parsed
+
+
+def settle(text: str, dialect: Dialect, *, spec: DataSpec) -> tuple[Dialect, list[Numbered]]:
+    """Read all rows; again without quoting where stray quotes swallowed some."""
+    rows = list(records(text, dialect))
+    if dialect.quoted and spec.quoting == "auto" and _quotes_ran_away(rows, text):
+        dialect = Dialect(dialect.delimiter, quoted=False)
+        rows = list(records(text, dialect))
+    return dialect, rows
+
+
+def name_columns(rows: list[Numbered], spec: DataSpec) -> tuple[list[str], bool]:
+    """Return the column names, and whether they are the first row."""
+    if _has_header(rows, spec):
+        return names_of(rows[0][1]), True
+    return _columns(rows), False
 
 
 def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
@@ -98,9 +111,13 @@ def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
 
 def records(text: str, dialect: Dialect) -> Iterator[Numbered]:
     """Yield (line the row begins on, fields) for every row that is not blank."""
-    stream = io.StringIO(text, newline="")
+    yield from records_of(io.StringIO(text, newline=""), dialect)
+
+
+def records_of(lines: Iterable[str], dialect: Dialect) -> Iterator[Numbered]:
+    """As `records`, for lines that come one by one."""
     quoting = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
-    reader = csv.reader(stream, delimiter=dialect.delimiter, quoting=quoting, strict=False)
+    reader = csv.reader(lines, delimiter=dialect.delimiter, quoting=quoting, strict=False)
     line = 1
     for fields in reader:
         if fields and not (len(fields) == 1 and not fields[0].strip()):
@@ -160,7 +177,7 @@ def _columns(rows: list[Numbered]) -> list[str]:
     return [f"column{i + 1}" for i in range(width)]
 
 
-def _names(cells: list[str]) -> list[str]:
+def names_of(cells: list[str]) -> list[str]:
     """Return distinct column names: blank ones get a number, repeated ones a suffix."""
     names: list[str] = []
     for i, cell in enumerate(cells):

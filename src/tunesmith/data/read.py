@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Entry, Ledger
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.data import delimited, nested, sources
+from tunesmith.data import delimited, nested, sources, streams
 from tunesmith.data.sources import Blob
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
@@ -56,11 +56,25 @@ def read(spec: DataSpec) -> Reading:
 
 
 def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024) -> Iterator[Table]:
-    """Yield a file's rows in tables of at most `chunk_rows`, in order."""
-    reading = Reading({})
-    for _, table in _read_path(path, "train", spec=spec, reading=reading):
-        for start in range(0, len(table), chunk_rows):
-            yield table.take(range(start, min(start + chunk_rows, len(table))))
+    """Yield a file's rows in tables of at most `chunk_rows`, in order.
+
+    CSV, TSV and JSON Lines (also gzipped, also from standard input) are read piece by piece, so files of any size
+    fit; other formats are read whole first. A row that can't be read raises here: predictions must not lose rows.
+
+    Raises:
+        DataError: as `read`, or a row is broken.
+    """
+    opened = streams.open_text(path, encoding=spec.encoding)
+    if opened is None:
+        for _, table in _read_path(path, "train", spec=spec, reading=Reading({})):
+            for start in range(0, len(table), chunk_rows):
+                yield table.take(range(start, min(start + chunk_rows, len(table))))
+        return
+    with opened as text:
+        if text.is_json_lines:
+            yield from streams.json_lines(text, chunk_rows=chunk_rows)
+        else:
+            yield from streams.delimited_rows(text, spec=spec, chunk_rows=chunk_rows)
 
 
 def _read_path(path: str, split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:
@@ -173,7 +187,7 @@ def _excel(blob: Blob, reading: Reading) -> Table:
         others = ", ".join(s.title for s in sheets[1:])
         reading.notes.append(Note("info", "sheet", f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}'))
     rows = [(i, cells) for i, cells in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in cells)]
-    names = delimited._names(["" if c is None else str(c) for c in rows[0][1]])
+    names = delimited.names_of(["" if c is None else str(c) for c in rows[0][1]])
     body = rows[1:]
     columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
     return Table(columns, (blob.file,), [0] * len(body), [i for i, _ in body])
@@ -224,5 +238,3 @@ def _counts_up(values: Sequence[Any]) -> bool:
     numbers = [str(v).strip() for v in itertools.islice(values, 1000)]
     return all(n.isdigit() for n in numbers) and [int(n) for n in numbers] == sorted(int(n) for n in numbers)
 
-
-__all__ = ["Entry", "Reading", "parse", "read", "stream"]

@@ -1,1 +1,1 @@
-"""Numbers to believe: metrics with intervals, paired comparison, calibration, baselines and a verdict in words."""
+"""Numbers to believe: metrics with intervals, comparisons, calibration, baselines, a verdict in words."""

@@ -1,8 +1,8 @@
-"""What any fine-tuned model must beat: class frequencies, TF-IDF with logistic regression, frozen text vectors.
+"""What a fine-tuned model must beat: class frequencies, TF-IDF, frozen text vectors.
 
-Each is trained on the same rows as the model and gives probabilities of shape (rows, classes). They are meant to be
-strong, so that beating them means something. One core: 100 rows 0.3 s, 4,000 news items 3 s, 25,000 film reviews
-(33 million characters) 20 s with the measuring of as many test reviews.
+Each is trained on the same rows as the model and gives probabilities of shape (rows, classes). They are meant
+to be strong, so that beating them means something. One core: 100 rows 0.3 s, 4,000 news items 3 s, 25,000
+film reviews (33 million characters) 20 s with the measuring of as many test reviews.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from tunesmith.core.seed import derive
 Array = np.ndarray
 
 CHARACTERS_FOR_PIECES = 3_000_000
-"""Up to this much training text, parts of words (2 to 5 characters) are features too: 1 to 4 points better on short
-texts, but slow on long ones."""
+"""Up to this much training text, parts of words (2 to 5 characters) are features too: 1 to 4 points better on
+short texts, but slow on long ones."""
 CHARACTERS_AT_MOST = 100_000_000
 """Above this much training text a random sample of the rows is used; more changes little."""
 ROWS_FOR_SINGLE_USE = 1000
 """From this many rows on, features that occur in one text only are left out."""
 PARAMETERS_AT_MOST = 4_000_000
 """Features times classes of one kind of feature; the rarest go first."""
-TFIDF_SEARCH_ROWS = 2000
-"""Up to this many rows C comes from cross-validation, above it is 10 (near the best of every set we measured)."""
+TFIDF_SEARCH_ROWS = 1000
+"""Up to this many rows C comes from cross-validation, above it is 10 (near the best of every set
+measured)."""
 TFIDF_GRID = (1.0, 10.0, 100.0)
 VECTOR_SEARCH_CELLS = 40_000
 """Up to this many rows x classes C comes from cross-validation, above it is 0.01."""
@@ -79,9 +80,9 @@ def tfidf_logistic(
 ) -> Array:
     """Classify by words, word pairs and (for short data) parts of words, with logistic regression.
 
-    Term frequencies are logarithmic, C is cross-validated up to 2,000 rows. Where the training texts hold no word at
-    all, or one class only, nothing can be learnt from words: the class frequencies are the answer. Classes without
-    training rows get probability 0.
+    Term frequencies are logarithmic, C is cross-validated up to 1,000 rows. Where the training texts hold no
+    word at all, or one class only, nothing can be learnt from words: the class frequencies are the answer.
+    Classes without training rows get probability 0.
 
     Args:
         train_texts: at least one.
@@ -113,8 +114,8 @@ def embeddings_logistic(
 ) -> VectorClassifier:
     """Classify frozen text vectors with logistic regression; the solution can start a model's head.
 
-    Vectors are standardised by the training rows. C is cross-validated up to 40,000 rows x classes. A class without
-    training rows has zero weights and a bias of -20.
+    Vectors are standardised by the training rows. C is cross-validated up to 40,000 rows x classes. A class
+    without training rows has zero weights and a bias of -20.
 
     Args:
         train_vectors: shape (train rows, width), at least one row.
@@ -144,7 +145,9 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     if not len(labels):
         raise DataError("a baseline needs at least one training row", fix="give labeled training rows")
     if n_items is not None and n_items != len(labels):
-        raise DataError(f"{n_items:,} training rows but {len(labels):,} labels", fix="give one label for each row")
+        raise DataError(
+            f"{n_items:,} training rows but {len(labels):,} labels", fix="give one label for each row"
+        )
     if labels.min() < 0 or labels.max() >= n_classes:
         raise DataError("some training labels are none of the classes", fix="leave these rows out")
     return labels
@@ -196,7 +199,10 @@ def _features(vectorizers: Sequence[Any], train: Sequence[str], test: Sequence[s
     from scipy.sparse import hstack
 
     fitted = [vectorizer.fit_transform(train) for vectorizer in vectorizers]
-    applied = [vectorizer.transform(test) if len(test) else m[:0] for vectorizer, m in zip(vectorizers, fitted, strict=True)]
+    applied = [
+        vectorizer.transform(test) if len(test) else m[:0]
+        for vectorizer, m in zip(vectorizers, fitted, strict=True)
+    ]
     return hstack(fitted).tocsr(), hstack(applied).tocsr()
 
 
@@ -219,16 +225,20 @@ def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
 
 
 def _best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -> float:
-    """Return the C with the lowest cross-validated log loss; the middle of the grid where no fold can be made."""
+    """Return the C with the lowest cross-validated log loss; the grid's middle where no fold can be made."""
     folds = _folds(labels, seed=seed)
-    usable = [fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()]
+    usable = [
+        fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()
+    ]
     if len(grid) == 1 or not usable:
         return grid[len(grid) // 2]
     losses = _loss_of(features, labels, folds=folds, usable=usable)
     return min(grid, key=losses)
 
 
-def _loss_of(features: Any, labels: Array, *, folds: Array, usable: Sequence[int]) -> Callable[[float], float]:
+def _loss_of(
+    features: Any, labels: Array, *, folds: Array, usable: Sequence[int]
+) -> Callable[[float], float]:
     n_classes = int(labels.max()) + 1
 
     def loss(c: float) -> float:
@@ -245,7 +255,7 @@ def _loss_of(features: Any, labels: Array, *, folds: Array, usable: Sequence[int
 
 
 def _folds(labels: Array, *, seed: int) -> Array:
-    """Deal the rows of each class to the folds in turn, in random order; classes may be smaller than the folds."""
+    """Deal the rows of each class to the folds in turn; classes may be smaller than the folds."""
     order = np.random.default_rng(derive(seed, "folds")).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), dtype=np.int64)
@@ -254,7 +264,7 @@ def _folds(labels: Array, *, seed: int) -> Array:
 
 
 def _solve(features: Array, labels: Array, *, n_classes: int, seed: int) -> tuple[Array, Array, float]:
-    """Return weights (classes, width), bias (classes,) and C of a logistic regression with one row a class."""
+    """Return weights (classes, width), bias (classes,) and C of a logistic regression."""
     weights = np.zeros((n_classes, features.shape[1]))
     bias = np.full(n_classes, _MISSING_BIAS)
     present = np.unique(labels)

@@ -1,7 +1,8 @@
-"""The bootstrap: how far a number could have come out differently on other rows of the same kind (Efron 1979).
+"""The bootstrap: how differently a number could have come out on other rows (Efron 1979).
 
-A resample is a weight for each row (how often it was drawn). Every metric here is a function of such weights, so
-the value itself (all weights 1) and its resamples go through the same code, and all metrics see the same resamples.
+A resample is a weight for each row (how often it was drawn). Every metric here is a function of such weights,
+so the value itself (all weights 1) and its resamples go through the same code, and all metrics see the same
+resamples.
 """
 
 from __future__ import annotations
@@ -57,13 +58,16 @@ def resampled_weights(n_rows: int, *, resamples: int, seed: int) -> Iterator[Arr
 
 
 def interval(value: float, draws: Array, *, centred: bool = False) -> tuple[float, float] | None:
-    """Return the percentile interval of a value (Efron and Tibshirani 1993, chapter 13), always around the value.
+    """Return the percentile interval of a value (Efron and Tibshirani 1993, chapter 13).
+
+    It always holds the value.
 
     Args:
         value: the metric on the rows as they are.
         draws: the metric on each resample; NaN where it is undefined (these are left out).
-        centred: shift the draws so that their mean is the value. For a metric that is biased upwards on resamples
-            (ECE: repeated rows look like miscalibration), whose plain interval would lie beside the value.
+        centred: shift the draws so that their mean is the value. For a metric that is biased upwards on
+            resamples (ECE: repeated rows look like miscalibration), whose plain interval would lie beside the
+            value.
 
     Returns:
         Low and high end; None if the value or all draws are undefined.
@@ -79,9 +83,10 @@ def interval(value: float, draws: Array, *, centred: bool = False) -> tuple[floa
 
 
 def two_sided_p(differences: Array) -> float:
-    """Return how often a resampled difference lies on the other side of zero, both ways; from 2 / (n + 1) to 1.
+    """Return a p-value from resampled differences: twice the share on the rarer side of zero.
 
-    Below 0.05 exactly where the 95% percentile interval leaves zero out (to within one resample).
+    From 2 / (resamples + 1) to 1; below 0.05 exactly where the 95% percentile interval leaves zero out (to
+    within one resample).
     """
     finite = differences[np.isfinite(differences)]
     rarest = min(int((finite <= 0).sum()), int((finite >= 0).sum()))

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a model's confidence match how often it is right (Guo et al. 2017).
+"""Temperature scaling: one number that makes confidence match accuracy (Guo et al. 2017).
 
 The temperature is fitted on rows that were not trained on; it changes no prediction, only the probabilities.
 """
@@ -51,7 +51,9 @@ def apply_temperature(logits: Array, temperature: float) -> Array:
         DataError: `temperature` is not a positive number.
     """
     if not (math.isfinite(temperature) and temperature > 0):
-        raise DataError(f"a temperature must be a positive number, not {temperature}", fix="use 1 for no change")
+        raise DataError(
+            f"a temperature must be a positive number, not {temperature}", fix="use 1 for no change"
+        )
     return softmax(np.asarray(logits, dtype=np.float64) / temperature)
 
 
@@ -63,8 +65,8 @@ def fit_temperature(logits: Array, gold: Array) -> float:
 def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     """Find the temperature with the lowest log loss, between 0.05 and 20.
 
-    It stays at 1 with fewer than 20 rows, without a single mistake (any colder temperature would then look better
-    still, and the confidence would be made up), and where no temperature lowers the log loss.
+    It stays at 1 with fewer than 20 rows, without a single mistake (any colder temperature would then look
+    better still, and the confidence would be made up), and where no temperature lowers the log loss.
 
     Args:
         logits: shape (rows, classes), of rows that were not trained on.
@@ -76,7 +78,9 @@ def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     logits, gold = np.asarray(logits, dtype=np.float64), np.asarray(gold)
     _check(logits, gold)
     if len(gold) < FEWEST_ROWS:
-        return TemperatureFit(1.0, f"{len(gold)} rows are too few to fit a temperature (at least {FEWEST_ROWS})")
+        return TemperatureFit(
+            1.0, f"{len(gold)} rows are too few to fit a temperature (at least {FEWEST_ROWS})"
+        )
     before = _log_loss(logits, gold, 1.0)
     if bool((logits.argmax(axis=1) == gold).all()):
         return TemperatureFit(
@@ -97,7 +101,7 @@ def _check(logits: Array, gold: Array) -> None:
         )
     if not np.isfinite(logits).all():
         raise DataError("logits must be finite numbers", fix="look for a loss that became NaN in training")
-    if len(gold) and not (0 <= gold.min() and gold.max() < logits.shape[1]):
+    if len(gold) and not (gold.min() >= 0 and gold.max() < logits.shape[1]):
         raise DataError("some rows have a label the model does not know", fix="leave these rows out")
 
 

@@ -36,15 +36,16 @@ def measure(
         probabilities: shape (rows, classes); the prediction is the most probable class.
         gold: class indices, shape (rows,).
         labels: the label value of each class, kept as it is.
-        resamples: resamples behind each interval; fewer are taken above 200,000 rows or many classes (see `bootstrap`).
+        resamples: resamples behind each interval; fewer are taken above 200,000 rows or many classes (see
+            `bootstrap`).
         seed: of the resampling.
 
     Returns:
-        `n_rows`, `resamples`, `values` (name to value, low, high), `per_class`, `confusion` (gold by predicted),
-        `labels`, `reliability` (15 bins of confidence). Macro F1 averages the classes that occur in gold or
-        predictions, as scikit-learn does. AUROC with two classes takes the second as positive; with more, it is
-        the mean of one-against-the-rest over the classes that occur, with a `note` if some do not. What is
-        undefined is None, with a `reason`.
+        `n_rows`, `resamples`, `values` (name to value, low, high), `per_class`, `confusion` (gold by
+        predicted), `labels`, `reliability` (15 bins of confidence). Macro F1 averages the classes that occur
+        in gold or predictions, as scikit-learn does. AUROC with two classes takes the second as positive;
+        with more, it is the mean of one-against-the-rest over the classes that occur, with a `note` if some
+        do not. What is undefined is None, with a `reason`.
 
     Raises:
         DataError: no rows, shapes that do not fit, values that are no probabilities, or classes out of range.

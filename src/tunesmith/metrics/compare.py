@@ -1,7 +1,8 @@
 """Which of several models is better, by how much, and how sure that is, on the same rows.
 
 Two views: the paired bootstrap of a metric's difference (Efron and Tibshirani 1993; both models see the same
-resamples, so what makes rows hard cancels out), and McNemar's test (1947) of who is right where the other is wrong.
+resamples, so what makes rows hard cancels out), and McNemar's test (1947) of who is right where the other is
+wrong.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def paired(
     """Compare two models on the same rows.
 
     Returns:
-        `metric`, `a`, `b` (names), `n_rows`, `a_value`, `b_value`, `value` (b minus a) with `low`, `high` and `p`
-        (all None where the metric is undefined), `better` ("a", "b", or "unclear" where the interval holds zero),
-        `mcnemar` (see `mcnemar`), `sentence`.
+        `metric`, `a`, `b` (names), `n_rows`, `a_value`, `b_value`, `value` (b minus a) with `low`, `high` and
+        `p` (all None where the metric is undefined), `better` ("a", "b", or "unclear" where the interval
+        holds zero), `mcnemar` (see `mcnemar`), `sentence`.
 
     Raises:
         DataError: an unknown metric, equal names, or predictions that do not fit the rows.
@@ -75,8 +76,8 @@ def against_best(
         seed: see `classification.measure`.
 
     Returns:
-        `metric`, `n_rows`, `best` (name), `ranking` (`name`, `value`, `low`, `high`, best first), `pairs` (as of
-        `paired`, b is the best; with `p_holm`, also in `mcnemar`, and `better` decided by it), `sentence`.
+        `metric`, `n_rows`, `best` (name), `ranking` (`name`, `value`, `low`, `high`, best first), `pairs` (as
+        of `paired`, b is the best; with `p_holm`, also in `mcnemar`, and `better` decided by it), `sentence`.
 
     Raises:
         DataError: as `paired`, fewer than two models, or a metric that is undefined on these rows.
@@ -239,7 +240,9 @@ def _ranking(draws: Mapping[str, tuple[float, Array]], metric: str) -> list[dict
     for name, (value, spread) in draws.items():
         ends = interval(value, spread, centred=metric == "ece")
         if ends is None:
-            raise DataError(f"{metric_name(metric)} is undefined on these rows", fix="compare by another metric")
+            raise DataError(
+                f"{metric_name(metric)} is undefined on these rows", fix="compare by another metric"
+            )
         ranking.append({"name": name, "value": value, "low": ends[0], "high": ends[1]})
     sign = 1 if metric in LOWER_IS_BETTER else -1
     return sorted(ranking, key=lambda entry: sign * entry["value"])
@@ -273,7 +276,9 @@ def _summary(best: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], metric
     head = f"{best['name']} has the best {metric_name(metric)}, {amount(metric, best['value'])}"
     if not beaten:
         return f"{head}, but it is not clearly better than {listed(level)}."
-    return f"{head}: clearly better than {listed(beaten)}" + (f", not clearly than {listed(level)}." if level else ".")
+    return f"{head}: clearly better than {listed(beaten)}" + (
+        f", not clearly than {listed(level)}." if level else "."
+    )
 
 
 def _or_none(value: float) -> float | None:

@@ -32,7 +32,8 @@ class Predictions:
         """Check shapes and ranges.
 
         Raises:
-            DataError: no rows, shapes that do not fit, values that are no probabilities, or classes out of range.
+            DataError: no rows, shapes that do not fit, values that are no probabilities, or classes out of
+                range.
         """
         probabilities = np.asarray(probabilities, dtype=np.float64)
         gold = np.asarray(gold)
@@ -52,17 +53,17 @@ class Predictions:
     @cached_property
     def predicted(self) -> Array:
         """The most probable class of each row, the first one where several tie; shape (rows,)."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @cached_property
     def right(self) -> Array:
         """Whether each row's prediction is its gold class; bool, shape (rows,)."""
-        return self.predicted == self.gold
+        return np.asarray(self.predicted == self.gold)
 
     @cached_property
     def confidence(self) -> Array:
         """The probability of the predicted class, shape (rows,)."""
-        return self.probabilities.max(axis=1)
+        return np.asarray(self.probabilities.max(axis=1))
 
 
 def _check_shapes(probabilities: Array, gold: Array, n_classes: int) -> None:
@@ -72,7 +73,7 @@ def _check_shapes(probabilities: Array, gold: Array, n_classes: int) -> None:
         raise DataError("there are no rows to measure", fix="give at least one labeled row")
     if probabilities.shape != (len(gold), n_classes):
         raise DataError(
-            f"probabilities of shape {probabilities.shape} do not fit {len(gold):,} rows of {n_classes} classes",
+            f"probabilities of shape {probabilities.shape} do not fit {len(gold)} rows, {n_classes} classes",
             fix="give one probability for each row and class",
         )
 

@@ -1,12 +1,13 @@
-"""Classification metrics as functions of row weights: exact on the rows as they are, fast on a thousand resamples.
+"""Classification metrics as functions of row weights: exact on the rows, fast on a thousand resamples.
 
-Everything is a product of a sparse matrix (classes, bins or ranks x rows) with the weights (rows x resamples), so
-1,000 resamples of 25,000 rows cost less than a second a metric, AUROC included (its ranks are sorted only once).
+Everything is a product of a sparse matrix (classes, bins or ranks x rows) with the weights (rows x
+resamples), so 1,000 resamples of 25,000 rows cost less than a second a metric, AUROC included (its ranks are
+sorted only once).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ class Scores:
     def values(self, weights: Array, counts: Counts | None = None) -> dict[str, Array]:
         """Return the metrics under row weights of shape (rows, resamples), each of shape (resamples,)."""
         counts = counts or self.counts(weights)
-        compute = {
+        compute: dict[str, Callable[[], Array]] = {
             "accuracy": lambda: accuracy(counts),
             "macro_f1": lambda: mean_defined(counts.f1),
             "micro_f1": lambda: accuracy(counts),
@@ -94,12 +95,12 @@ class Scores:
 
 def accuracy(counts: Counts) -> Array:
     """Share of right rows; with one label a row this is also micro F1."""
-    return counts.hits.sum(axis=0) / counts.support.sum(axis=0)
+    return np.asarray(counts.hits.sum(axis=0) / counts.support.sum(axis=0))
 
 
 def weighted_f1(counts: Counts) -> Array:
     """Mean F1 of the classes, weighted by their rows."""
-    return np.nansum(counts.f1 * counts.support, axis=0) / counts.support.sum(axis=0)
+    return np.asarray(np.nansum(counts.f1 * counts.support, axis=0) / counts.support.sum(axis=0))
 
 
 def mcc(counts: Counts) -> Array:
@@ -107,14 +108,14 @@ def mcc(counts: Counts) -> Array:
     n = counts.support.sum(axis=0)
     covariance = counts.hits.sum(axis=0) * n - (counts.support * counts.predicted).sum(axis=0)
     spread = (n**2 - (counts.predicted**2).sum(axis=0)) * (n**2 - (counts.support**2).sum(axis=0))
-    return np.nan_to_num(ratio(covariance, np.sqrt(spread)), nan=0.0)
+    return np.asarray(np.nan_to_num(ratio(covariance, np.sqrt(spread)), nan=0.0))
 
 
 def log_losses(predictions: Predictions) -> Array:
     """Return each row's -log probability of its gold class, shape (rows,); clipped as scikit-learn does."""
     eps = np.finfo(np.float64).eps
     gold = predictions.probabilities[np.arange(len(predictions)), predictions.gold]
-    return -np.log(np.clip(gold, eps, 1 - eps))
+    return np.asarray(-np.log(np.clip(gold, eps, 1 - eps)))
 
 
 def confidence_bins(confidence: Array) -> Array:
@@ -124,10 +125,11 @@ def confidence_bins(confidence: Array) -> Array:
 
 
 class Ranks:
-    """The rows ordered by their score for one class, for the area under the ROC curve of this class against the rest.
+    """The rows ordered by their score for one class, for the area under its ROC curve against the rest.
 
-    Only rows scored at least as high as the lowest-scored row of the class matter: the area is 1 minus the share of
-    (row of the class, other row) pairs in the wrong order. Neighbours that no pair tells apart are counted together.
+    Only rows scored at least as high as the lowest-scored row of the class matter: the area is 1 minus the
+    share of (row of the class, other row) pairs in the wrong order. Neighbours that no pair tells apart are
+    counted together.
     """
 
     def __init__(self, scores: Array, of_class: Array) -> None:
@@ -150,7 +152,7 @@ class Ranks:
 
 def ratio(part: Array, whole: Array) -> Array:
     """Divide; NaN where `whole` is not positive."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0))
 
 
 def mean_defined(values: Array) -> Array:
@@ -173,7 +175,7 @@ def _runs(scores: Array, of_class: Array) -> Array:
     share = np.bincount(tie, weights=of_class) / np.bincount(tie)
     new = np.diff(share, prepend=-1.0) != 0
     new |= (share > 0) & (share < 1)
-    return (np.cumsum(new) - 1)[tie]
+    return np.asarray((np.cumsum(new) - 1)[tie])
 
 
 def _groups(groups: Array, n_groups: int, *, values: Array | None = None) -> Sparse:

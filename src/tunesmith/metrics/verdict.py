@@ -1,106 +1,201 @@
-"""The numbers in plain words: was fine-tuning worth it, does the model over- or under-fit, what to try next."""
+"""The verdict: what a run's numbers mean, in plain sentences, and what to try next.
+
+Every statement follows from numbers that are in the metrics, and a difference is only called one beyond its
+95% interval. Nothing here measures; the thresholds are constants with their meaning beside them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
+from tunesmith.metrics.evidence import Evidence, Finding
+from tunesmith.metrics.fitting import diagnose
+from tunesmith.metrics.scores import LOWER_IS_BETTER
+from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
+from tunesmith.metrics.wording import amount, bare, difference, metric_name, rows
+
+WORTH_POINTS = 0.01
+"""A gain below this counts as small ..."""
+WORTH_SHARE = 0.1
+"""... unless it takes away this share of the baseline's error."""
+MOST_ADVICE = 5
+FEW_TRAINING_ROWS = 30
+"""Training rows a class below which more of them are the first advice."""
+_BASELINES = {
+    "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
-    "majority": "always saying the most frequent class",
+    "embeddings": "logistic regression on frozen text vectors",
 }
-GAP = 0.05
-RISE = 0.02
 
 
-def verdict(metrics: Mapping[str, Any], *, events: Sequence[Mapping[str, Any]], n_train: int) -> dict[str, Any]:
-    """Return worth_it ("yes", "no", "unclear"), fit ("over", "under", "good", "unknown"), sentences, try_next."""
-    split = next((name for name in ("test", "dev") if name in metrics["splits"]), None)
-    if split is None:
-        return {
-            "worth_it": "unclear",
-            "fit": "unknown",
-            "sentences": ["Nothing was measured: there are neither test nor dev rows."],
-            "try_next": ["keep some rows back: --set data.split.test=0.2"],
-        }
-    worth, sentences = _worth(metrics, split)
-    fit, fit_sentence, fit_next = _fit(metrics, split, events)
-    more, next_steps = _weak_spots(metrics["splits"][split], n_train)
+def verdict(
+    metrics: Mapping[str, Any],
+    *,
+    events: Sequence[Mapping[str, Any]] = (),
+    n_train: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    data: str = "DATA",
+) -> dict[str, Any]:
+    """Judge a run.
+
+    Args:
+        metrics: what stands in `metrics.json`: `main`, `splits` (of which `train` may hold values only),
+            `baselines`, `comparison` (as of `compare.paired`: a is the baseline, b the model), `calibration`.
+            All but `splits` may be missing; what cannot be told is then said or left out.
+        events: the entries of `log.jsonl`.
+        n_train: rows trained on; 0 if not known.
+        settings: dotted setting to value, so that nothing is advised that is set already.
+        data: the data as it stands in advised commands.
+
+    Returns:
+        `worth_it` ("yes", "no", "unclear"), `fit` ("over", "under", "good", "unknown"), `sentences`, and
+        `try_next`: at most five pieces of advice with the setting or command, the most promising first.
+    """
+    evidence = Evidence(metrics, events, n_train, settings or {}, data)
+    if not evidence.primary:
+        return _nothing_measured()
+    worth, worth_findings = _worth(evidence)
+    fit, fit_findings = diagnose(evidence)
+    findings = [
+        *_headline(evidence),
+        *worth_findings,
+        *fit_findings,
+        *disagreement(evidence),
+        *few_rows(evidence),
+        *weak_classes(evidence),
+        *confidence(evidence),
+    ]
     return {
         "worth_it": worth,
         "fit": fit,
-        "sentences": [*sentences, fit_sentence, *more],
-        "try_next": [*fit_next, *next_steps, *_more_data(worth, n_train)],
+        "sentences": [finding.sentence for finding in findings],
+        "try_next": _advice(evidence, findings, worth=worth, fit=fit),
     }
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:.1f}"
+def _nothing_measured() -> dict[str, Any]:
+    return {
+        "worth_it": "unclear",
+        "fit": "unknown",
+        "sentences": ["No rows were kept back, so nothing can be said about new texts."],
+        "try_next": ["Keep back rows to judge by: --set data.split.test=0.2 --set data.split.dev=0.1"],
+    }
 
 
-def _worth(metrics: Mapping[str, Any], split: str) -> tuple[str, list[str]]:
-    main = metrics["main"]
-    entry = metrics["splits"][split]["values"][main]
-    name = NAMES.get(main, main)
-    sentence = f"The model reaches {name} {_points(entry['value'])} on {metrics['splits'][split]['n_rows']:,} {split} rows"
-    sentence += f" (95% interval {_points(entry['low'])} to {_points(entry['high'])})."
-    comparison = metrics.get("comparison")
-    if not comparison:
-        return "unclear", [sentence, "No baseline was measured, so it is open whether fine-tuning was worth it."]
-    base = NAMES[comparison["baseline"]]
-    other = metrics["baselines"][comparison["baseline"]]["values"][main]["value"]
-    gain, low, high = entry["value"] - other, comparison["low"], comparison["high"]
-    interval = f"{_points(gain)} points, 95% interval {_points(low)} to {_points(high)}"
+def _headline(evidence: Evidence) -> list[Finding]:
+    found = evidence.measured(evidence.primary)
+    if found is None:
+        return [Finding(f"The {metric_name(evidence.main)} is undefined on these {rows(_n_rows(evidence))}.")]
+    ends = f" (95% interval {_ends(evidence.main, found.low, found.high)})" if found.low is not None else ""
+    value = f"{amount(evidence.main, found.value)} {metric_name(evidence.main)}"
+    return [Finding(f"On {rows(found.n_rows, evidence.primary)} the model has {value}{ends}.")]
+
+
+def _worth(evidence: Evidence) -> tuple[str, list[Finding]]:
+    """Decide whether fine-tuning beats the best baseline by enough to matter."""
+    pair = _oriented(evidence.metrics.get("comparison") or {}, evidence.main)
+    if pair is None:
+        return _without_comparison(evidence)
+    model, baseline, (gain, low, high) = pair
+    main, name = evidence.main, _baseline_name(evidence)
+    sides = f"{amount(main, model)} {metric_name(main)} against {amount(main, baseline)} for {name}"
+    ends = f"95% interval {_ends(main, low, high)}"
     if low > 0:
-        return "yes", [sentence, f"Fine-tuning is worth it here: it beats {base} ({_points(other)}) by {interval}."]
-    if high < 0:
-        return "no", [sentence, f"Fine-tuning is not worth it here: {base} does better ({_points(other)}; {interval})."]
-    return "unclear", [sentence, f"Whether fine-tuning beats {base} ({_points(other)}) can't be told from these rows ({interval})."]
+        worth = _matters(evidence, gain, baseline)
+        gained = f"{sides}, a gain of {difference(main, gain)} ({ends})"
+        return ("yes" if worth else "unclear"), [_better(evidence, gained, worth=worth)]
+    if not _matters(evidence, max(high, 0.0), baseline):
+        most = f"better by {difference(main, high)} at most" if high > 0 else "not better"
+        sentence = f"Fine-tuning is not worth it here: {sides}, so it is {most} ({ends})."
+        return "no", [Finding(sentence, _not_worth(evidence))]
+    return "unclear", [_undecided(evidence, sides, ends, gain=gain, half=(high - low) / 2)]
 
 
-def _fit(metrics: Mapping[str, Any], split: str, events: Sequence[Mapping[str, Any]]) -> tuple[str, str, list[str]]:
-    train = metrics["splits"].get("train", {}).get("values", {}).get("accuracy", {}).get("value")
-    held = metrics["splits"][split]["values"]["accuracy"]
-    if train is None:
-        return "unknown", "Over- and under-fitting were not measured.", []
-    shown = f"(accuracy {_points(train)} on training rows, {_points(held['value'])} on {split} rows)"
-    losses = [e["loss"] for e in events if e.get("event") == "evaluate" and e.get("loss") is not None]
-    rising = len(losses) > 1 and losses[-1] > min(losses) + RISE
-    if train - held["high"] > GAP:
-        also = ", and the dev loss rose after its best point" if rising else ""
-        steps = ["label more rows", '--set model.dropout=0.2, or fewer epochs: --set train.length="3 epochs"']
-        return "over", f"It over-fits {shown}{also}: it knows its training rows better than new ones.", steps
-    majority = metrics.get("baselines", {}).get("majority", {}).get("values", {}).get("accuracy", {}).get("value", 0.0)
-    if train < majority + 0.05 or (train < 0.7 and train - held["value"] < 0.02):
-        return "under", f"It under-fits {shown}: it has not learnt its own training rows.", ["--preset best", "--set train.lr=2e-4"]
-    return "good", f"It neither over- nor under-fits much {shown}.", []
+def _better(evidence: Evidence, gained: str, *, worth: bool) -> Finding:
+    if worth:
+        return Finding(f"Fine-tuning is worth it here: {gained}.{_mistakes(evidence)}")
+    return Finding(
+        f"Fine-tuning is better here, but by little: {gained}. Whether that is worth a larger and slower "
+        "model is for you to say."
+    )
 
 
-def _weak_spots(measured: Mapping[str, Any], n_train: int) -> tuple[list[str], list[str]]:
-    sentences, steps = [], []
-    main = measured["values"]["accuracy"]
-    half = (main["high"] - main["low"]) / 2
-    if half > 0.04:
-        wanted = round(measured["n_rows"] * (half / 0.02) ** 2, -2)
-        sentences.append(f"The interval is wide: for +-2 points about {wanted:,.0f} rows would have to be measured.")
-    seen = [(i, c) for i, c in enumerate(measured["per_class"]) if c["support"]]
-    if len(seen) > 2:
-        index, worst = min(seen, key=lambda item: item[1]["f1"]["value"] or 0)
-        row = [n if j != index else -1 for j, n in enumerate(measured["confusion"][index])]
-        if max(row) > 0:
-            other = measured["labels"][row.index(max(row))]
-            sentences.append(
-                f'The weakest class is "{worst["label"]}" (F1 {_points(worst["f1"]["value"] or 0)}), most often taken for "{other}".'
-            )
-            steps.append(f'label more rows of "{worst["label"]}", or look at its errors in the report')
-    ece = measured["values"].get("ece", {}).get("value")
-    if ece is not None and ece > 0.1:
-        sentences.append(f"Its probabilities are off by {_points(ece)} points on average: do not read them as chances.")
-        steps.append("keep dev rows to calibrate on: --set data.split.dev=0.1")
-    return sentences, steps
+def _undecided(evidence: Evidence, sides: str, ends: str, *, gain: float, half: float) -> Finding:
+    sentence = (
+        f"Whether fine-tuning is worth it here cannot be told yet: {sides}, a difference of "
+        f"{difference(evidence.main, gain)} that may be chance ({ends})."
+    )
+    needed = _n_rows(evidence) * (half / gain) ** 2 if gain > 0 else 0
+    if not 0 < needed <= 100_000:
+        return Finding(sentence, _not_worth(evidence))
+    n = f"{rough(needed):,} {evidence.primary} rows"
+    return Finding(f"{sentence} If it is real, about {n} would show it.", _not_worth(evidence))
 
 
-def _more_data(worth: str, n_train: int) -> list[str]:
-    return ["label a few hundred more rows: with so few, that helps most"] if worth != "yes" and n_train < 1000 else []
+def _without_comparison(evidence: Evidence) -> tuple[str, list[Finding]]:
+    return "unclear", [
+        Finding(
+            "Whether fine-tuning is worth it here cannot be told: no simple baseline was measured on the "
+            "same rows.",
+            ("Measure the baselines too: --set evaluate.baselines=true",),
+        )
+    ]
+
+
+def _oriented(pair: Mapping[str, Any], main: str) -> tuple[float, float, tuple[float, float, float]] | None:
+    """Return the model's value, the baseline's, and the gain with its interval (positive: better)."""
+    if pair.get("value") is None or pair.get("low") is None:
+        return None
+    gain, low, high = float(pair["value"]), float(pair["low"]), float(pair["high"])
+    if main in LOWER_IS_BETTER:
+        gain, low, high = -gain, -high, -low
+    return float(pair["b_value"]), float(pair["a_value"]), (gain, low, high)
+
+
+def _matters(evidence: Evidence, gain: float, baseline: float) -> bool:
+    return gain >= WORTH_POINTS or gain >= WORTH_SHARE * evidence.error(baseline) > 0
+
+
+def _baseline_name(evidence: Evidence) -> str:
+    pair = evidence.metrics["comparison"]
+    name = str(pair.get("baseline", pair.get("a", "the baseline")))
+    return _BASELINES.get(name, name)
+
+
+def _mistakes(evidence: Evidence) -> str:
+    """Say the gain as wrong answers in a hundred texts, where it can be seen in whole numbers."""
+    name = str(evidence.metrics["comparison"].get("baseline", ""))
+    ours, theirs = evidence.measured(evidence.primary, "accuracy"), evidence.baseline(name, "accuracy")
+    if ours is None or theirs is None:
+        return ""
+    wrong, before = round(100 * (1 - ours.value)), round(100 * (1 - theirs.value))
+    return f" In 100 texts it gets about {wrong} wrong instead of {before}." if wrong < before else ""
+
+
+def _not_worth(evidence: Evidence) -> tuple[str, ...]:
+    few = 0 < evidence.n_train < FEW_TRAINING_ROWS * _n_classes(evidence)
+    more = (
+        f"Label more rows: {rows(evidence.n_train)} to train on are few for {_n_classes(evidence)} classes",
+    )
+    return (*(more if few else ()), "Use the careful settings: --preset best")
+
+
+def _advice(evidence: Evidence, findings: Sequence[Finding], *, worth: str, fit: str) -> list[str]:
+    """Collect advice in the order of the findings, each once."""
+    found = list(dict.fromkeys(advice for finding in findings for advice in finding.advice))
+    if worth == "yes" and fit in ("good", "unknown"):
+        found.append("For a little more: --preset best, or a larger model with --model")
+    return found[:MOST_ADVICE] or ["Try a larger model: --model with a folder or a hub id"]
+
+
+def _ends(metric: str, low: float | None, high: float | None) -> str:
+    return f"{bare(metric, low or 0.0)} to {bare(metric, high or 0.0)}"
+
+
+def _n_rows(evidence: Evidence) -> int:
+    return int((evidence.splits.get(evidence.primary) or {}).get("n_rows", 0))
+
+
+def _n_classes(evidence: Evidence) -> int:
+    return max(2, len((evidence.splits.get(evidence.primary) or {}).get("labels") or []))

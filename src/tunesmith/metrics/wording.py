@@ -17,7 +17,7 @@ _NAMES = {
     "log_loss": "log loss",
     "ece": "calibration error",
 }
-_IN_PERCENT = frozenset({"accuracy", "macro_f1", "micro_f1", "weighted_f1", "ece"})
+_IN_PERCENT = frozenset({"accuracy", "macro_f1", "micro_f1", "weighted_f1", "f1", "ece"})
 
 
 def metric_name(metric: str) -> str:
@@ -52,9 +52,9 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
 
 
-def rows(n: int) -> str:
-    """Say a number of rows: "1 row", "1,821 rows"."""
-    return "1 row" if n == 1 else f"{n:,} rows"
+def rows(n: int, kind: str = "") -> str:
+    """Say a number of rows: "1 row", "1,821 rows", "1,821 test rows"."""
+    return f"{n:,} {kind} row{'' if n == 1 else 's'}".replace("  ", " ")
 
 
 def quoted(label: Any) -> str:

@@ -24,6 +24,7 @@ from tunesmith.metrics.calibration import fit_temperature, softmax
 from tunesmith.metrics.classification import measure
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.verdict import verdict
+from tunesmith.models.classifier import quiet
 from tunesmith.models.source import find
 from tunesmith.run.card import model_card
 from tunesmith.run.folder import Run
@@ -174,7 +175,8 @@ def _save_model(resolved: Any, fitted: Fitted, *, temperature: float, run: Run) 
     )
     with replacing_folder(run.model_folder) as folder:
         fitted.model.config.name_or_path = source.name
-        fitted.model.save_pretrained(folder, safe_serialization=True)
+        with quiet():
+            fitted.model.save_pretrained(folder)
         plain = resolved.tokenizer.plain
         plain.model_max_length = resolved.tokenizer.max_tokens
         plain.save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""The command line: parse, call a workflow, print. The only package that prints."""

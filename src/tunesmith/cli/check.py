@@ -1,0 +1,65 @@
+"""`tunesmith check` and `tunesmith init`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tunesmith.cli import show
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.files import write_text
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.write import template
+
+
+def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | None) -> None:
+    """Print what is to be said about the data; with `fix`, write a cleaned copy."""
+    recipe, _ = compose(file=None, overrides=settings, arguments=arguments)
+    from tunesmith.data.findings import inspect
+    from tunesmith.data.fixed import write_fixed
+    from tunesmith.workflow.lengths import measure_lengths
+    from tunesmith.workflow.prepare import prepare
+
+    console = show.console()
+    prepared = prepare(recipe)
+    console.print(f"[bold]{escape(prepared.ledger.summary(prepared.n_read))}[/bold]")
+    show.notes(console, [*prepared.notes, *measure_lengths(recipe, prepared)], places=True)
+    _classes(console, prepared)
+    entries = [e for e in prepared.ledger if e.kind == "set aside"]
+    for entry in entries[:20]:
+        console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}  {escape(entry.detail)}")
+    if len(entries) > 20:
+        console.print(f"  [dim]… and {len(entries) - 20:,} more[/dim]")
+    if fix is not None:
+        task = prepared.task
+        found = inspect(prepared.reading.tables, text=task.text, label=task.label, spec=recipe.data)
+        for path in write_fixed(found.tables, prepared.reading.tables, ledger=prepared.ledger, text=task.text, out=fix):
+            console.print(f"wrote {escape(str(path))}")
+
+
+def init(data: list[str], *, out: Path | None) -> None:
+    """Print or write a commented recipe."""
+    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": data})
+    if out is None:
+        typer.echo(template(recipe), nl=False)
+        return
+    if out.exists():
+        raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out")
+    write_text(out, template(recipe))
+    typer.echo(f"wrote {out}; run it with: tunesmith train -c {out}")
+
+
+def _classes(console: Any, prepared: Any) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("class")
+    for split in prepared.tables:
+        table.add_column(split, justify="right")
+    for i, name in enumerate(prepared.task.names[:40]):
+        counts = [int((prepared.task.gold(rows) == i).sum()) for rows in prepared.tables.values()]
+        table.add_row(escape(name), *(f"{n:,}" for n in counts))
+    console.print(table)

@@ -1,0 +1,182 @@
+"""`tunesmith`: one typer command a use; heavy libraries are imported inside the commands, so `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.core.errors import TunesmithError
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Turn text data into a small, fast, trustworthy NLP model by fine-tuning a pre-trained one.",
+    epilog="Start with:  tunesmith demo    or    tunesmith train YOUR.csv",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Data = Annotated[list[str], typer.Argument(help="File, files or folder; - is standard input.", show_default=False)]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/reviews-1.", show_default=False)]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set train.lr=3e-5. Repeatable.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: found by itself.")]
+LabelColumn = Annotated[str | None, typer.Option("--label", help="Column with the label. Default: found by itself.")]
+Group = Annotated[str | None, typer.Option("--group", help="Column whose equal values stay in one split.")]
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,  # noqa: FBT002
+) -> None:
+    """Turn text data into a small, fast, trustworthy NLP model by fine-tuning a pre-trained one."""
+    if version:
+        from tunesmith import __version__
+
+        typer.echo(f"tunesmith {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Examples:  tunesmith train reviews.csv    tunesmith train -c recipe.yaml --set train.lr=3e-5")
+def train(  # noqa: PLR0913
+    data: Annotated[list[str] | None, typer.Argument(help="File, files or folder; - is standard input.", show_default=False)] = None,
+    recipe: Annotated[Path | None, typer.Option("-c", "--recipe", help="A recipe (tunesmith init writes one).")] = None,
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    group: Group = None,
+    test: Annotated[list[str] | None, typer.Option("--test", help="File for the final numbers; never trained on.")] = None,
+    dev: Annotated[list[str] | None, typer.Option("--dev", help="File for early stopping.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="minilm, a folder, or a hub id.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="fast, balanced (default) or best.")] = None,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: the next free runs/NAME-N.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of everything random. Default: 0.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, time a few updates, write nothing.")] = False,  # noqa: FBT002
+) -> None:
+    """Fine-tune a model on labelled texts, measure it, and write a report."""
+    from tunesmith.cli import train as command
+
+    if resume is not None:
+        command.resume(resume, settings or [])
+        return
+    named = {"data.path": data, "data.test": test, "data.dev": dev, "task.text": text, "task.label": label}
+    named |= {"data.split.group": group, "model.source": model, "preset": preset, "seed": seed}
+    arguments = {key: value for key, value in named.items() if value is not None and value != []}
+    command.train(recipe, settings or [], arguments=arguments, out=out, dry_run=dry_run)
+
+
+@app.command(epilog="Examples:  tunesmith check reviews.csv    tunesmith check reviews.csv --fix clean.csv")
+def check(
+    data: Data,
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    group: Group = None,
+    settings: Settings = None,
+    fix: Annotated[Path | None, typer.Option("--fix", help="Write a cleaned copy here, and a list of changes.")] = None,
+) -> None:
+    """Look for trouble in the data, without training: columns, labels, duplicates, leaks, lengths."""
+    from tunesmith.cli import check as command
+
+    named = {"data.path": data, "task.text": text, "task.label": label, "data.split.group": group}
+    command.check({k: v for k, v in named.items() if v is not None}, settings or [], fix=fix)
+
+
+@app.command(epilog="Example:  tunesmith evaluate runs/reviews-1 new_labelled.csv")
+def evaluate(run: RunArgument, data: Data) -> None:
+    """Measure a run's model on new labelled rows."""
+    from tunesmith.cli import measure as command
+
+    command.evaluate(run, data)
+
+
+@app.command(epilog="Examples:  tunesmith predict runs/reviews-1 new.csv --out said.csv    cat new.jsonl | tunesmith predict runs/reviews-1 -")
+def predict(
+    run: RunArgument,
+    data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
+    out: Annotated[Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")] = None,
+) -> None:
+    """Label new texts; order and columns are kept, an interrupted job goes on where it was."""
+    from tunesmith.cli import measure as command
+
+    command.predict(run, data, out=out)
+
+
+@app.command(epilog="Example:  tunesmith compare runs/a-1 runs/b-1")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
+    data: Annotated[list[str] | None, typer.Option("--data", help="Rows to compare on. Default: the runs' own test rows.")] = None,
+    metric: Annotated[str | None, typer.Option("--metric", help="Default: the first run's main metric.")] = None,
+) -> None:
+    """Say which run is better, by how much, and how sure that is."""
+    from tunesmith.cli import measure as command
+
+    command.compare(runs, data or [], metric=metric)
+
+
+@app.command()
+def report(run: RunArgument) -> None:
+    """Write a run's report.html anew and say where it is."""
+    from tunesmith.run.folder import Run
+    from tunesmith.run.report import write_report
+
+    typer.echo(write_report(Run.open(run)))
+
+
+@app.command()
+def runs(folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs")) -> None:
+    """List the runs on disk."""
+    from tunesmith.cli import measure as command
+
+    command.runs(folder)
+
+
+@app.command(epilog="Example:  tunesmith init > recipe.yaml")
+def init(
+    data: Annotated[list[str] | None, typer.Argument(help="File, files or folder to put into it.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write here instead of to the screen.")] = None,
+) -> None:
+    """Write a commented recipe with every setting."""
+    from tunesmith.cli import check as command
+
+    command.init(data or ["reviews.csv"], out=out)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, cores, memory, accelerators and the models at hand."""
+    from tunesmith.cli import doctor as command
+
+    command.doctor()
+
+
+@app.command()
+def demo(out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None) -> None:
+    """Fine-tune the embedded model on the sample that comes with tunesmith (about a minute)."""
+    from tunesmith.cli import train as command
+
+    command.demo(out=out)
+
+
+def main() -> None:
+    """Run the command line; the user's mistakes end with exit code 2 and no traceback."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except TunesmithError as error:
+        from tunesmith.recipe.problems import format_problems
+
+        started = any(word in sys.argv for word in ("--resume",)) or type(error).__name__ == "RunError"
+        typer.echo(format_problems(error.problems, ending="see above" if started else "nothing was started"), err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""`tunesmith evaluate`, `predict`, `compare` and `runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tunesmith.cli import show
+from tunesmith.core.errors import RunError, Where
+from tunesmith.run.folder import Run
+from tunesmith.run.listing import list_runs
+from tunesmith.run.report.numbers import TITLES, shown
+
+
+def evaluate(folder: Path, data: Sequence[str]) -> None:
+    """Measure a run's model on labelled rows and print the numbers."""
+    run = finished(folder)
+    from tunesmith.workflow.evaluate import evaluate as measure
+
+    measured = measure(run, data)
+    console = show.console()
+    show.notes(console, measured.notes)
+    console.print(escape(measured.ledger.summary(measured.n_read)))
+    show.numbers(console, {"splits": {"test": measured.metrics}})
+
+
+def predict(folder: Path, data: str, *, out: Path | None) -> None:
+    """Label a file."""
+    run = finished(folder)
+    from tunesmith.inference.predictor import Predictor
+    from tunesmith.workflow.predict import predict_file
+
+    predictor = Predictor.load(run.model_folder)
+    console = show.console(err=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("predicting", total=None)
+        n = predict_file(predictor, data, out=out, on_rows=lambda rows: progress.advance(task, rows))
+    if out is not None:
+        console.print(f"{n:,} rows labelled: {escape(str(out))}")
+
+
+def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None) -> None:
+    """Print which run is better."""
+    if len(folders) < 2:
+        raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
+    runs = [finished(folder) for folder in folders]
+    if len({run.name for run in runs}) < len(runs):
+        raise RunError("two of these runs have the same name", fix="rename one of the folders")
+    from tunesmith.workflow.evaluate import compare as measure
+
+    found = measure(runs, data, metric=metric)
+    console = show.console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):
+        table.add_column(column)
+    for entry in found["ranking"]:
+        low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])
+        table.add_row(escape(entry["name"]), shown(found["metric"], entry["value"]), f"{low} – {high}")
+    console.print(table)
+    for pair in found["pairs"]:
+        console.print(escape(pair["sentence"]))
+
+
+def runs(folder: Path) -> None:
+    """Print a table of the runs in a folder."""
+    console = show.console()
+    rows = list_runs(folder)
+    if not rows:
+        console.print(f"no runs in {escape(str(folder))}; tunesmith train DATA makes one")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("run", "status", "model", "metric", "value", "95% interval", "rows", "time", "created"):
+        table.add_column(column)
+    for row in rows:
+        value = shown(row.metric, row.value)
+        low_high = f"{shown(row.metric, row.low)} – {shown(row.metric, row.high)}" if row.value is not None else ""
+        seconds = show.duration(row.seconds) if row.seconds is not None else ""
+        n = f"{row.n_train:,}" if row.n_train is not None else ""
+        cells = (str(row.folder), row.status, row.model, row.metric, value, low_high, n, seconds, row.created[:16])
+        table.add_row(*(escape(cell) for cell in cells))
+    console.print(table)
+
+
+def finished(folder: Path) -> Run:
+    """Open a run that has a model.
+
+    Raises:
+        RunError: it has none yet.
+    """
+    run = Run.open(folder)
+    if not (run.model_folder / "tunesmith.json").is_file():
+        fix = f"tunesmith train --resume {folder}"
+        raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
+    return run

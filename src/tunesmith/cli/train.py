@@ -1,0 +1,124 @@
+"""`tunesmith train` and `tunesmith demo`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tunesmith.cli import show
+from tunesmith.cli.progress import TrainingDisplay
+from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import Run
+
+
+def train(
+    recipe: Path | None, settings: Sequence[str], *, arguments: Mapping[str, Any], out: Path | None, dry_run: bool
+) -> None:
+    """Train, or with `dry_run` only rehearse it."""
+    composed = compose(file=recipe, overrides=settings, arguments=arguments)
+    from tunesmith.workflow import start
+    from tunesmith.workflow.fit import Watch
+
+    console = show.console()
+    if dry_run:
+        _dry_run(console, composed, out or Path("runs"))
+        return
+    display = TrainingDisplay(console)
+    try:
+        run = start.start(*composed, out=out, watch=Watch([display, Talk(console)]), command=command_line())
+    finally:
+        display.close()
+    ending(console, run)
+
+
+def resume(folder: Path, settings: Sequence[str]) -> None:
+    """Go on with an interrupted run."""
+    from tunesmith.workflow import start
+    from tunesmith.workflow.fit import Watch
+
+    console = show.console()
+    display = TrainingDisplay(console)
+    try:
+        run = start.resume(folder, overrides=settings, watch=Watch([display]))
+    finally:
+        display.close()
+    ending(console, run)
+
+
+def demo(*, out: Path | None) -> None:
+    """Train on the sample that comes with the package."""
+    with as_file(files("tunesmith.samples") / "support.csv") as sample:
+        arguments = {"data.path": [str(sample)], "task.text": "message", "task.label": "intent"}
+        train(None, [], arguments=arguments, out=out, dry_run=False)
+
+
+class Talk:
+    """A listener that says what was found and chosen before training starts."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Print one event, if it is one to speak of."""
+        if event["event"] == "prepared":
+            prepared = event["prepared"]
+            self._console.print(f"\n[bold]Data[/bold]  {escape(prepared.ledger.summary(prepared.n_read))}")
+            show.notes(self._console, prepared.notes)
+        elif event["event"] == "resolved":
+            show.choices(self._console, event["resolved"].origins.entries)
+            self._console.print()
+        elif event["event"] == "run":
+            self._console.print(f"run folder: {escape(str(event['run'].folder))}")
+
+
+def ending(console: Console, run: Run) -> None:
+    """Print the result and what to do next; exit with 130 if the run was interrupted."""
+    if run.status != "done":
+        console.print(f"\nStopped: {run.manifest['reason']}. Go on with:\n  tunesmith train --resume {run.folder}")
+        raise typer.Exit(130)
+    metrics = run.metrics
+    console.print()
+    show.numbers(console, metrics)
+    console.print()
+    for sentence in metrics["verdict"]["sentences"]:
+        console.print(escape(sentence))
+    for step in metrics["verdict"]["try_next"]:
+        console.print(f"[dim]try next:[/dim] {escape(step)}")
+    seconds = run.manifest.get("seconds", {})
+    console.print(f"\nrun      {escape(str(run.folder))}   [dim]({show.duration(seconds.get('total', 0))})[/dim]")
+    console.print(f"report   {escape(str(run.report_path))}   [dim](open it in a browser)[/dim]")
+    console.print(f"model    {escape(str(run.model_folder))}   [dim](plain Hugging Face format)[/dim]")
+    console.print("\nNext:")
+    console.print(f"  tunesmith predict {escape(str(run.folder))} NEW.csv --out labelled.csv", soft_wrap=True)
+    console.print(f"  tunesmith evaluate {escape(str(run.folder))} OTHER_LABELLED.csv", soft_wrap=True)
+    console.print("  tunesmith train YOUR.csv")
+
+
+def command_line() -> str:
+    """Return the command as it was typed, quoted so that it can be typed again."""
+    return shlex.join(["tunesmith", *sys.argv[1:]])
+
+
+def _dry_run(console: Console, composed: Any, out: Path) -> None:
+    from tunesmith.workflow.prepare import prepare
+    from tunesmith.workflow.rehearse import rehearse
+    from tunesmith.workflow.train import resolve
+
+    talk = Talk(console)
+    prepared = prepare(composed[0])
+    talk({"event": "prepared", "prepared": prepared})
+    resolved = resolve(*composed, prepared=prepared)
+    talk({"event": "resolved", "resolved": resolved})
+    estimate = rehearse(resolved, out=out)
+    console.print(
+        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; memory {show.size(estimate.memory_bytes)}; "
+        f"disk {show.size(estimate.disk_bytes)} ({show.size(estimate.free_disk_bytes)} free). Nothing was written."
+    )

@@ -1,0 +1,157 @@
+"""CSV and JSON Lines piece by piece: what prediction reads, so that memory does not grow with the file."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.data import delimited, nested, sources
+from tunesmith.data.sources import Blob
+from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
+
+HEAD_BYTES = 262_144
+STREAMED = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
+
+
+class TextStream:
+    """A file as text: its first piece, to look at, and all its lines.
+
+    Attributes:
+        file: how messages call it.
+        head: the first piece, whole lines.
+    """
+
+    def __init__(self, raw: IO[bytes], *, file: str, name: str, encoding: str) -> None:
+        self._raw = raw
+        self.file = file
+        self.tabs = sources.suffix_of(name) in (".tsv", ".tab")
+        first = raw.read(HEAD_BYTES)
+        if not first.strip():
+            raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
+        whole = first[: first.rfind(b"\n") + 1] or first
+        self.head, _ = sources.decode(Blob(file, name, whole, "", 0), encoding=encoding)
+        self._encoding = encoding if encoding != "auto" else _encoding_of(whole)
+        self._first = first
+        start = self.head.lstrip()[:1]
+        self.is_json_lines = sources.suffix_of(name) in (".jsonl", ".ndjson") or (name == "-" and start == "{")
+
+    def lines(self) -> Iterator[str]:
+        """Yield all lines with their ends, from the first."""
+        joined = io.BufferedReader(_Joined(self._first, self._raw))  # type: ignore[arg-type]
+        for line in io.TextIOWrapper(joined, encoding=self._encoding, errors="replace", newline="\n"):
+            yield line.replace("\x00", "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._raw.close()
+
+
+class _Joined(io.RawIOBase):
+    """Bytes already read, followed by the rest of a stream."""
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._parts: list[IO[bytes]] = [io.BytesIO(first), rest]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while self._parts:
+            data = self._parts[0].read(len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+            self._parts.pop(0)
+        return 0
+
+
+def open_text(path: str, *, encoding: str) -> TextStream | None:
+    """Open a file that can be streamed, or return None for one that has to be read whole."""
+    if path == "-":
+        return TextStream(sys.stdin.buffer, file="standard input", name="-", encoding=encoding)
+    file = Path(path)
+    if not file.is_file() or sources.suffix_of(file.name) not in STREAMED or file.suffix.lower() in (".zst", ".zip"):
+        return None
+    with file.open("rb") as stream:
+        magic = stream.read(4)
+    if magic in (b"PAR1", b"PK\x03\x04"):
+        return None
+    raw: IO[bytes] = gzip.open(file) if magic[:2] == b"\x1f\x8b" else file.open("rb")  # type: ignore[assignment]
+    return TextStream(raw, file=path, name=file.name, encoding=encoding)
+
+
+def delimited_rows(text: TextStream, *, spec: DataSpec, chunk_rows: int) -> Iterator[Table]:
+    """Yield the rows of a CSV file.
+
+    Raises:
+        DataError: a row has more fields than there are columns.
+    """
+    dialect, first = delimited.settle(text.head, delimited.sniff(text.head, spec=spec, tabs=text.tabs), spec=spec)
+    header, has_header = delimited.name_columns(first, spec)
+    rows: Iterable[delimited.Numbered] = delimited.records_of(text.lines(), dialect)
+    for chunk in _batched(itertools.islice(rows, int(has_header), None), chunk_rows):
+        fitted = [(line, _fit(fields, header, text.file, line)) for line, fields in chunk]
+        columns = {name: [fields[i] for _, fields in fitted] for i, name in enumerate(header)}
+        yield Table(columns, (text.file,), [0] * len(fitted), [line for line, _ in fitted])
+
+
+def json_lines(text: TextStream, *, chunk_rows: int) -> Iterator[Table]:
+    """Yield the rows of a JSON Lines file.
+
+    Raises:
+        DataError: a line is broken.
+    """
+    numbered = ((i, line) for i, line in enumerate(text.lines(), 1) if line.strip())
+    for chunk in _batched(numbered, chunk_rows):
+        rows = [(i, _object(line, text.file, i)) for i, line in chunk]
+        names = list(dict.fromkeys(name for _, row in rows for name in row))
+        columns = {name: [row.get(name) for _, row in rows] for name in names}
+        yield Table(columns, (text.file,), [0] * len(rows), [i for i, _ in rows])
+
+
+def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _fit(fields: list[str], header: list[str], file: str, line: int) -> list[str]:
+    if len(fields) > len(header) and any(cell.strip() for cell in fields[len(header) :]):
+        raise DataError(
+            f"{len(fields)} fields under {len(header)} columns", where=Where(file, line), fix="put quotes around the text"
+        )
+    return fields[: len(header)] + [""] * (len(header) - len(fields))
+
+
+def _object(line: str, file: str, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"broken line: {error.msg.lower()}", where=Where(file, number), fix="mend or remove this line") from None
+    if not isinstance(value, dict):
+        raise DataError("not a JSON object", where=Where(file, number), fix='write {"text": ...}')
+    return nested.flatten(value)
+
+
+def _encoding_of(content: bytes) -> str:
+    """Return the encoding `sources.decode` found, by name."""
+    for name in ("utf-8-sig", "utf-8"):
+        try:
+            content.decode(name)
+            return name
+        except UnicodeDecodeError:
+            continue
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    return "cp1252" if any(0x80 <= byte <= 0x9F for byte in set(content)) else "latin-1"

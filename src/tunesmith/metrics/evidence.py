@@ -1,0 +1,143 @@
+"""What a verdict is based on: the metrics of a run, its log and the number of its training rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tunesmith.metrics.scores import LOWER_IS_BETTER
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A metric on some rows, with its 95% interval where one was measured."""
+
+    value: float
+    n_rows: int
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval; where none was measured, that of a share of so many rows."""
+        if self.low is not None and self.high is not None:
+            return (self.high - self.low) / 2
+        share = min(max(self.value, 0.0), 1.0)
+        return 1.96 * math.sqrt(share * (1 - share) / max(1, self.n_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One measurement of the dev rows during training; `main` is None where it was not logged."""
+
+    step: int
+    loss: float
+    main: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a reader should know, and what to try about it.
+
+    Attributes:
+        sentence: ends with a full stop.
+        advice: commands or settings, most promising first.
+    """
+
+    sentence: str
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The facts of one run.
+
+    Attributes:
+        metrics: as in `metrics.json`.
+        events: as in `log.jsonl`.
+        n_train: rows trained on.
+        settings: dotted setting to value, as far as known.
+        data: the data as the user names it in commands.
+    """
+
+    metrics: Mapping[str, Any]
+    events: Sequence[Mapping[str, Any]] = ()
+    n_train: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "DATA"
+
+    @property
+    def main(self) -> str:
+        """The metric by which models are judged."""
+        return str(self.metrics.get("main", "macro_f1"))
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """Split name to its metrics."""
+        found: Mapping[str, Any] = self.metrics.get("splits") or {}
+        return found
+
+    @property
+    def primary(self) -> str:
+        """The split that counts: test, else dev; "" if neither was measured."""
+        return next((name for name in ("test", "dev") if name in self.splits), "")
+
+    @property
+    def held_out(self) -> str:
+        """The split over- and under-fitting is read from: dev, else test; "" if neither was measured."""
+        return next((name for name in ("dev", "test") if name in self.splits), "")
+
+    def measured(self, split: str, metric: str = "") -> Measured | None:
+        """Return a metric (by default the main one) of a split; None where it is missing or undefined."""
+        return _measured(self.splits.get(split), metric or self.main)
+
+    def baseline(self, name: str, metric: str = "") -> Measured | None:
+        """Return a metric (by default the main one) of a baseline; None where it is missing or undefined."""
+        return _measured((self.metrics.get("baselines") or {}).get(name), metric or self.main)
+
+    def error(self, value: float) -> float:
+        """Return how far a main metric is from perfect; smaller is better for every metric."""
+        return value if self.main in LOWER_IS_BETTER else 1 - value
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """The dev measurements during training, by step; those with a loss that is no number are left out."""
+        found = [
+            Evaluation(int(e["step"]), float(e["loss"]), (e.get("metrics") or {}).get(self.main))
+            for e in self.events
+            if e.get("event") == "evaluate" and e.get("split", "dev") == "dev" and _is_number(e.get("loss"))
+        ]
+        return sorted(found, key=lambda e: e.step)
+
+    @cached_property
+    def training_losses(self) -> list[float]:
+        """The training loss of each logged step."""
+        return [float(e["loss"]) for e in self._steps if _is_number(e.get("loss"))]
+
+    @property
+    def epochs(self) -> float | None:
+        """How many passes over the data were made; None where the log does not say."""
+        return max((float(e["epoch"]) for e in self._steps if _is_number(e.get("epoch"))), default=None)
+
+    @property
+    def peak_lr(self) -> float | None:
+        """The highest learning rate; None where the log does not say."""
+        return max((float(e["lr"]) for e in self._steps if _is_number(e.get("lr"))), default=None)
+
+    @cached_property
+    def _steps(self) -> list[Mapping[str, Any]]:
+        return [e for e in self.events if e.get("event") == "step"]
+
+
+def _measured(metrics: Mapping[str, Any] | None, metric: str) -> Measured | None:
+    entry = ((metrics or {}).get("values") or {}).get(metric)
+    if not metrics or not entry or entry.get("value") is None:
+        return None
+    return Measured(float(entry["value"]), int(metrics.get("n_rows", 0)), entry.get("low"), entry.get("high"))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,222 @@
+"""Over- or under-fitting, read from training against unseen rows and from the learning curves.
+
+A gap between training and unseen rows is normal after fine-tuning; it counts once it is beyond chance and
+large.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
+from tunesmith.metrics.wording import amount, difference, metric_name, rows
+
+LARGE_GAP = 0.05
+"""Training rows this much better than unseen ones: over-fitting."""
+NOTABLE_GAP = 0.02
+"""The same where the dev loss also rose again."""
+LOW = 0.25
+"""An error on training rows above this is called low quality."""
+RISE = 1.1
+"""Last dev loss over lowest dev loss from which it is said to have risen."""
+STILL_GAINING = 0.01
+"""Gain in the last third of training from which more training is advised."""
+STUCK = 0.95
+"""Late training loss over early training loss above which nothing was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Training against unseen rows in the main metric; `size` is positive where training rows do better."""
+
+    train: Measured
+    unseen: Measured
+    split: str
+    size: float
+
+    @property
+    def noise(self) -> float:
+        """How large a gap may be by chance (95%, both sides' intervals taken together)."""
+        return math.hypot(self.train.half, self.unseen.half)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the gap is beyond chance."""
+        return self.size > self.noise
+
+
+def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
+    """Return "over", "under", "good" or "unknown", and why, in words."""
+    gap = gap_of(evidence)
+    if gap is None:
+        return "unknown", [
+            Finding("Over- or under-fitting cannot be told: there are no unseen rows to compare with.")
+        ]
+    curve = [*_rising(evidence)]
+    for fit, finding in (_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)):
+        if finding:
+            return fit, [finding, *curve]
+    if gap.size >= LARGE_GAP:
+        return "unknown", [_unsure(evidence, gap), *curve]
+    return "good", [_good(evidence, gap), *curve]
+
+
+def gap_of(evidence: Evidence) -> Gap | None:
+    """Compare training rows with dev rows (test rows where there is no dev); None if one side is missing."""
+    split = evidence.held_out
+    train, unseen = evidence.measured("train"), evidence.measured(split)
+    if train is None or unseen is None:
+        return None
+    return Gap(train, unseen, split, evidence.error(unseen.value) - evidence.error(train.value))
+
+
+def risen_loss(evidence: Evidence) -> tuple[Evaluation, Evaluation] | None:
+    """Return the dev measurements with the lowest loss and the last, if the loss rose clearly between."""
+    curve = evidence.evaluations
+    if len(curve) < 3:
+        return None
+    lowest, last = min(curve, key=lambda e: e.loss), curve[-1]
+    after = sum(e.step > lowest.step for e in curve)
+    return (lowest, last) if after >= 2 and last.loss > RISE * lowest.loss else None
+
+
+def still_gaining(evidence: Evidence) -> float:
+    """Return the main metric's gain over the last third of training if it was best at the end, else 0."""
+    curve = [(e, e.main) for e in evidence.evaluations if e.main is not None]
+    if len(curve) < 3 or curve[-1][0].loss > min(e.loss for e, _ in curve):
+        return 0.0
+    last = curve[-1][1]
+    earlier = [main for e, main in curve if e.step <= 2 / 3 * curve[-1][0].step] or [curve[0][1]]
+    gains = [evidence.error(main) - evidence.error(last) for main in earlier]
+    return max(0.0, min(gains))
+
+
+def longer(evidence: Evidence) -> str:
+    """Advise twice the training."""
+    epochs = f"{math.ceil(2 * evidence.epochs):g} epochs" if evidence.epochs else "10 epochs"
+    return f'Train longer: --set train.length="{epochs}"'
+
+
+def rate(evidence: Evidence, factor: float) -> str:
+    """Advise another learning rate."""
+    word = "higher" if factor > 1 else "lower"
+    value = f"{evidence.peak_lr * factor:.2g}" if evidence.peak_lr else ("1e-4" if factor > 1 else "1e-5")
+    return f"Try a {word} learning rate: --set train.lr={value}"
+
+
+def _sides(evidence: Evidence, gap: Gap) -> str:
+    train, unseen = amount(evidence.main, gap.train.value), amount(evidence.main, gap.unseen.value)
+    return f"{train} {metric_name(evidence.main)} on training rows, {unseen} on {gap.split} rows"
+
+
+def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
+    """No better than the most frequent class on training and unseen rows, or a loss that stood still."""
+    advice = (longer(evidence), rate(evidence, 2 if _is_calm(evidence) else 0.3))
+    constant = evidence.baseline("majority")
+    if constant and all(_is_level(evidence, side, constant) for side in (gap.train, gap.unseen)):
+        sentence = (
+            f"The model has learnt next to nothing: {_sides(evidence, gap)}, and always answering the most "
+            f"frequent class gives {amount(evidence.main, constant.value)}."
+        )
+        return "under", Finding(sentence, advice)
+    first, last = _early_and_late(evidence.training_losses)
+    if last <= STUCK * first or evidence.error(gap.train.value) <= LOW:
+        return "under", None
+    sentence = f"The training loss hardly moved, from {first:.2f} to {last:.2f}: {_sides(evidence, gap)}."
+    return "under", Finding(sentence, advice)
+
+
+def _is_level(evidence: Evidence, side: Measured, constant: Measured) -> bool:
+    """Whether a side is no better than a constant answer, beyond chance."""
+    return evidence.error(constant.value) - evidence.error(side.value) <= side.half
+
+
+def _early_and_late(losses: list[float]) -> tuple[float, float]:
+    """Return the mean loss of the first and of the last tenth of the steps; (0, 0) below 20 steps."""
+    if len(losses) < 20:
+        return 0.0, 0.0
+    tenth = len(losses) // 10
+    return sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+
+
+def _is_calm(evidence: Evidence) -> bool:
+    """Whether the training loss did not grow: then the rate was too low rather than too high."""
+    losses = evidence.training_losses
+    half = len(losses) // 2
+    return not half or sum(losses[half:]) / (len(losses) - half) <= 1.02 * sum(losses[:half]) / half
+
+
+def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
+    enough = NOTABLE_GAP if risen_loss(evidence) else LARGE_GAP
+    if not gap.is_sure or gap.size < enough:
+        return "over", None
+    now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
+    sentence = (
+        f"It over-fits: {_sides(evidence, gap)}. The gap of {difference(evidence.main, gap.size)} is more "
+        "than chance: it knows its training rows better than it understands new ones."
+    )
+    return "over", Finding(
+        sentence,
+        (
+            f"Label more rows, the surest cure{now}",
+            "Hold it back a little: --set model.dropout=0.2 --set task.label_smoothing=0.1",
+            rate(evidence, 0.5),
+        ),
+    )
+
+
+def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
+    gain = still_gaining(evidence)
+    if gain >= STILL_GAINING and evidence.error(gap.unseen.value) > NOTABLE_GAP:
+        sentence = (
+            f"It was still learning when training ended: the last third brought "
+            f"{difference(evidence.main, gain)} on dev rows ({_sides(evidence, gap)})."
+        )
+        return "under", Finding(sentence, (longer(evidence), "Let it take its time: --preset best"))
+    if evidence.error(gap.train.value) <= LOW:
+        return "under", None
+    sentence = (
+        f"It under-fits: {_sides(evidence, gap)}. It misses many of the very rows it learnt from, so either "
+        "it needs more training or a larger model, or the labels contradict each other."
+    )
+    advice = (
+        longer(evidence),
+        "Use the careful settings: --preset best",
+        f"Look for wrong labels: tunesmith check {evidence.data}",
+    )
+    return "under", Finding(sentence, advice)
+
+
+def _unsure(evidence: Evidence, gap: Gap) -> Finding:
+    return Finding(
+        f"Over-fitting cannot be told: {_sides(evidence, gap)}, but with {rows(gap.unseen.n_rows)} such a "
+        "gap may be chance.",
+        ("Keep back more rows to judge by: --set data.split.dev=0.2",) if gap.split == "dev" else (),
+    )
+
+
+def _good(evidence: Evidence, gap: Gap) -> Finding:
+    return Finding(f"It fits well, neither too tightly nor too loosely: {_sides(evidence, gap)}.")
+
+
+def _rising(evidence: Evidence) -> list[Finding]:
+    """Say that the dev loss rose after its best, and whether the main metric paid for it."""
+    risen = risen_loss(evidence)
+    if risen is None:
+        return []
+    lowest, last = risen
+    head = (
+        f"The dev loss was lowest at step {lowest.step:,} ({lowest.loss:.3f}) and rose to {last.loss:.3f} "
+        f"by step {last.step:,}"
+    )
+    if lowest.main is not None and last.main is not None:
+        gain = evidence.error(lowest.main) - evidence.error(last.main)
+        if gain > 0.005:
+            gained = difference(evidence.main, gain)
+            return [
+                Finding(
+                    f"{head}: the later steps still brought {gained}, but made the model too sure of itself."
+                )
+            ]
+    return [Finding(f"{head}: the later steps fitted the training rows rather than the task.")]

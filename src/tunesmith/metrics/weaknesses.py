@@ -1,0 +1,174 @@
+"""What limits a result, in words: few rows, splits that disagree, weak classes, confidence that is off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.metrics.evidence import Evidence, Finding
+from tunesmith.metrics.scores import LOWER_IS_BETTER
+from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted, rows
+
+WIDE = 0.03
+"""Half an interval from which more test rows are advised."""
+WEAK_BY = 0.05
+"""How far a class's F1 is below the others' mean to be named."""
+OFF = 0.05
+"""Calibration error from which stated confidence is not to be believed."""
+
+
+def rough(n: float) -> int:
+    """Round up to two digits: 1,234 gives 1,300."""
+    step = 10 ** max(0, math.floor(math.log10(max(1.0, n))) - 1)
+    return int(math.ceil(n / step) * step)
+
+
+def few_rows(evidence: Evidence) -> list[Finding]:
+    """Say how wide the interval is and how many rows would halve it; and what a perfect score may hide."""
+    split = evidence.primary
+    found, accuracy = evidence.measured(split), evidence.measured(split, "accuracy")
+    if accuracy and accuracy.value == 1 and accuracy.n_rows:
+        hidden = 1 - 0.05 ** (1 / accuracy.n_rows)
+        return [
+            Finding(
+                f"It made no mistake in {rows(accuracy.n_rows, split)}; that still leaves room for up to "
+                f"{100 * hidden:.2g}% of new texts to go wrong.",
+                (_more_test_rows(evidence),) if hidden > WIDE else (),
+            )
+        ]
+    if found is None or found.half <= WIDE or evidence.main in LOWER_IS_BETTER:
+        return []
+    sentence = (
+        f"With {rows(found.n_rows)} the {metric_name(evidence.main)} is only known to about "
+        f"{points(found.half)} either way; about {rough(4 * found.n_rows):,} {split} rows would halve that."
+    )
+    return [Finding(sentence, (_more_test_rows(evidence),))]
+
+
+def disagreement(evidence: Evidence) -> list[Finding]:
+    """Say that dev and test rows differ by more than chance."""
+    dev, test = evidence.measured("dev"), evidence.measured("test")
+    if dev is None or test is None or abs(test.value - dev.value) <= math.hypot(dev.half, test.half):
+        return []
+    gap = difference(evidence.main, abs(test.value - dev.value))
+    if evidence.error(test.value) > evidence.error(dev.value):
+        sentence = (
+            f"The test rows are harder than the dev rows, by {gap}, which is more than chance: they may come "
+            "from another source or time, or be labeled differently."
+        )
+        advice = "Add training rows like the test rows"
+    else:
+        sentence = (
+            f"The test rows are easier than the dev rows, by {gap}, which is more than chance: they may "
+            "repeat training texts, or come from an easier source."
+        )
+        advice = f"Look for test texts that also stand in the training data: tunesmith check {evidence.data}"
+    return [Finding(sentence, (advice,))]
+
+
+def weak_classes(evidence: Evidence) -> list[Finding]:
+    """Name classes that are never predicted, and the class with the lowest F1 with what it is taken for."""
+    metrics = evidence.splits.get(evidence.primary) or {}
+    classes = [c for c in metrics.get("per_class") or [] if c["support"] > 0]
+    if len(classes) < 2 or len(metrics["per_class"]) != len(metrics.get("confusion") or []):
+        return []
+    never = [c for c in classes if c["precision"]["value"] is None]
+    found = [_never(evidence, never)] if never else []
+    rest = [c for c in classes if c not in never]
+    return found + _weakest(evidence, rest, metrics)
+
+
+def confidence(evidence: Evidence) -> list[Finding]:
+    """Say how far stated confidence is from accuracy, before and after temperature scaling."""
+    metrics = evidence.splits.get(evidence.primary) or {}
+    ece = evidence.measured(evidence.primary, "ece")
+    if ece is None or ece.n_rows < 20:
+        return []
+    scaled = _scaling(metrics, evidence.metrics.get("calibration") or {}, after=ece.value)
+    if ece.value <= OFF:
+        return [Finding(f"Its confidence can be believed: it is {points(ece.value)} off on average{scaled}.")]
+    if ece.low is None or ece.low <= OFF / 2:
+        sentence = f"Its confidence is {points(ece.value)} off on average{scaled}"
+        return [Finding(f"{sentence}; with {rows(ece.n_rows)} that may be chance.")]
+    side = _side(metrics.get("reliability") or [])
+    return [
+        Finding(
+            f"Take its confidence with care: it is {points(ece.value)} off on average{side}{scaled}.",
+            ("Give it more dev rows to set its confidence by: --set data.split.dev=0.2",),
+        )
+    ]
+
+
+def _more_test_rows(evidence: Evidence) -> str:
+    return f"Label more {evidence.primary} rows, or keep back more: --set data.split.{evidence.primary}=0.2"
+
+
+def _never(evidence: Evidence, classes: list[Any]) -> Finding:
+    names = listed([quoted(c["label"]) for c in classes])
+    n_rows = sum(c["support"] for c in classes)
+    verb = "is" if len(classes) == 1 else "are"
+    missed = f"all {rows(n_rows)} with such labels are missed" if n_rows > 1 else "its only row is missed"
+    return Finding(
+        f"{names} {verb} never predicted: {missed}.", (*_balance(evidence), f"Label more rows of {names}")
+    )
+
+
+def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any]) -> list[Finding]:
+    if len(classes) < 2:
+        return []
+    worst = min(classes, key=lambda c: c["f1"]["value"])
+    others = [c["f1"]["value"] for c in classes if c is not worst]
+    if worst["f1"]["value"] > sum(others) / len(others) - WEAK_BY:
+        return []
+    why, other = _confused(metrics, metrics["per_class"].index(worst))
+    name, f1 = quoted(worst["label"]), amount("f1", worst["f1"]["value"])
+    rare = worst["support"] < 0.5 * sum(c["support"] for c in classes) / len(metrics["per_class"])
+    advice = (
+        *(_balance(evidence) if rare else ()),
+        f"Label more rows of {name}",
+        f"Check that {name} and {other} are told apart in the labels: tunesmith check {evidence.data}",
+    )
+    return [Finding(f"The weakest class is {name} (F1 {f1}): {why}.", advice)]
+
+
+def _confused(metrics: Mapping[str, Any], index: int) -> tuple[str, str]:
+    """Return the most frequent confusion of a class in words, and the other class."""
+    confusion, labels = metrics["confusion"], metrics["labels"]
+    missed = {j: n for j, n in enumerate(confusion[index]) if j != index}
+    wrong = {i: row[index] for i, row in enumerate(confusion) if i != index}
+    to, source = max(missed, key=lambda j: missed[j]), max(wrong, key=lambda i: wrong[i])
+    if missed[to] >= wrong[source]:
+        n, other = missed[to], quoted(labels[to])
+        return f"{n:,} of its {rows(sum(confusion[index]))} {_was(n)} taken for {other}", other
+    n, other = wrong[source], quoted(labels[source])
+    n_answers = sum(row[index] for row in confusion)
+    return f"{n:,} of the {n_answers:,} texts given this label {_was(n)} {other}", other
+
+
+def _was(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _balance(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.settings.get("task.class_weights") == "balanced":
+        return ()
+    return ("Give rare classes more weight: --set task.class_weights=balanced",)
+
+
+def _scaling(metrics: Mapping[str, Any], calibration: Mapping[str, Any], *, after: float) -> str:
+    before = (metrics.get("before_calibration") or {}).get("ece")
+    temperature = calibration.get("temperature", 1.0)
+    if before is None or temperature == 1.0:
+        return ""
+    if after > before + 0.005:
+        return f" ({points(before)} without temperature scaling, which did not help on these rows)"
+    return f" ({points(before)} before temperature scaling, T = {temperature:.2f})"
+
+
+def _side(reliability: list[Any]) -> str:
+    """Say whether confidence is mostly too high or too low."""
+    gaps = [b["n"] * (b["confidence"] - b["accuracy"]) for b in reliability if b["n"]]
+    if not gaps or abs(sum(gaps)) < 0.5 * sum(map(abs, gaps)):
+        return ""
+    return ", mostly too high" if sum(gaps) > 0 else ", mostly too low"

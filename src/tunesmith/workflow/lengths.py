@@ -1,0 +1,26 @@
+"""How much of the texts the model would not see, measured before training."""
+
+from __future__ import annotations
+
+from tunesmith.core.notes import Note
+from tunesmith.models.source import find
+from tunesmith.models.tokenize import load_tokenizer
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.workflow.prepare import Prepared
+
+
+def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
+    """Return a note on the texts that are longer than the model reads; none if all fit."""
+    tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
+    table = prepared.tables["train"]
+    counts = [len(ids) for ids in tokenizer.ids(table[prepared.task.text])]
+    long = [i for i, n in enumerate(counts) if n > tokenizer.room]
+    if not long:
+        return []
+    cut = sum(counts[i] - tokenizer.room for i in long)
+    message = (
+        f"{len(long):,} of {len(table):,} texts are longer than {tokenizer.max_tokens} tokens; "
+        f"cutting them would lose {cut / max(1, sum(counts)):.1%} of all tokens"
+    )
+    places = tuple(table.where(i) for i in long[:20])
+    return [Note("info", "long texts", message, "task.long_text: windows, head, head_tail or error", places, len(long))]
