@@ -1,10 +1,10 @@
 """Turn text data into a small, fast, trustworthy NLP model by fine-tuning a pre-trained one.
 
-    import tunesmith as ts
-    run = ts.train("reviews.csv", text="review", label="stars")
-    run.metrics["accuracy"]
-    run.predict(["Lovely, would buy again."])
-    run = ts.load("runs/reviews-1")
+import tunesmith as ts
+run = ts.train("reviews.csv", text="review", label="stars")
+run.metrics["accuracy"]
+run.predict(["Lovely, would buy again."])
+run = ts.load("runs/reviews-1")
 """
 
 from __future__ import annotations

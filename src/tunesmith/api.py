@@ -61,7 +61,7 @@ class TunedModel:
         return f"TunedModel({str(self.folder)!r})"
 
 
-def train(  # noqa: PLR0913
+def train(
     data: PathLike | Sequence[PathLike] | None = None,
     *,
     recipe: PathLike | None = None,

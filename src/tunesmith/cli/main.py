@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ Group = Annotated[str | None, typer.Option("--group", help="Column whose equal v
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,  # noqa: FBT002
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
 ) -> None:
     """Turn text data into a small, fast, trustworthy NLP model by fine-tuning a pre-trained one."""
     if version:
@@ -43,13 +43,17 @@ def root(
 
 
 @app.command(epilog="Examples:  tunesmith train reviews.csv    tunesmith train -c recipe.yaml --set train.lr=3e-5")
-def train(  # noqa: PLR0913
-    data: Annotated[list[str] | None, typer.Argument(help="File, files or folder; - is standard input.", show_default=False)] = None,
+def train(  # noqa: PLR0917  (typer hands options over by position)
+    data: Annotated[
+        list[str] | None, typer.Argument(help="File, files or folder; - is standard input.", show_default=False)
+    ] = None,
     recipe: Annotated[Path | None, typer.Option("-c", "--recipe", help="A recipe (tunesmith init writes one).")] = None,
     text: TextColumn = None,
     label: LabelColumn = None,
     group: Group = None,
-    test: Annotated[list[str] | None, typer.Option("--test", help="File for the final numbers; never trained on.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="File for the final numbers; never trained on.")
+    ] = None,
     dev: Annotated[list[str] | None, typer.Option("--dev", help="File for early stopping.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="minilm, a folder, or a hub id.")] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="fast, balanced (default) or best.")] = None,
@@ -57,7 +61,9 @@ def train(  # noqa: PLR0913
     out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: the next free runs/NAME-N.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of everything random. Default: 0.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, time a few updates, write nothing.")] = False,  # noqa: FBT002
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, time a few updates, write nothing.")
+    ] = False,
 ) -> None:
     """Fine-tune a model on labelled texts, measure it, and write a report."""
     from tunesmith.cli import train as command
@@ -65,14 +71,20 @@ def train(  # noqa: PLR0913
     if resume is not None:
         command.resume(resume, settings or [])
         return
-    named = {"data.path": data, "data.test": test, "data.dev": dev, "task.text": text, "task.label": label}
+    named: dict[str, Any] = {
+        "data.path": data,
+        "data.test": test,
+        "data.dev": dev,
+        "task.text": text,
+        "task.label": label,
+    }
     named |= {"data.split.group": group, "model.source": model, "preset": preset, "seed": seed}
     arguments = {key: value for key, value in named.items() if value is not None and value != []}
     command.train(recipe, settings or [], arguments=arguments, out=out, dry_run=dry_run)
 
 
 @app.command(epilog="Examples:  tunesmith check reviews.csv    tunesmith check reviews.csv --fix clean.csv")
-def check(
+def check(  # noqa: PLR0917
     data: Data,
     text: TextColumn = None,
     label: LabelColumn = None,
@@ -95,11 +107,15 @@ def evaluate(run: RunArgument, data: Data) -> None:
     command.evaluate(run, data)
 
 
-@app.command(epilog="Examples:  tunesmith predict runs/reviews-1 new.csv --out said.csv    cat new.jsonl | tunesmith predict runs/reviews-1 -")
+@app.command(
+    epilog="Examples:  tunesmith predict RUN new.csv --out said.csv    cat new.jsonl | tunesmith predict RUN -"
+)
 def predict(
     run: RunArgument,
     data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
-    out: Annotated[Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")
+    ] = None,
 ) -> None:
     """Label new texts; order and columns are kept, an interrupted job goes on where it was."""
     from tunesmith.cli import measure as command
@@ -110,7 +126,9 @@ def predict(
 @app.command(epilog="Example:  tunesmith compare runs/a-1 runs/b-1")
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
-    data: Annotated[list[str] | None, typer.Option("--data", help="Rows to compare on. Default: the runs' own test rows.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Rows to compare on. Default: the runs' own test rows.")
+    ] = None,
     metric: Annotated[str | None, typer.Option("--metric", help="Default: the first run's main metric.")] = None,
 ) -> None:
     """Say which run is better, by how much, and how sure that is."""
@@ -138,7 +156,9 @@ def runs(folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = P
 
 @app.command(epilog="Example:  tunesmith init > recipe.yaml")
 def init(
-    data: Annotated[list[str] | None, typer.Argument(help="File, files or folder to put into it.", show_default=False)] = None,
+    data: Annotated[
+        list[str] | None, typer.Argument(help="File, files or folder to put into it.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write here instead of to the screen.")] = None,
 ) -> None:
     """Write a commented recipe with every setting."""

@@ -60,7 +60,7 @@ def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None)
         table.add_column(column)
     for entry in found["ranking"]:
         low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])
-        table.add_row(escape(entry["name"]), shown(found["metric"], entry["value"]), f"{low} – {high}")
+        table.add_row(escape(entry["name"]), shown(found["metric"], entry["value"]), f"{low} to {high}")
     console.print(table)
     for pair in found["pairs"]:
         console.print(escape(pair["sentence"]))
@@ -78,7 +78,7 @@ def runs(folder: Path) -> None:
         table.add_column(column)
     for row in rows:
         value = shown(row.metric, row.value)
-        low_high = f"{shown(row.metric, row.low)} – {shown(row.metric, row.high)}" if row.value is not None else ""
+        low_high = f"{shown(row.metric, row.low)} to {shown(row.metric, row.high)}" if row.value is not None else ""
         seconds = show.duration(row.seconds) if row.seconds is not None else ""
         n = f"{row.n_train:,}" if row.n_train is not None else ""
         cells = (str(row.folder), row.status, row.model, row.metric, value, low_high, n, seconds, row.created[:16])

@@ -64,7 +64,9 @@ class TrainingDisplay:
             self.close()
 
     def _on_evaluate(self, event: dict[str, Any]) -> None:
-        name, value = next(iter((k, v) for k, v in event["metrics"].items() if k != "accuracy"), ("loss", event["loss"]))
+        name, value = next(
+            iter((k, v) for k, v in event["metrics"].items() if k != "accuracy"), ("loss", event["loss"])
+        )
         self._best = f"  dev {name} {value:.3f}"
         self._out.print(f"step {event['step']:,}  dev loss {event['loss']:.3f}{self._best}")
 

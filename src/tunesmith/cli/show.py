@@ -59,7 +59,7 @@ def numbers(out: Console, metrics: Mapping[str, Any]) -> None:
         if number.value is not None:
             others = [shown(name, interval(b, name).value) for b in baselines.values()]
             low, high = shown(name, number.low), shown(name, number.high)
-            table.add_row(title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} – {high}", *others)
+            table.add_row(title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} to {high}", *others)
     out.print(table)
 
 

@@ -119,6 +119,6 @@ def _dry_run(console: Console, composed: Any, out: Path) -> None:
     talk({"event": "resolved", "resolved": resolved})
     estimate = rehearse(resolved, out=out)
     console.print(
-        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; memory {show.size(estimate.memory_bytes)}; "
-        f"disk {show.size(estimate.disk_bytes)} ({show.size(estimate.free_disk_bytes)} free). Nothing was written."
+        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; "
+        f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)} ({show.size(estimate.free_disk_bytes)} free). Nothing was written."
     )

@@ -9,5 +9,9 @@ class Spec(BaseModel):
     """Settings: immutable, no unknown keys, field docstrings used as descriptions (by `tunesmith init` too)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), arbitrary_types_allowed=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        arbitrary_types_allowed=False,
     )

@@ -11,8 +11,14 @@ from collections.abc import Callable, Sequence
 
 from tunesmith.core.errors import RecipeError, Where, did_you_mean
 
-BLOCKS = "address|article|aside|blockquote|br|dd|div|dl|dt|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|td|th|tr|ul"
-INLINE = "a|abbr|acronym|b|big|body|button|center|cite|code|del|dfn|em|font|head|html|i|iframe|img|input|ins|kbd|label|link|mark|meta|q|s|samp|small|span|strike|strong|sub|sup|tbody|tfoot|thead|title|tt|u|var"
+BLOCKS = (
+    "address|article|aside|blockquote|br|dd|div|dl|dt|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|"
+    "table|td|th|tr|ul"
+)
+INLINE = (
+    "a|abbr|acronym|b|big|body|button|center|cite|code|del|dfn|em|font|head|html|i|iframe|img|input|ins|kbd|label|link|"
+    "mark|meta|q|s|samp|small|span|strike|strong|sub|sup|tbody|tfoot|thead|title|tt|u|var"
+)
 SCRIPT = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 BLOCK_TAG = re.compile(rf"</?(?:{BLOCKS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
@@ -21,7 +27,9 @@ ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IG
 URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]+[^\s<>\".,;:!?)\]']", re.IGNORECASE)
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 USER = re.compile(r"(?<![\w@.])@\w{2,}")
-INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
+INVISIBLE = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]"
+)
 SPACE = re.compile(r"\s+")
 
 
@@ -86,12 +94,8 @@ def lowercase(text: str) -> str:
     return text.lower()
 
 
-STEPS: dict[str, Callable[[str], str]] = {
-    step.__name__: step
-    for step in (
-        fix_unicode, normalize_nfkc, strip_html, normalize_space, mask_urls, mask_emails, mask_users, lowercase,
-    )  # fmt: skip
-}
+_STEPS = (fix_unicode, normalize_nfkc, strip_html, normalize_space, mask_urls, mask_emails, mask_users, lowercase)
+STEPS: dict[str, Callable[[str], str]] = {step.__name__: step for step in _STEPS}
 
 
 class Cleaner:
@@ -110,6 +114,7 @@ class Cleaner:
         self._functions = [STEPS[step] for step in steps]
 
     def __call__(self, text: str) -> str:
+        """Return the cleaned text."""
         for function in self._functions:
             text = function(text)
         return text

@@ -58,13 +58,17 @@ def choose_columns(table: Table, *, text: str | None, label: str | None, need_la
     if label_column is None and (need_label or _by_name(LABEL_NAMES, profiles, {text_column})):
         label_column = _guess_label(table, profiles, text_column, need_label=need_label)
     if label_column == text_column:
-        raise DataError("text and label are the same column", where=Where(table.files[0], column=text_column), fix="name both")
+        raise DataError(
+            "text and label are the same column", where=Where(table.files[0], column=text_column), fix="name both"
+        )
     notes = []
     if text is None or (label is None and label_column):
         shown = f'text column "{text_column}"' + (f', label column "{label_column}"' if label_column else "")
         others = [name for name in profiles if name not in (text_column, label_column)]
         more = f"; not used: {', '.join(others)}" if others else ""
-        notes.append(Note("info", "columns", f"{shown}{more}", fix="name others with --text and --label" if others else ""))
+        notes.append(
+            Note("info", "columns", f"{shown}{more}", fix="name others with --text and --label" if others else "")
+        )
     return ColumnChoice(text_column, label_column, notes)
 
 
@@ -146,7 +150,9 @@ def _plain(name: str) -> str:
 
 
 def _is_index(name: str) -> bool:
-    return _plain(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(("_id", "_no"))
+    return _plain(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(
+        ("_id", "_no")
+    )
 
 
 def leaky_columns(table: Table, *, text: str, label: str) -> list[Note]:

@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
@@ -57,7 +58,9 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
     if "\x00" in text:
         n = text.count("\x00")
         entries += [
-            Entry("changed", "NUL bytes removed", file, i) for i, line in enumerate(text.split("\n"), 1) if "\x00" in line
+            Entry("changed", "NUL bytes removed", file, i)
+            for i, line in enumerate(text.split("\n"), 1)
+            if "\x00" in line
         ]
         text = text.replace("\x00", "")
         notes.append(Note("warning", "NUL bytes", f"{n} NUL bytes in {file} were removed"))
@@ -104,7 +107,9 @@ def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
     candidates = DELIMITERS if named == "auto" else (named,)
     head = text[:SNIFF_CHARACTERS]
     quoted = spec.quoting != "off"
-    scored = [(_consistency(head, d, quoted) + (0.15 if tabs and d == "\t" else 0), -i) for i, d in enumerate(candidates)]
+    scored = [
+        (_consistency(head, d, quoted) + (0.15 if tabs and d == "\t" else 0), -i) for i, d in enumerate(candidates)
+    ]
     best = candidates[-max(scored)[1]]
     return Dialect(best, quoted)
 
@@ -116,7 +121,7 @@ def records(text: str, dialect: Dialect) -> Iterator[Numbered]:
 
 def records_of(lines: Iterable[str], dialect: Dialect) -> Iterator[Numbered]:
     """As `records`, for lines that come one by one."""
-    quoting = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=dialect.delimiter, quoting=quoting, strict=False)
     line = 1
     for fields in reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,7 +73,7 @@ def _usable(
 
 
 def _clean(value: Any, cleaner: Cleaner) -> str:
-    if value is None or (isinstance(value, float) and value != value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return cleaner(str(value))
 
@@ -83,7 +84,9 @@ def _explain_nothing(table: Table, labels: LabelReading, *, text: str, label: st
             "no row has a label", where=Where(table.files[0], column=label), fix="name another column with --label"
         )
     raise DataError(
-        "no row has a text and a label", where=Where(table.files[0], column=text), fix="name other columns with --text and --label"
+        "no row has a text and a label",
+        where=Where(table.files[0], column=text),
+        fix="name other columns with --text and --label",
     )
 
 
@@ -93,7 +96,9 @@ def _shape(table: Table, *, text: str, label: str) -> list[Note]:
     most, least = counts.most_common(1)[0], counts.most_common()[-1]
     notes = []
     if most[1] > IMBALANCE * least[1]:
-        message = f'"{most[0]}" has {most[1]:,} rows, "{least[0]}" {least[1]:,}: accuracy will flatter, look at macro F1'
+        message = (
+            f'"{most[0]}" has {most[1]:,} rows, "{least[0]}" {least[1]:,}: accuracy will flatter, look at macro F1'
+        )
         notes.append(Note("warning", "imbalance", message, fix="--set task.class_weights=balanced"))
     changes = sum(a != b for a, b in zip(table[label], table[label][1:], strict=False))
     if len(table) > 50 and changes < len(counts):
@@ -194,5 +199,9 @@ def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str) -> 
         found.ledger.add("set aside", reason, file=where.file, row=where.row)
     kept = table.take(i for i in range(len(table)) if i not in gone)
     if not len(kept):
-        raise DataError(f"no row is left: all {len(rows):,} were set aside ({reason})", where=Where(table.files[0]), fix="see data.*")
+        raise DataError(
+            f"no row is left: all {len(rows):,} were set aside ({reason})",
+            where=Where(table.files[0]),
+            fix="see data.*",
+        )
     return kept

@@ -13,7 +13,9 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.data.table import Table
 
 
-def write_fixed(tables: Mapping[str, Table], original: Mapping[str, Table], *, ledger: Ledger, text: str, out: Path) -> list[Path]:
+def write_fixed(
+    tables: Mapping[str, Table], original: Mapping[str, Table], *, ledger: Ledger, text: str, out: Path
+) -> list[Path]:
     """Write usable rows as CSV (`out`, or `out` with the split in its name) and `out.changes.jsonl`.
 
     Raises:
@@ -31,7 +33,13 @@ def write_fixed(tables: Mapping[str, Table], original: Mapping[str, Table], *, l
             writer.writerows(zip(*table.columns.values(), strict=True))
     with replacing(changes) as stream:
         for entry in ledger:
-            line = {"file": entry.file, "row": entry.row, "what": entry.kind, "reason": entry.reason, "detail": entry.detail}
+            line = {
+                "file": entry.file,
+                "row": entry.row,
+                "what": entry.kind,
+                "reason": entry.reason,
+                "detail": entry.detail,
+            }
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
         for split, table in tables.items():
             _write_changed(stream, table, original[split], text)
@@ -44,5 +52,12 @@ def _write_changed(stream, table: Table, original: Table, text: str) -> None:  #
         old = before.get((table.file_ids[i], table.row_numbers[i]))
         if old is not None and str(old) != after:
             where = table.where(i)
-            line = {"file": where.file, "row": where.row, "what": "changed", "column": text, "before": str(old), "after": after}
+            line = {
+                "file": where.file,
+                "row": where.row,
+                "what": "changed",
+                "column": text,
+                "before": str(old),
+                "after": after,
+            }
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")

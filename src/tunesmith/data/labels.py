@@ -125,13 +125,17 @@ def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
     if len(counts) == 1:
         only = label_name(next(iter(counts)))
         raise DataError(
-            f'every row has the label "{only}": there is nothing to tell apart', where=where, fix="add rows of another class"
+            f'every row has the label "{only}": there is nothing to tell apart',
+            where=where,
+            fix="add rows of another class",
         )
     if len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
         numbers = sum(isinstance(v, int | float) or _is_number(v) for v in counts) > 0.9 * len(counts)
         hint = "this looks like a score to predict (regression)" if numbers else "this looks like an id or a free text"
         raise DataError(
-            f"{len(counts):,} different labels in {n_rows:,} rows: {hint}", where=where, fix="name the label column with --label"
+            f"{len(counts):,} different labels in {n_rows:,} rows: {hint}",
+            where=where,
+            fix="name the label column with --label",
         )
 
 
@@ -144,7 +148,7 @@ def _refuse_several(counts: Counter[Any], where: Where) -> None:
         raise DataError(
             f"{n:,} rows list several labels in one cell, for example {several[0]!r}",
             where=where,
-            fix="keep one label a row (a row with several can be repeated, once for each); multi-label is not supported yet",
+            fix="keep one label a row; a row with several can be repeated, once for each",
         )
 
 
@@ -182,7 +186,13 @@ def _typos(counts: Counter[Any]) -> list[Note]:
         if near:
             fix = f"--set data.label_map={json.dumps({rare: near[0]})}"
             notes.append(
-                Note("warning", "likely typo", f'"{rare}" ({n:,} rows) is close to "{near[0]}" ({folded[near[0]]:,} rows)', fix, n_rows=n)
+                Note(
+                    "warning",
+                    "likely typo",
+                    f'"{rare}" ({n:,} rows) is close to "{near[0]}" ({folded[near[0]]:,} rows)',
+                    fix,
+                    n_rows=n,
+                )
             )
     return notes
 

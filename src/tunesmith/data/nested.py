@@ -35,7 +35,9 @@ def parse(text: str, *, file: str, lines: bool) -> Objects:
         if lines or _looks_like_lines(text):
             return parse_lines(text, file=file)
         raise DataError(
-            f"not valid JSON: {error.msg.lower()} (column {error.colno})", where=Where(file, error.lineno), fix="mend this line"
+            f"not valid JSON: {error.msg.lower()} (column {error.colno})",
+            where=Where(file, error.lineno),
+            fix="mend this line",
         ) from None
     return _rows_in(whole, file)
 
@@ -60,7 +62,9 @@ def parse_lines(text: str, *, file: str) -> Objects:
             found.rows.append((number, flatten(row)))
     if len(found.entries) > 0.5 * n:
         first = found.entries[0]
-        raise DataError(f"not JSON Lines: {first.detail}", where=Where(file, first.row), fix="put one JSON object on each line")
+        raise DataError(
+            f"not JSON Lines: {first.detail}", where=Where(file, first.row), fix="put one JSON object on each line"
+        )
     return found
 
 
@@ -102,7 +106,9 @@ def _rows_in(whole: Any, file: str) -> Objects:
         return _items(items, file, [Note("info", "rows", f'the rows of {file} are under "{path}" ({len(items):,})')])
     if whole and all(isinstance(v, list) for v in whole.values()) and len({len(v) for v in whole.values()}) == 1:
         columns = list(whole)
-        return Objects([(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*whole.values(), strict=True), 1)])
+        return Objects(
+            [(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*whole.values(), strict=True), 1)]
+        )
     if whole and all(isinstance(v, dict) for v in whole.values()):
         keys = list(dict.fromkeys(k for v in whole.values() for k in v))
         return Objects([(i, {c: whole[c].get(k) for c in whole}) for i, k in enumerate(keys, 1)])

@@ -127,12 +127,18 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
     suffix = sources.suffix_of(blob.name)
     start = text.lstrip()[:1]
     if suffix in (".json", ".jsonl", ".ndjson") or (start in ("{", "[") and suffix not in (".csv", ".tsv", ".txt")):
-        return _from_objects(nested.parse(text, file=blob.file, lines=suffix in (".jsonl", ".ndjson")), blob.file, reading)
+        return _from_objects(
+            nested.parse(text, file=blob.file, lines=suffix in (".jsonl", ".ndjson")), blob.file, reading
+        )
     if suffix == ".txt":
         return _lines(text, blob.file)
     if suffix not in (".csv", ".tsv", ".tab", "") and blob.file != "standard input":
-        raise DataError(f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=sources.SUPPORTED)
-    return _from_delimited(delimited.parse(text, file=blob.file, spec=spec, tabs=suffix in (".tsv", ".tab")), blob.file, reading)
+        raise DataError(
+            f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=sources.SUPPORTED
+        )
+    return _from_delimited(
+        delimited.parse(text, file=blob.file, spec=spec, tabs=suffix in (".tsv", ".tab")), blob.file, reading
+    )
 
 
 def _from_delimited(parsed: delimited.Parsed, file: str, reading: Reading) -> Table:
@@ -163,7 +169,9 @@ def _parquet(blob: Blob) -> Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise DataError("reading Parquet needs a library", where=Where(blob.file), fix="pip install 'tunesmith[parquet]'") from None
+        raise DataError(
+            "reading Parquet needs a library", where=Where(blob.file), fix="pip install 'tunesmith[parquet]'"
+        ) from None
     try:
         table = pq.read_table(io.BytesIO(blob.content))
     except (pa.ArrowException, OSError) as error:
@@ -177,7 +185,9 @@ def _excel(blob: Blob, reading: Reading) -> Table:
     try:
         import openpyxl
     except ImportError:
-        raise DataError("reading Excel needs a library", where=Where(blob.file), fix="pip install 'tunesmith[excel]'") from None
+        raise DataError(
+            "reading Excel needs a library", where=Where(blob.file), fix="pip install 'tunesmith[excel]'"
+        ) from None
     book = openpyxl.load_workbook(io.BytesIO(blob.content), read_only=True, data_only=True)
     sheets = [sheet for sheet in book.worksheets if sheet.max_row and sheet.max_row > 1]
     if not sheets:
@@ -185,8 +195,12 @@ def _excel(blob: Blob, reading: Reading) -> Table:
     sheet = sheets[0]
     if len(sheets) > 1:
         others = ", ".join(s.title for s in sheets[1:])
-        reading.notes.append(Note("info", "sheet", f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}'))
-    rows = [(i, cells) for i, cells in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in cells)]
+        reading.notes.append(
+            Note("info", "sheet", f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}')
+        )
+    rows = [
+        (i, cells) for i, cells in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in cells)
+    ]
     names = delimited.names_of(["" if c is None else str(c) for c in rows[0][1]])
     body = rows[1:]
     columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
@@ -207,7 +221,9 @@ def _class_folders(folder: Path, split: str, reading: Reading) -> Table:
             texts.append(sources.decode(blob, encoding="auto")[0])
             labels.append(part.name)
             files.append(str(file))
-    reading.sources.append({"file": str(folder), "sha256": _digest(texts), "bytes": 0, "n_rows": len(texts), "split": split})
+    reading.sources.append(
+        {"file": str(folder), "sha256": _digest(texts), "bytes": 0, "n_rows": len(texts), "split": split}
+    )
     return Table({"text": texts, "label": labels}, tuple(files), list(range(len(files))), [1] * len(files))
 
 
@@ -223,7 +239,9 @@ def _digest(texts: Sequence[str]) -> str:
 def _tidy(table: Table, reading: Reading) -> Table:
     """Leave out index columns and empty columns, and say so."""
     indices = [n for n, v in table.columns.items() if n.startswith("Unnamed:") and _counts_up(v)]
-    empty = [n for n, v in table.columns.items() if n not in indices and all(x is None or str(x).strip() == "" for x in v)]
+    empty = [
+        n for n, v in table.columns.items() if n not in indices and all(x is None or str(x).strip() == "" for x in v)
+    ]
     if indices or empty:
         said = [f"index column {', '.join(indices)}"] if indices else []
         said += [f"empty column {', '.join(empty)}"] if empty else []
@@ -237,4 +255,3 @@ def _tidy(table: Table, reading: Reading) -> Table:
 def _counts_up(values: Sequence[Any]) -> bool:
     numbers = [str(v).strip() for v in itertools.islice(values, 1000)]
     return all(n.isdigit() for n in numbers) and [int(n) for n in numbers] == sorted(int(n) for n in numbers)
-

@@ -80,7 +80,9 @@ def _unpack(raw: bytes, file: str, name: str) -> tuple[list[Blob], list[Note]]:
             if suffix in PACKED:
                 notes.append(Note("info", "file type", f"{file} is called {suffix} but is not packed; read as it is"))
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise DataError(f"the packed file is damaged or cut off ({error})", where=Where(file), fix="fetch or pack it again") from None
+        raise DataError(
+            f"the packed file is damaged or cut off ({error})", where=Where(file), fix="fetch or pack it again"
+        ) from None
     return [Blob(file, bare, content, digest, size)], notes
 
 
@@ -124,7 +126,11 @@ def decode(blob: Blob, *, encoding: str) -> tuple[str, list[Note]]:
     content = blob.content
     if encoding != "auto":
         return _decode_as(content, blob.file, encoding), []
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if content.startswith(mark):
             notes = [] if name == "utf-8-sig" else [Note("info", "encoding", f"{blob.file} is UTF-16")]
             return _decode_as(content, blob.file, name), notes
@@ -141,7 +147,12 @@ def decode(blob: Blob, *, encoding: str) -> tuple[str, list[Note]]:
     if not _is_western(content):
         name = _detect(content) or name
     text = content.decode(name, errors="replace")
-    note = Note("info", "encoding", f"{blob.file} is not UTF-8; read as {name}", fix="--set data.encoding=NAME if letters look wrong")
+    note = Note(
+        "info",
+        "encoding",
+        f"{blob.file} is not UTF-8; read as {name}",
+        fix="--set data.encoding=NAME if letters look wrong",
+    )
     return text, [note]
 
 
@@ -152,11 +163,15 @@ def _decode_as(content: bytes, file: str, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except LookupError:
-        raise DataError(f'there is no encoding "{encoding}"', fix="for example utf-8, cp1252, latin-1, utf-16") from None
+        raise DataError(
+            f'there is no encoding "{encoding}"', fix="for example utf-8, cp1252, latin-1, utf-16"
+        ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"a byte (0x{content[error.start]:02x}) is not {encoding}", where=Where(file, line), fix="--set data.encoding=auto"
+            f"a byte (0x{content[error.start]:02x}) is not {encoding}",
+            where=Where(file, line),
+            fix="--set data.encoding=auto",
         ) from None
 
 
@@ -234,7 +249,9 @@ def _neighbour(file: Path) -> str:
     if not parent.is_dir():
         return f'the folder "{parent}" is not there either'
     names = sorted(p.name for p in parent.iterdir())
-    return did_you_mean(file.name, names) or (f"files there: {', '.join(names[:8])}" if names else "the folder is empty")
+    return did_you_mean(file.name, names) or (
+        f"files there: {', '.join(names[:8])}" if names else "the folder is empty"
+    )
 
 
 def shown_names(paths: Sequence[Path]) -> str:

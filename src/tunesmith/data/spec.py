@@ -52,11 +52,24 @@ class DataSpec(Spec):
     """Whether the first row of a CSV file names the columns."""
     clean: tuple[str, ...] = ("fix_unicode", "strip_html", "normalize_space")
     """Cleaning steps in order; see `tunesmith.data.clean`. Saved with the model and applied in prediction."""
-    missing: tuple[str, ...] = ("", "na", "n/a", "nan", "null", "none", "?", "-", "--", "#n/a", "unlabeled", "unlabelled")
+    missing: tuple[str, ...] = (
+        "",
+        "na",
+        "n/a",
+        "nan",
+        "null",
+        "none",
+        "?",
+        "-",
+        "--",
+        "#n/a",
+        "unlabeled",
+        "unlabelled",
+    )
     """Label values that mean "no label", compared without case and outer white space."""
     labels: Literal["keep", "merge_case"] = "keep"
     """merge_case: labels that differ only in case, spaces or a final full stop become the most frequent spelling."""
-    label_map: dict[str, str] = {}
+    label_map: dict[str, str] = Field(default_factory=dict)
     """Label as written to label as wanted, for example {"Postive": "positive"}."""
     duplicates: Literal["drop", "keep"] = "drop"
     """Exact repetitions of a training row (same cleaned text and label): keep one, or all."""

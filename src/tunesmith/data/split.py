@@ -135,12 +135,21 @@ def _notes(
     notes = [Note("info", "split", f"{n:,} rows divided: {said}; equal {kept} stay together", fix="data.split")]
     if not have_dev and "dev" not in parts and spec.dev == "auto":
         notes.append(
-            Note("info", "no dev rows", f"{n:,} rows are too few to spare any for early stopping", fix="--set data.split.dev=0.1")
+            Note(
+                "info",
+                "no dev rows",
+                f"{n:,} rows are too few to spare any for early stopping",
+                fix="--set data.split.dev=0.1",
+            )
         )
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
         notes.append(
-            Note("warning", "few test rows", f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points")
+            Note(
+                "warning",
+                "few test rows",
+                f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points",
+            )
         )
     lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
     if lost:

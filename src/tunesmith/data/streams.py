@@ -46,14 +46,16 @@ class TextStream:
 
     def lines(self) -> Iterator[str]:
         """Yield all lines with their ends, from the first."""
-        joined = io.BufferedReader(_Joined(self._first, self._raw))  # type: ignore[arg-type]
+        joined = io.BufferedReader(_Joined(self._first, self._raw))
         for line in io.TextIOWrapper(joined, encoding=self._encoding, errors="replace", newline="\n"):
             yield line.replace("\x00", "")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self._raw.close()
 
 
@@ -87,7 +89,7 @@ def open_text(path: str, *, encoding: str) -> TextStream | None:
         magic = stream.read(4)
     if magic in (b"PAR1", b"PK\x03\x04"):
         return None
-    raw: IO[bytes] = gzip.open(file) if magic[:2] == b"\x1f\x8b" else file.open("rb")  # type: ignore[assignment]
+    raw: Any = (gzip.open if magic[:2] == b"\x1f\x8b" else open)(file, "rb")
     return TextStream(raw, file=path, name=file.name, encoding=encoding)
 
 
@@ -129,7 +131,9 @@ def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _fit(fields: list[str], header: list[str], file: str, line: int) -> list[str]:
     if len(fields) > len(header) and any(cell.strip() for cell in fields[len(header) :]):
         raise DataError(
-            f"{len(fields)} fields under {len(header)} columns", where=Where(file, line), fix="put quotes around the text"
+            f"{len(fields)} fields under {len(header)} columns",
+            where=Where(file, line),
+            fix="put quotes around the text",
         )
     return fields[: len(header)] + [""] * (len(header) - len(fields))
 
@@ -138,7 +142,9 @@ def _object(line: str, file: str, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DataError(f"broken line: {error.msg.lower()}", where=Where(file, number), fix="mend or remove this line") from None
+        raise DataError(
+            f"broken line: {error.msg.lower()}", where=Where(file, number), fix="mend or remove this line"
+        ) from None
     if not isinstance(value, dict):
         raise DataError("not a JSON object", where=Where(file, number), fix='write {"text": ...}')
     return nested.flatten(value)

@@ -55,7 +55,9 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
     tensors = load_file(path / "optimizer.safetensors")
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
-            kept = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}.{name}" in tensors}
+            kept = {
+                key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}.{name}" in tensors
+            }
             if kept:
                 step = kept["step"] if parameter.device.type == "cpu" else kept["step"].to(parameter.device)
                 optimizer.state[parameter] = {

@@ -48,7 +48,7 @@ class Device:
 
     @property
     def precision(self) -> str:
-        """ "bf16" or "float32"."""
+        """The word "bf16" or "float32"."""
         return "bf16" if self._accelerator.mixed_precision == "bf16" else "float32"
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -116,7 +116,7 @@ def _accumulate(setup: Setup, share: Share, *, scale: float) -> Tensor:
     return total
 
 
-def load(setup: Setup, indices: Sequence[int], *, blank: bool = False) -> Batch:
+def load(setup: Setup, indices: Iterable[int], *, blank: bool = False) -> Batch:
     """Return the batch of some examples, on the device."""
     batch = collate([setup.examples[i] for i in indices], setup.task, pad_id=setup.pad_id, blank=blank)
     return to_device(batch, setup.device.torch_device)
@@ -140,7 +140,7 @@ def _refuse_nan(loss: float, norm: float, step: int) -> None:
         )
 
 
-class memory_errors:  # noqa: N801
+class memory_errors:
     """Turn "out of memory", in torch's several spellings, into one clear RunError inside the `with`."""
 
     def __enter__(self) -> None:

@@ -21,7 +21,9 @@ def _amount(*units: str) -> AfterValidator:
             return text
         match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s+({names})\s*", text)
         if not match or float(match[1]) <= 0:
-            raise ValueError(f'expected a positive number and {" or ".join(f"{u}s" for u in units)}, like "3 {units[0]}s"')
+            raise ValueError(
+                f'expected a positive number and {" or ".join(f"{u}s" for u in units)}, like "3 {units[0]}s"'
+            )
         unit = match[2].rstrip("s") + "s"
         number = float(match[1])
         if unit != "epochs" and not number.is_integer():

@@ -145,9 +145,7 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     if not len(labels):
         raise DataError("a baseline needs at least one training row", fix="give labeled training rows")
     if n_items is not None and n_items != len(labels):
-        raise DataError(
-            f"{n_items:,} training rows but {len(labels):,} labels", fix="give one label for each row"
-        )
+        raise DataError(f"{n_items:,} training rows but {len(labels):,} labels", fix="give one label for each row")
     if labels.min() < 0 or labels.max() >= n_classes:
         raise DataError("some training labels are none of the classes", fix="leave these rows out")
     return labels
@@ -200,8 +198,7 @@ def _features(vectorizers: Sequence[Any], train: Sequence[str], test: Sequence[s
 
     fitted = [vectorizer.fit_transform(train) for vectorizer in vectorizers]
     applied = [
-        vectorizer.transform(test) if len(test) else m[:0]
-        for vectorizer, m in zip(vectorizers, fitted, strict=True)
+        vectorizer.transform(test) if len(test) else m[:0] for vectorizer, m in zip(vectorizers, fitted, strict=True)
     ]
     return hstack(fitted).tocsr(), hstack(applied).tocsr()
 
@@ -227,18 +224,14 @@ def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
 def _best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -> float:
     """Return the C with the lowest cross-validated log loss; the grid's middle where no fold can be made."""
     folds = _folds(labels, seed=seed)
-    usable = [
-        fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()
-    ]
+    usable = [fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()]
     if len(grid) == 1 or not usable:
         return grid[len(grid) // 2]
     losses = _loss_of(features, labels, folds=folds, usable=usable)
     return min(grid, key=losses)
 
 
-def _loss_of(
-    features: Any, labels: Array, *, folds: Array, usable: Sequence[int]
-) -> Callable[[float], float]:
+def _loss_of(features: Any, labels: Array, *, folds: Array, usable: Sequence[int]) -> Callable[[float], float]:
     n_classes = int(labels.max()) + 1
 
     def loss(c: float) -> float:

@@ -51,9 +51,7 @@ def apply_temperature(logits: Array, temperature: float) -> Array:
         DataError: `temperature` is not a positive number.
     """
     if not (math.isfinite(temperature) and temperature > 0):
-        raise DataError(
-            f"a temperature must be a positive number, not {temperature}", fix="use 1 for no change"
-        )
+        raise DataError(f"a temperature must be a positive number, not {temperature}", fix="use 1 for no change")
     return softmax(np.asarray(logits, dtype=np.float64) / temperature)
 
 
@@ -78,14 +76,10 @@ def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     logits, gold = np.asarray(logits, dtype=np.float64), np.asarray(gold)
     _check(logits, gold)
     if len(gold) < FEWEST_ROWS:
-        return TemperatureFit(
-            1.0, f"{len(gold)} rows are too few to fit a temperature (at least {FEWEST_ROWS})"
-        )
+        return TemperatureFit(1.0, f"{len(gold)} rows are too few to fit a temperature (at least {FEWEST_ROWS})")
     before = _log_loss(logits, gold, 1.0)
     if bool((logits.argmax(axis=1) == gold).all()):
-        return TemperatureFit(
-            1.0, f"no mistake in {len(gold):,} rows: nothing to fit a temperature on", before, before
-        )
+        return TemperatureFit(1.0, f"no mistake in {len(gold):,} rows: nothing to fit a temperature on", before, before)
     best = _lowest(logits, gold)
     after = _log_loss(logits, gold, best)
     if not after < before:

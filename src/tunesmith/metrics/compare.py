@@ -146,9 +146,7 @@ def _chi_square(only_a: int, only_b: int) -> tuple[float, float]:
     return statistic, float(chi2.sf(statistic, df=1))
 
 
-def _checked(
-    runs: Mapping[str, Array], gold: Array, *, n_classes: int, metric: str
-) -> dict[str, Predictions]:
+def _checked(runs: Mapping[str, Array], gold: Array, *, n_classes: int, metric: str) -> dict[str, Predictions]:
     if metric not in VALUES:
         fix = did_you_mean(metric, VALUES) or f"one of: {', '.join(VALUES)}"
         raise DataError(f'unknown metric "{metric}"', fix=fix)
@@ -240,9 +238,7 @@ def _ranking(draws: Mapping[str, tuple[float, Array]], metric: str) -> list[dict
     for name, (value, spread) in draws.items():
         ends = interval(value, spread, centred=metric == "ece")
         if ends is None:
-            raise DataError(
-                f"{metric_name(metric)} is undefined on these rows", fix="compare by another metric"
-            )
+            raise DataError(f"{metric_name(metric)} is undefined on these rows", fix="compare by another metric")
         ranking.append({"name": name, "value": value, "low": ends[0], "high": ends[1]})
     sign = 1 if metric in LOWER_IS_BETTER else -1
     return sorted(ranking, key=lambda entry: sign * entry["value"])
@@ -276,9 +272,7 @@ def _summary(best: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], metric
     head = f"{best['name']} has the best {metric_name(metric)}, {amount(metric, best['value'])}"
     if not beaten:
         return f"{head}, but it is not clearly better than {listed(level)}."
-    return f"{head}: clearly better than {listed(beaten)}" + (
-        f", not clearly than {listed(level)}." if level else "."
-    )
+    return f"{head}: clearly better than {listed(beaten)}" + (f", not clearly than {listed(level)}." if level else ".")
 
 
 def _or_none(value: float) -> float | None:

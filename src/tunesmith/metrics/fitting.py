@@ -50,9 +50,7 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
     """Return "over", "under", "good" or "unknown", and why, in words."""
     gap = gap_of(evidence)
     if gap is None:
-        return "unknown", [
-            Finding("Over- or under-fitting cannot be told: there are no unseen rows to compare with.")
-        ]
+        return "unknown", [Finding("Over- or under-fitting cannot be told: there are no unseen rows to compare with.")]
     curve = [*_rising(evidence)]
     for fit, finding in (_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)):
         if finding:
@@ -214,9 +212,5 @@ def _rising(evidence: Evidence) -> list[Finding]:
         gain = evidence.error(lowest.main) - evidence.error(last.main)
         if gain > 0.005:
             gained = difference(evidence.main, gain)
-            return [
-                Finding(
-                    f"{head}: the later steps still brought {gained}, but made the model too sure of itself."
-                )
-            ]
+            return [Finding(f"{head}: the later steps still brought {gained}, but made the model too sure of itself.")]
     return [Finding(f"{head}: the later steps fitted the training rows rather than the task.")]

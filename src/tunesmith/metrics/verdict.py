@@ -136,8 +136,7 @@ def _undecided(evidence: Evidence, sides: str, ends: str, *, gain: float, half: 
 def _without_comparison(evidence: Evidence) -> tuple[str, list[Finding]]:
     return "unclear", [
         Finding(
-            "Whether fine-tuning is worth it here cannot be told: no simple baseline was measured on the "
-            "same rows.",
+            "Whether fine-tuning is worth it here cannot be told: no simple baseline was measured on the same rows.",
             ("Measure the baselines too: --set evaluate.baselines=true",),
         )
     ]
@@ -175,9 +174,7 @@ def _mistakes(evidence: Evidence) -> str:
 
 def _not_worth(evidence: Evidence) -> tuple[str, ...]:
     few = 0 < evidence.n_train < FEW_TRAINING_ROWS * _n_classes(evidence)
-    more = (
-        f"Label more rows: {rows(evidence.n_train)} to train on are few for {_n_classes(evidence)} classes",
-    )
+    more = (f"Label more rows: {rows(evidence.n_train)} to train on are few for {_n_classes(evidence)} classes",)
     return (*(more if few else ()), "Use the careful settings: --preset best")
 
 

@@ -109,9 +109,7 @@ def _never(evidence: Evidence, classes: list[Any]) -> Finding:
     n_rows = sum(c["support"] for c in classes)
     verb = "is" if len(classes) == 1 else "are"
     missed = f"all {rows(n_rows)} with such labels are missed" if n_rows > 1 else "its only row is missed"
-    return Finding(
-        f"{names} {verb} never predicted: {missed}.", (*_balance(evidence), f"Label more rows of {names}")
-    )
+    return Finding(f"{names} {verb} never predicted: {missed}.", (*_balance(evidence), f"Label more rows of {names}"))
 
 
 def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any]) -> list[Finding]:

@@ -125,7 +125,7 @@ def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     return seen[0]
 
 
-class quiet:  # noqa: N801
+class quiet:
     """Silence transformers' progress bars and load reports inside the `with`."""
 
     def __enter__(self) -> None:

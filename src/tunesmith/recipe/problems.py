@@ -48,7 +48,9 @@ def _cells(problem: Problem) -> tuple[str, str, str, str]:
 
 
 def _problem(item: Any, model: type[BaseModel], places: Lines) -> Problem:
-    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "literal[")))]
+    location = [
+        part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "literal[")))
+    ]
     key = dotted(_without_union_tags(location, places))
     where = _place(key, places)
     value = item["input"] if not isinstance(item["input"], dict | list | tuple | BaseModel) else None

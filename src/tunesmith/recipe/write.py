@@ -13,7 +13,15 @@ from tunesmith.core.spec import Spec
 from tunesmith.recipe.recipe import Recipe
 
 FIRST = {
-    "data.path", "data.test", "task.text", "task.label", "model.source", "train.length", "train.lr", "preset", "seed",
+    "data.path",
+    "data.test",
+    "task.text",
+    "task.label",
+    "model.source",
+    "train.length",
+    "train.lr",
+    "preset",
+    "seed",
 }
 """What most people touch; everything else is commented out in the template."""
 HIDDEN = {"task.labels", "task.class_counts"}
@@ -31,7 +39,7 @@ def template(recipe: Recipe) -> str:
     """Return a commented recipe: each setting with its meaning, choices and default."""
     lines = [
         "# A tunesmith recipe. Run it with: tunesmith train -c recipe.yaml",
-        "# Lines that start with #  show a default; remove the # to change it. auto = chosen from your data, and said why.",
+        "# A setting behind # shows its default; remove the # to change it. auto: chosen from your data, and said why.",
         "",
     ]
     for name, field in Recipe.model_fields.items():
@@ -90,7 +98,7 @@ def _scalar(value: Any) -> str:
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 4096
     yaml.allow_unicode = True
     return yaml

@@ -21,15 +21,18 @@ def model_card(run: Run) -> str:
     parts = [
         f"---\n{_metadata(run, settings, split)}---",
         f"# {_plain(run.name)}",
-        f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned with "
-        "tunesmith. It gives each text one of these labels: " + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"]) + ".",
+        f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
+        "with tunesmith. It gives each text one of these labels: "
+        + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"])
+        + ".",
         "## How good it is",
         _numbers(metrics, split),
         *[_plain(sentence) for sentence in metrics.get("verdict", {}).get("sentences", [])],
         "## What it was trained on",
         _rows(run),
         "## How to use it",
-        '```python\nfrom transformers import pipeline\n\npipeline("text-classification", "path/to/this/folder")("your text")\n```',
+        "```python\nfrom transformers import pipeline\n\n"
+        'pipeline("text-classification", "path/to/this/folder")("your text")\n```',
         "Texts were cleaned before training ("
         + ", ".join(settings["clean"])
         + f") and probabilities are divided by a temperature of {settings['temperature']:.3f}; "
@@ -75,7 +78,9 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
     for name, title in TITLES.items():
         number = interval(measured, name)
         if number.value is not None:
-            lines.append(f"| {title} | {shown(name, number.value)} | {shown(name, number.low)} to {shown(name, number.high)} |")
+            lines.append(
+                f"| {title} | {shown(name, number.value)} | {shown(name, number.low)} to {shown(name, number.high)} |"
+            )
     return "\n".join(lines)
 
 

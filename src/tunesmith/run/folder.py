@@ -66,7 +66,9 @@ class Run:
             folder = _next_folder(runs, _slug(name_hint)) if out is None else _claim(Path(out))
         except OSError as error:
             place = Where(str(out or runs))
-            raise RunError(f"cannot make the run folder: {error.strerror}", where=place, fix="choose another --out") from error
+            raise RunError(
+                f"cannot make the run folder: {error.strerror}", where=place, fix="choose another --out"
+            ) from error
         run = cls(folder)
         run.save_manifest({**new_manifest(folder.resolve().name, command=command), **facts})
         return run
@@ -266,7 +268,9 @@ def _next_folder(runs: Path, name: str) -> Path:
 def _claim(out: Path) -> Path:
     if (out / "manifest.json").exists():
         fix = f"choose another --out, or go on with --resume {out}"
-        raise RunError("there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix)
+        raise RunError(
+            "there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix
+        )
     if out.is_file():
         raise RunError("this is a file, a run needs a folder", where=Where(str(out)), fix="choose another --out")
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):

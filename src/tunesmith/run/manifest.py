@@ -58,7 +58,9 @@ def check_manifest(value: object, path: Path) -> dict[str, Any]:
         RunError: it is no manifest, or was written by a newer tunesmith.
     """
     if not isinstance(value, dict) or not isinstance(value.get("format"), int) or "name" not in value:
-        raise RunError("this is not the manifest of a tunesmith run", where=Where(str(path)), fix="choose another folder")
+        raise RunError(
+            "this is not the manifest of a tunesmith run", where=Where(str(path)), fix="choose another folder"
+        )
     if value["format"] > FORMAT:
         raise RunError(
             f"this run was written by a newer tunesmith (format {value['format']}, known here: {FORMAT})",

@@ -35,7 +35,9 @@ def make_trackers(names: Sequence[str], *, run: Run) -> list[Hook]:
     packages = {"mlflow": "mlflow", "wandb": "wandb"}
     for name in names:
         if find_spec(packages[name]) is None:
-            raise RecipeError(f"{name} is not installed", where=Where(column="track"), fix=f"pip install 'tunesmith[{name}]'")
+            raise RecipeError(
+                f"{name} is not installed", where=Where(column="track"), fix=f"pip install 'tunesmith[{name}]'"
+            )
     made: dict[str, type[Any]] = {"mlflow": MLflow, "wandb": WandB}
     return [TensorBoard(run), *(made[name](run) for name in names)]
 

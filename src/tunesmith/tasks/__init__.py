@@ -5,6 +5,10 @@ from tunesmith.core.lazy import LazyTable
 TASKS = LazyTable(
     "task",
     {"text-classification": "tunesmith.tasks.text_classification:TextClassification"},
-    aliases={"sentiment-analysis": "text-classification", "topic": "text-classification", "spam": "text-classification"},
+    aliases={
+        "sentiment-analysis": "text-classification",
+        "topic": "text-classification",
+        "spam": "text-classification",
+    },
     group="tunesmith.tasks",
 )

@@ -65,7 +65,7 @@ class TextClassification(Task):
 
     def index_of(self, label: object) -> int:
         """Return the class index of a label value; -1 for one never seen in training."""
-        table = {(type(known), known): index for index, known in enumerate(self.labels)}
+        table: dict[tuple[type, object], int] = {(type(known), known): index for index, known in enumerate(self.labels)}
         if (type(label), label) in table:
             return table[type(label), label]
         name = label_name(label)

@@ -70,7 +70,9 @@ def usable(table: Table, predictor: Predictor, ledger: Ledger) -> tuple[list[int
             ledger.add("set aside", "no text", file=where.file, row=where.row)
         elif gold[i] < 0:
             reason = "no label" if label in (None, "") else "label the model does not know"
-            ledger.add("set aside", reason, file=where.file, row=where.row, detail="" if label is None else label_name(label))
+            ledger.add(
+                "set aside", reason, file=where.file, row=where.row, detail="" if label is None else label_name(label)
+            )
         else:
             kept.append(i)
     if not kept:
@@ -119,7 +121,9 @@ def align(measured: Measured, to: Measured) -> np.ndarray:
     names = [label_name(v) for v in measured.labels]
     wanted = [label_name(v) for v in to.labels]
     if sorted(names) != sorted(wanted) or not len(measured.gold) == len(to.gold):
-        raise DataError("the runs do not know the same classes", fix="compare runs that were trained on the same labels")
+        raise DataError(
+            "the runs do not know the same classes", fix="compare runs that were trained on the same labels"
+        )
     order = [names.index(name) for name in wanted]
     aligned: np.ndarray = measured.probabilities[:, order]
     return aligned
@@ -130,12 +134,15 @@ def _compare_saved(runs: Sequence[Run], metric: str) -> dict[str, Any]:
     for run in runs:
         rows = {(row["file"], row["row"], row["text"]): row for row in run.predictions("test")}
         if not rows:
-            raise DataError("this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on")
+            raise DataError(
+                "this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on"
+            )
         tables.append(rows)
     shared = [key for key in tables[0] if all(key in table for table in tables[1:])]
     if not shared:
         raise DataError(
-            "the runs have no test row in common", fix="name a file to compare on: tunesmith compare RUN RUN --data FILE"
+            "the runs have no test row in common",
+            fix="name a file to compare on: tunesmith compare RUN RUN --data FILE",
         )
     names = list(tables[0][shared[0]]["probabilities"])
     gold = np.array([names.index(label_name(tables[0][key]["gold"])) for key in shared])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import tunesmith
 from tunesmith.core import hardware
 from tunesmith.core.errors import RunError, Where
-from tunesmith.core.files import replacing_folder
+from tunesmith.core.files import replacing_folder, write_text
 from tunesmith.data.labels import label_name
 from tunesmith.data.table import Table
 from tunesmith.engine.infer import infer
@@ -26,8 +25,10 @@ from tunesmith.metrics.compare import paired
 from tunesmith.metrics.verdict import verdict
 from tunesmith.models.classifier import quiet
 from tunesmith.models.source import find
+from tunesmith.recipe.origins import flat
 from tunesmith.run.card import model_card
 from tunesmith.run.folder import Run
+from tunesmith.run.manifest import versions
 from tunesmith.run.report import write_report
 from tunesmith.workflow.fit import Fitted, Watch
 from tunesmith.workflow.prepare import Prepared
@@ -41,7 +42,8 @@ CHECKED_ROWS = 32
 def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch: Watch, began: float) -> None:
     """Measure and write everything a finished run holds."""
     watch.tell({"event": "phase", "name": "measuring"})
-    logits = {split: _logits(resolved, fitted, split) for split in ("dev", "test") if split in prepared.tables}
+    present: list[str] = [split for split in ("dev", "test") if split in prepared.tables]
+    logits = {split: _logits(resolved, fitted, split) for split in present}
     temperature, calibration = _calibrate(resolved, logits)
     seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}
     probabilities = {split: softmax(values / temperature) for split, values in logits.items()}
@@ -51,7 +53,13 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
     if resolved.recipe.evaluate.baselines:
         watch.tell({"event": "phase", "name": "baselines"})
         _baselines(resolved, prepared, metrics, probabilities)
-    metrics["verdict"] = verdict(metrics, events=list(run.events()), n_train=len(prepared.tables["train"]))
+    metrics["verdict"] = verdict(
+        metrics,
+        events=list(run.events()),
+        n_train=len(prepared.tables["train"]),
+        settings=flat(resolved.recipe),
+        data=" ".join(resolved.recipe.data.path),
+    )
     run.save_metrics(metrics)
     for split, values in probabilities.items():
         run.write_predictions(split, _prediction_rows(resolved, prepared.tables[split], values, split))
@@ -59,7 +67,8 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
     _save_model(resolved, fitted, temperature=temperature, run=run)
     _verify(resolved, prepared, run=run, temperature=temperature, logits=logits)
     run.update_manifest(_facts(prepared, resolved, fitted, seconds=seconds))
-    (run.model_folder / "README.md").write_text(model_card(run), encoding="utf-8")
+    write_text(run.model_folder / "README.md", model_card(run))
+    run.mark("done", reason=fitted.stopped)
     write_report(run)
 
 
@@ -91,11 +100,12 @@ def _measure(
         splits[split] = measure(
             values[known], gold[known], resolved.task.labels, resamples=resolved.recipe.evaluate.resamples
         )
-        before = measure(softmax(logits[split][known]), gold[known], resolved.task.labels, resamples=1)
-        splits[split]["before_calibration"] = {
-            "ece": before["values"]["ece"]["value"],
-            "reliability": before["reliability"],
-        }
+        if "dev" in logits and resolved.recipe.evaluate.calibrate:
+            before = measure(softmax(logits[split][known]), gold[known], resolved.task.labels, resamples=1)
+            splits[split]["before_calibration"] = {
+                "ece": before["values"]["ece"]["value"],
+                "reliability": before["reliability"],
+            }
     return {"main": resolved.recipe.evaluate.metric, "splits": splits}
 
 
@@ -126,7 +136,7 @@ def _baselines(
     gold = resolved.encoded.gold[split]
     known = np.flatnonzero(gold >= 0)
     train_gold = resolved.encoded.gold["train"]
-    texts = [prepared.tables[split][column][i] for i in known]
+    texts = [prepared.tables[split][column][int(i)] for i in known]
     n_classes = len(resolved.task.labels)
     found = {
         "majority": majority(train_gold, len(known), n_classes=n_classes),
@@ -142,7 +152,15 @@ def _baselines(
     best = max(found, key=lambda name: metrics["baselines"][name]["values"][main]["value"])
     metrics["comparison"] = {
         "baseline": best,
-        **paired(found[best], probabilities[split][known], gold[known], resolved.task.labels, metric=main),
+        **paired(
+            found[best],
+            probabilities[split][known],
+            gold[known],
+            resolved.task.labels,
+            metric=main,
+            names=(best, "model"),
+            resamples=resamples,
+        ),
     }
 
 
@@ -166,7 +184,7 @@ def _prediction_rows(resolved: Any, table: Table, probabilities: np.ndarray, spl
 def _save_model(resolved: Any, fitted: Fitted, *, temperature: float, run: Run) -> None:
     source = find(resolved.recipe.model)
     settings = ModelSettings(
-        version=tunesmith.__version__,
+        version=versions().get("tunesmith", ""),
         task=resolved.task.model_dump(mode="json"),
         clean=resolved.recipe.data.clean,
         max_tokens=resolved.tokenizer.max_tokens,
@@ -185,7 +203,6 @@ def _save_model(resolved: Any, fitted: Fitted, *, temperature: float, run: Run) 
 
 VERIFY = """
 import json, sys
-from pathlib import Path
 from tunesmith.inference.predictor import Predictor
 texts = json.load(sys.stdin)
 print(json.dumps(Predictor.load(Path(sys.argv[1]), device="cpu").probabilities(texts, cleaned=True).tolist()))
@@ -200,8 +217,6 @@ def _verify(
     Raises:
         RunError: it does not.
     """
-    import json
-
     split = next((name for name in ("test", "dev") if name in logits), None)
     if split is None:
         return
@@ -235,7 +250,11 @@ TOLERANCE = 0.02
 
 def _facts(prepared: Prepared, resolved: Any, fitted: Fitted, *, seconds: Mapping[str, float]) -> dict[str, Any]:
     return {
-        "rows": {**prepared.n_rows, "set_aside": sum(prepared.ledger.counts("set aside").values()), "read": prepared.n_read},
+        "rows": {
+            **prepared.n_rows,
+            "set_aside": sum(prepared.ledger.counts("set aside").values()),
+            "read": prepared.n_read,
+        },
         "seconds": dict(seconds),
         "peak_memory_bytes": hardware.peak_memory_bytes(),
         "tokens_per_second": round(fitted.tokens / fitted.step_seconds, 1) if fitted.step_seconds else None,
@@ -260,8 +279,3 @@ def _class_counts(resolved: Any, prepared: Prepared) -> dict[str, dict[str, int]
         gold = resolved.encoded.gold[split]
         found[split] = {label_name(v): int((gold == i).sum()) for i, v in enumerate(resolved.task.labels)}
     return found
-
-
-def report_again(run: Run) -> Path:
-    """Write the report of a run anew from what its folder holds."""
-    return write_report(run)

@@ -133,7 +133,7 @@ def fit(recipe: Recipe, task: Task, *, encoded: Encoded, tokenizer: Tokenizer, r
 class _Session:
     """One stretch of training: from a start or a checkpoint to the end or an interruption."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self, recipe: Recipe, setup: Setup, plan: Plan, encoded: Encoded, run: Run, watch: Watch, best: Best
     ) -> None:
         self.recipe, self.setup, self.plan, self.encoded = recipe, setup, plan, encoded

@@ -51,7 +51,13 @@ def predict_file(
 
 
 def _write(
-    predictor: Predictor, chunks: Iterator[Table], target: IO[str], *, fmt: str, done: int, on_rows: Callable[[int], None] | None
+    predictor: Predictor,
+    chunks: Iterator[Table],
+    target: IO[str],
+    *,
+    fmt: str,
+    done: int,
+    on_rows: Callable[[int], None] | None,
 ) -> int:
     n, columns = 0, None
     writer = csv.writer(target)

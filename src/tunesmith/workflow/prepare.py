@@ -15,7 +15,6 @@ from tunesmith.data.read import Reading, read
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ def prepare(recipe: Recipe) -> Prepared:
     """
     reading = read(recipe.data)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
+    task: Any
     task, notes = recipe.task.choose_columns(reading.tables["train"])
     _need_columns(reading, task)
     found = inspect(reading.tables, text=task.text, label=task.label, spec=recipe.data)
@@ -76,11 +76,11 @@ def prepare(recipe: Recipe) -> Prepared:
     return Prepared(task, tables, ledger, notes, reading.sources, n_read, reading)
 
 
-def _need_columns(reading: Reading, task: Task) -> None:
+def _need_columns(reading: Reading, task: Any) -> None:
     """Raise one DataError if the dev or test data lack a column."""
     problems = []
     for split, table in reading.tables.items():
-        for column in (task.text, task.label):  # type: ignore[attr-defined]
+        for column in (task.text, task.label):
             if column not in table.columns:
                 fix = f"columns there: {', '.join(table.columns)}"
                 problems.append(Problem(f'the {split} data has no column "{column}"', Where(table.files[0]), fix))

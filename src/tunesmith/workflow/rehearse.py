@@ -66,7 +66,12 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
         one = sum(f.stat().st_size for f in saved.iterdir())
     disk = one * (resolved.recipe.train.keep_checkpoints + 2)
     return Estimate(
-        len(plan), seconds, hardware.peak_memory_bytes(), disk, hardware.free_disk_bytes(out.absolute()), reports[0].loss
+        len(plan),
+        seconds,
+        hardware.peak_memory_bytes(),
+        disk,
+        hardware.free_disk_bytes(out.absolute()),
+        reports[0].loss,
     )
 
 

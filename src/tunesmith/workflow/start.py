@@ -59,7 +59,9 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch = watch or Watch()
     run = Run.open(folder)
     if run.status == "done":
-        raise RunError("this run is done already", where=Where(str(folder)), fix="see its report.html, or start a new run")
+        raise RunError(
+            "this run is done already", where=Where(str(folder)), fix="see its report.html, or start a new run"
+        )
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
     prepared = prepare(recipe)
     refuse_changed_data(run, prepared)

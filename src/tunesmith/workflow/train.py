@@ -101,7 +101,6 @@ def train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> 
                 run.mark("stopped", reason=f"interrupted at step {fitted.step:,} of {fitted.planned:,}")
                 return fitted
             finish(resolved, prepared, fitted=fitted, run=run, watch=watch, began=began)
-            run.mark("done", reason=fitted.stopped)
             return fitted
         except OSError as error:
             raise _failed(run, _disk_error(error)) from error

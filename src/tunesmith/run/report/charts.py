@@ -17,7 +17,7 @@ def lines(series: Sequence[tuple[str, Sequence[Point]]], *, label: str, x_label:
         return ""
     x_range = min(p[0] for p in points), max(p[0] for p in points)
     y_low = min(p[1] for p in points) if low is None else low
-    y_range = y_low, max(max(p[1] for p in points), y_low + 1e-9)
+    y_range = y_low, max(*(p[1] for p in points), y_low + 1e-9)
     body = [_grid(x_range, y_range, x_label)]
     for i, (name, ps) in enumerate(series):
         path = " ".join(f"{_x(x, x_range):.1f},{_y(y, y_range):.1f}" for x, y in thin(ps))
@@ -38,7 +38,9 @@ def reliability(bins: Sequence[dict], *, before: Sequence[dict] = (), label: str
         for b in group:
             if b["n"] and b["confidence"] is not None:
                 title = f"{name} {b['n']:,} rows say {b['confidence']:.0%}, {b['accuracy']:.0%} are right".strip()
-                body.append(_dot(b["confidence"], b["accuracy"], unit, unit, style, title, 3 + 7 * (b["n"] / total) ** 0.5))
+                body.append(
+                    _dot(b["confidence"], b["accuracy"], unit, unit, style, title, 3 + 7 * (b["n"] / total) ** 0.5)
+                )
     return _svg("".join(body), label)
 
 
@@ -65,7 +67,8 @@ def whisker(value: float, low: float, high: float) -> str:
     x = [max(0.0, min(1.0, v)) * 116 + 2 for v in (low, value, high)]
     return (
         f'<svg class="whisker" viewBox="0 0 120 12" role="img" aria-label="{value:.3f}, {low:.3f} to {high:.3f}">'
-        f'<line class="axis" x1="2" x2="118" y1="6" y2="6"/><line class="range" x1="{x[0]:.1f}" x2="{x[2]:.1f}" y1="6" y2="6"/>'
+        f'<line class="axis" x1="2" x2="118" y1="6" y2="6"/>'
+        f'<line class="range" x1="{x[0]:.1f}" x2="{x[2]:.1f}" y1="6" y2="6"/>'
         f'<circle cx="{x[1]:.1f}" cy="6" r="3.5"/></svg>'
     )
 
@@ -87,10 +90,11 @@ def _y(y: float, limits: Point) -> float:
     return HEIGHT - BOTTOM - (y - limits[0]) / ((limits[1] - limits[0]) or 1) * (HEIGHT - TOP - BOTTOM)
 
 
-def _dot(x: float, y: float, xs: Point, ys: Point, style: str, title: str, r: float = 3) -> str:
-    return (
-        f'<circle class="{style}" cx="{_x(x, xs):.1f}" cy="{_y(y, ys):.1f}" r="{r:.1f}"><title>{escape(title)}</title></circle>'
-    )
+def _dot(  # noqa: PLR0917
+    x: float, y: float, xs: Point, ys: Point, style: str, title: str, r: float = 3
+) -> str:
+    place = f'cx="{_x(x, xs):.1f}" cy="{_y(y, ys):.1f}" r="{r:.1f}"'
+    return f'<circle class="{style}" {place}><title>{escape(title)}</title></circle>'
 
 
 def _grid(xs: Point, ys: Point, x_label: str) -> str:
@@ -102,9 +106,12 @@ def _grid(xs: Point, ys: Point, x_label: str) -> str:
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y:.3g}</text>')
         x = xs[0] + (xs[1] - xs[0]) * i / 4
         parts.append(f'<text x="{_x(x, xs):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
-    parts.append(f'<text class="axis-label" x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(x_label)}</text>')
+    parts.append(
+        f'<text class="axis-label" x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(x_label)}</text>'
+    )
     return "".join(parts)
 
 
 def _svg(body: str, label: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label, quote=True)}">{body}</svg>'
+    said = escape(label, quote=True)
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">{body}</svg>'

@@ -51,5 +51,5 @@ SHARES = {"accuracy", "macro_f1", "micro_f1", "weighted_f1", "ece"}
 def shown(name: str, value: float | None) -> str:
     """Return a metric as people read it: shares in percent, the others with three digits."""
     if value is None:
-        return "–"
+        return "-"
     return f"{100 * value:.1f}%" if name in SHARES else f"{value:.3f}"

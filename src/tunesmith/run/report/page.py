@@ -22,7 +22,11 @@ MOST_CLASSES_SHOWN = 25
 def write_report(run: Run) -> Path:
     """Write `report.html` of a run from its folder; parts that are not there are left out."""
     environment = Environment(
-        loader=PackageLoader("tunesmith.run.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("tunesmith.run.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda n: f"{n:,}"
     write_text(run.report_path, environment.get_template("report.html").render(**content(run)))
@@ -45,7 +49,9 @@ def content(run: Run) -> dict[str, Any]:
         "measured": measured,
         "headline": shown(main, number.value),
         "headline_name": TITLES.get(main, main),
-        "headline_range": f"{shown(main, number.low)} to {shown(main, number.high)}" if number.value is not None else "",
+        "headline_range": f"{shown(main, number.low)} to {shown(main, number.high)}"
+        if number.value is not None
+        else "",
         "verdict": metrics.get("verdict", {}),
         "rows": metric_rows(metrics, split),
         "baselines": list(metrics.get("baselines", {})),
@@ -78,7 +84,7 @@ def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
                 "title": title,
                 "meaning": EXPLAINED[name],
                 "value": shown(name, number.value),
-                "range": f"{shown(name, number.low)} – {shown(name, number.high)}" if number.value is not None else "",
+                "range": f"{shown(name, number.low)} to {shown(name, number.high)}" if number.value is not None else "",
                 "interval": number if name in SHARES | {"auroc", "mcc"} and number.value is not None else None,
                 "others": [shown(name, interval(b, name).value) for b in metrics.get("baselines", {}).values()],
             }
@@ -89,19 +95,26 @@ def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
 def confusion(measured: Mapping[str, Any]) -> dict[str, Any]:
     """Return cells with their shade for few classes; the most confused pairs in any case."""
     matrix, labels = measured.get("confusion", []), [str(label) for label in measured.get("labels", [])]
-    pairs = [
-        (n, labels[i], labels[j]) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n
-    ]
+    pairs = [(n, labels[i], labels[j]) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
     cells = [
-        {"label": labels[i], "cells": [{"n": n, "share": n / (sum(row) or 1), "right": i == j} for j, n in enumerate(row)]}
+        {
+            "label": labels[i],
+            "cells": [{"n": n, "share": n / (sum(row) or 1), "right": i == j} for j, n in enumerate(row)],
+        }
         for i, row in enumerate(matrix)
     ]
-    return {"labels": labels, "rows": cells if len(labels) <= MOST_CLASSES_SHOWN else [], "pairs": heapq.nlargest(8, pairs)}
+    return {
+        "labels": labels,
+        "rows": cells if len(labels) <= MOST_CLASSES_SHOWN else [],
+        "pairs": heapq.nlargest(8, pairs),
+    }
 
 
 def confident_errors(run: Run, split: str) -> list[dict[str, Any]]:
     """Return the rows the model is surest of and wrong about."""
-    wrong = (row for row in run.predictions(split or "test") if row["gold"] is not None and row["gold"] != row["predicted"])
+    wrong = (
+        row for row in run.predictions(split or "test") if row["gold"] is not None and row["gold"] != row["predicted"]
+    )
     return heapq.nlargest(N_ERRORS, wrong, key=lambda row: row["confidence"])
 
 
@@ -117,15 +130,25 @@ def loss_chart(run: Run) -> Markup:
 def metric_chart(run: Run, main: str) -> Markup:
     """Return the main metric on the dev rows over the steps."""
     dev = [(e["step"], e["metrics"][main]) for e in run.events() if e["event"] == "evaluate" and main in e["metrics"]]
-    return Markup(charts.lines([(f"dev {TITLES.get(main, main)}", dev)], label="Dev metric over the steps", x_label="step"))
+    return Markup(
+        charts.lines([(f"dev {TITLES.get(main, main)}", dev)], label="Dev metric over the steps", x_label="step")
+    )
 
 
 def _reliability(measured: Mapping[str, Any]) -> Markup:
     bins = measured.get("reliability", [])
     before = measured.get("before_calibration", {}).get("reliability", [])
-    return Markup(charts.reliability(bins, before=before, label="Stated confidence against the share that is right")) if bins else Markup()
+    return (
+        Markup(charts.reliability(bins, before=before, label="Stated confidence against the share that is right"))
+        if bins
+        else Markup()
+    )
 
 
 def _lengths(manifest: Mapping[str, Any]) -> Markup:
     found = manifest.get("lengths")
-    return Markup(charts.bars(found["counts"], found["edges"], label="Tokens of the training texts", x_label="tokens")) if found else Markup()
+    return (
+        Markup(charts.bars(found["counts"], found["edges"], label="Tokens of the training texts", x_label="tokens"))
+        if found
+        else Markup()
+    )
