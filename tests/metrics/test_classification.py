@@ -156,7 +156,7 @@ def test_intervals_are_what_plain_resampling_gives(made):
     probabilities, gold = made(300, 3, skill=1.0)
     found = measure(probabilities, gold, ["a", "b", "c"], resamples=2000)["values"]
     rng = np.random.default_rng(1)
-    draws = [rng.integers(0, 300, 300) for _ in range(2000)]
+    draws = [rng.integers(0, 300, 300) for _ in range(800)]
     predicted = probabilities.argmax(axis=1)
     for name, score in {
         "accuracy": lambda r: np.mean(predicted[r] == gold[r]),
@@ -166,8 +166,8 @@ def test_intervals_are_what_plain_resampling_gives(made):
     }.items():
         low, high = np.percentile([score(rows) for rows in draws], [2.5, 97.5])
         width = high - low
-        assert found[name]["low"] == pytest.approx(low, abs=0.1 * width), name
-        assert found[name]["high"] == pytest.approx(high, abs=0.1 * width), name
+        assert found[name]["low"] == pytest.approx(low, abs=0.15 * width), name
+        assert found[name]["high"] == pytest.approx(high, abs=0.15 * width), name
 
 
 def test_accuracy_intervals_hold_the_true_value_about_95_times_in_100(made):

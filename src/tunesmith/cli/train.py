@@ -118,7 +118,8 @@ def _dry_run(console: Console, composed: Any, out: Path) -> None:
     resolved = resolve(*composed, prepared=prepared)
     talk({"event": "resolved", "resolved": resolved})
     estimate = rehearse(resolved, out=out)
+    needs = f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)}"
     console.print(
-        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; "
-        f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)} ({show.size(estimate.free_disk_bytes)} free). Nothing was written."
+        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; {needs} "
+        f"({show.size(estimate.free_disk_bytes)} free). Nothing was written."
     )

@@ -18,9 +18,9 @@ from tunesmith.engine.spec import amount
 
 Indices = np.ndarray
 
-STEPS_SORTED_TOGETHER = 24
+STEPS_SORTED_TOGETHER = 48
 """Examples of this many steps are sorted by length together: more means less padding and less mixing."""
-LENGTH_JITTER = 0.1
+LENGTH_JITTER = 0.05
 """Lengths are multiplied by 1 +- this before sorting, so that neighbours change from epoch to epoch."""
 
 

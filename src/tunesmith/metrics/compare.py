@@ -209,7 +209,7 @@ def _sentence(pair: Mapping[str, Any], *, same_answers: bool) -> str:
     if pair["value"] is None:
         return f"{a} and {b} cannot be compared: {metric_name(metric)} is undefined on these rows."
     if same_answers and pair["value"] == 0:
-        return f"{a} and {b} give the same answer in all {rows(pair['n_rows'])}."
+        return f"{a} and {b} give the same answers on {rows(pair['n_rows'])}."
     test = f"McNemar {p_value(pair['mcnemar']['p'])}."
     if pair["better"] == "unclear":
         return f"{_unclear(pair)}; {test}"

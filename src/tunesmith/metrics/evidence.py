@@ -98,6 +98,11 @@ class Evidence:
         """Return a metric (by default the main one) of a baseline; None where it is missing or undefined."""
         return _measured((self.metrics.get("baselines") or {}).get(name), metric or self.main)
 
+    def largest_share(self, split: str) -> float | None:
+        """Return the share of a split's rows that have its most frequent label; None if it was not counted."""
+        support = [sum(row) for row in (self.splits.get(split) or {}).get("confusion") or []]
+        return max(support) / sum(support) if sum(support) else None
+
     def error(self, value: float) -> float:
         """Return how far a main metric is from perfect; smaller is better for every metric."""
         return value if self.main in LOWER_IS_BETTER else 1 - value

@@ -109,14 +109,10 @@ def _sides(evidence: Evidence, gap: Gap) -> str:
 
 
 def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
-    """No better than the most frequent class on training and unseen rows, or a loss that stood still."""
+    """Answers that have nothing to do with the labels, or a training loss that stood still."""
     advice = (longer(evidence), rate(evidence, 2 if _is_calm(evidence) else 0.3))
-    constant = evidence.baseline("majority")
-    if constant and all(_is_level(evidence, side, constant) for side in (gap.train, gap.unseen)):
-        sentence = (
-            f"The model has learnt next to nothing: {_sides(evidence, gap)}, and always answering the most "
-            f"frequent class gives {amount(evidence.main, constant.value)}."
-        )
+    sentence = _no_relation(evidence, gap.split)
+    if sentence:
         return "under", Finding(sentence, advice)
     first, last = _early_and_late(evidence.training_losses)
     if last <= STUCK * first or evidence.error(gap.train.value) <= LOW:
@@ -125,9 +121,19 @@ def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     return "under", Finding(sentence, advice)
 
 
-def _is_level(evidence: Evidence, side: Measured, constant: Measured) -> bool:
-    """Whether a side is no better than a constant answer, beyond chance."""
-    return evidence.error(constant.value) - evidence.error(side.value) <= side.half
+def _no_relation(evidence: Evidence, split: str) -> str:
+    """Say so if unseen rows show no correlation (MCC) and training rows no gain over the largest class."""
+    train, unseen = evidence.measured("train", "accuracy"), evidence.measured(split, "accuracy")
+    mcc, constant = evidence.measured(split, "mcc"), evidence.largest_share(split)
+    if train is None or unseen is None or mcc is None or constant is None:
+        return ""
+    if (mcc.low if mcc.low is not None else mcc.value) > 0 or train.value - constant > train.half:
+        return ""
+    return (
+        f"The model has learnt next to nothing: it is right on {amount('accuracy', train.value)} of the "
+        f"training rows and {amount('accuracy', unseen.value)} of the {split} rows, and always answering the "
+        f"most frequent class on {amount('accuracy', constant)}."
+    )
 
 
 def _early_and_late(losses: list[float]) -> tuple[float, float]:

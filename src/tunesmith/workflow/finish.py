@@ -201,14 +201,6 @@ def _save_model(resolved: Any, fitted: Fitted, *, temperature: float, run: Run) 
         settings.save(folder)
 
 
-VERIFY = """
-import json, sys
-from tunesmith.inference.predictor import Predictor
-texts = json.load(sys.stdin)
-print(json.dumps(Predictor.load(Path(sys.argv[1]), device="cpu").probabilities(texts, cleaned=True).tolist()))
-"""
-
-
 def _verify(
     resolved: Any, prepared: Prepared, *, run: Run, temperature: float, logits: Mapping[str, np.ndarray]
 ) -> None:
@@ -222,7 +214,7 @@ def _verify(
         return
     texts = list(prepared.tables[split][resolved.task.text][:CHECKED_ROWS])
     done = subprocess.run(
-        [sys.executable, "-c", VERIFY, str(run.model_folder)],
+        [sys.executable, "-m", "tunesmith.inference.reload", str(run.model_folder)],
         input=json.dumps(texts),
         capture_output=True,
         text=True,

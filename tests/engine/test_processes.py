@@ -1,0 +1,56 @@
+"""Two processes (gloo) must give what one gives, an uneven last batch included."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from tests.tiny import tiny_bert
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = """
+import sys
+from pathlib import Path
+from safetensors.torch import save_file
+sys.path.insert(0, sys.argv[3])
+from tests.engine.test_loop import make
+from tunesmith.engine.checkpoint import weights
+from tunesmith.engine.loop import train_steps
+from tunesmith.engine.plan import Plan
+setup, plan = make(Path(sys.argv[1]), length="2 epochs", step_size="7 rows")
+device = setup.device
+plan = Plan(plan.lengths, plan.weights, plan.length, plan.step_size, plan.tokens_per_batch, plan.seed, device.world)
+losses = [report.loss for report in train_steps(setup, plan)]
+if device.is_main:
+    print(device.world, losses)
+    save_file(weights(device.plain(setup.model)), sys.argv[2])
+device.wait()
+if device.world > 1:
+    import torch.distributed
+    torch.distributed.destroy_process_group()
+"""
+
+
+def run(script, model, out, *, processes):
+    command = [sys.executable, str(script), str(model), str(out), str(ROOT)]
+    if processes > 1:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*launcher, *command[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    world, losses = done.stdout.strip().splitlines()[-1].split(" ", 1)
+    assert int(world) == processes
+    return [float(x) for x in losses.strip("[]").split(",")], load_file(out)
+
+
+def test_two_processes_give_what_one_gives(tmp_path):
+    model = tiny_bert(tmp_path / "still", dropout=0.0)
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    one_losses, one = run(script, model, tmp_path / "one.safetensors", processes=1)
+    two_losses, two = run(script, model, tmp_path / "two.safetensors", processes=2)
+    assert len(one_losses) == 12  # 40 rows in steps of 7: the last of each epoch has 5
+    assert max(abs(a - b) for a, b in zip(one_losses, two_losses, strict=True)) < 1e-4
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)

@@ -1,0 +1,147 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.recipe.choose import Facts, choose
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.problems import format_problems
+from tunesmith.recipe.write import template, to_yaml
+
+
+def load(tmp_path, text, **more):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    return compose(file=path, overrides=more.get("overrides", []), arguments=more.get("arguments", {}))
+
+
+BAD = """data: x.csv
+task: {kind: text-clasification}
+train:
+  lrr: 3
+  length: 3 banana
+  clip_norm: -1
+modle: minilm
+evaluate: {patience: many}
+"""
+
+
+def test_all_mistakes_at_once_with_lines_and_fixes(tmp_path):
+    with pytest.raises(RecipeError) as raised:
+        load(tmp_path, BAD, overrides=["train.lr=abc"])
+    found = {(p.where.row, p.where.column): p for p in raised.value.problems}
+    assert found[4, "train.lrr"].fix == 'did you mean "lr"?'
+    assert 'like "3 epochs"' in found[5, "train.length"].message
+    assert found[6, "train.clip_norm"].fix == "must be at least 0.0"
+    assert found[7, "modle"].fix == 'did you mean "model"?'
+    assert "not a whole number" in found[8, "evaluate.patience"].message
+    assert "text-classification" in found[2, ""].fix
+    assert found[0, "train.lr"].where.file == "--set train.lr=abc"
+    printed = format_problems(raised.value.problems)
+    assert printed.splitlines()[-1] == "7 problems, nothing was started."
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("train:\n\tlr: 1\n", "a tab", 2),
+        ("train: {lr: 1\n", "not valid YAML", 2),
+        ("seed: 1\nseed: 2\n", "not valid YAML: found duplicate key", 2),
+        ("- a\n", "list of sections", 1),
+    ],
+)
+def test_broken_files_say_the_line(tmp_path, text, message, line):
+    with pytest.raises(RecipeError, match=message) as raised:
+        load(tmp_path, text)
+    assert raised.value.problems[0].where.row == line
+
+
+def test_a_missing_recipe_names_its_neighbour(tmp_path):
+    (tmp_path / "reviews.yaml").write_text("seed: 1\n")
+    with pytest.raises(RecipeError, match="no such recipe") as raised:
+        compose(file=tmp_path / "review.yaml", overrides=[], arguments={})
+    assert "reviews.yaml" in raised.value.problems[0].fix
+
+
+def test_later_ones_win_and_origins_are_kept(tmp_path):
+    text = "data: a.csv\nmodel: minilm\ntask: sentiment-analysis\ntrain: {lr: 1e-4, length: 2 epochs}\nseed: 3\n"
+    recipe, origins = load(
+        tmp_path, text, arguments={"seed": 4, "task.text": "review"}, overrides=["train.lr=3e-5", "data.split.test=0.3"]
+    )
+    assert recipe.data.path == ("a.csv",)
+    assert recipe.task.kind == "text-classification"
+    assert (recipe.train.lr, recipe.train.length, recipe.seed, recipe.task.text) == (3e-5, "2 epochs", 4, "review")
+    assert recipe.data.split.test == 0.3
+    kinds = {key: o.origin for key, o in origins.entries.items()}
+    assert kinds["train.lr"] == "--set"
+    assert kinds["train.length"] == "file"
+    assert kinds["seed"] == "argument"
+    assert kinds["train.clip_norm"] == "default"
+
+
+number = st.floats(1e-6, 1e-1, allow_nan=False)
+
+
+@settings(max_examples=50, deadline=None)
+@given(number, st.integers(0, 10**6), st.sampled_from(["auto", "3 epochs", "70 steps"]), st.text(max_size=12))
+def test_a_written_recipe_loads_equal(tmp_path_factory, lr, seed, length, text):
+    recipe, _ = compose(
+        file=None,
+        overrides=[],
+        arguments={"train.lr": lr, "seed": seed, "train.length": length, "task.text": text, "data.path": ["a, b.csv"]},
+    )
+    path = tmp_path_factory.mktemp("r") / "recipe.yaml"
+    path.write_text(to_yaml(recipe), encoding="utf-8")
+    assert compose(file=path, overrides=[], arguments={})[0] == recipe
+
+
+def test_the_template_is_a_valid_recipe_that_changes_nothing(tmp_path):
+    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": ["reviews.csv"]})
+    text = template(recipe)
+    assert load(tmp_path, text)[0] == recipe
+    assert "# " in text
+    assert all(name in text for name in ("weight_decay", "label_smoothing", "patience", "encoding"))
+
+
+def facts(**changes):
+    fields = {
+        "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "max_tokens": 512,
+        "hidden_size": 384, "can_pool_mean": True, "has_gpu": False, "main_metric": "macro_f1",
+    }  # fmt: skip
+    return Facts(**{**fields, **changes})
+
+
+def chosen(arguments=None, **changes):
+    recipe, _ = compose(file=None, overrides=[], arguments=arguments or {})
+    return {key: value for key, (value, reason) in choose(recipe, facts(**changes)).items() if reason}
+
+
+def test_few_rows_get_enough_updates():
+    few, many = chosen(), chosen(n_rows=67_000, n_dev=2000)
+    assert few["train.length"] == "15 epochs"
+    assert few["train.step_size"] == "16 rows"
+    assert few["model.pooling"] == "mean"
+    assert many["train.length"] == "3 epochs"
+    assert many["model.pooling"] == "first"
+    assert many["evaluate.patience"] > 0
+    assert few["evaluate.patience"] == 0
+
+
+def test_many_classes_get_more_updates():
+    epochs = {k: int(chosen(n_rows=10_000, n_classes=k)["train.length"].split()[0]) for k in (2, 77)}
+    assert epochs[77] > epochs[2]
+
+
+def test_long_texts_are_read_in_windows():
+    assert chosen(share_too_long=0.03)["task.long_text"] == "windows"
+    assert chosen(share_too_long=0.01)["task.long_text"] == "head"
+
+
+def test_settings_of_the_user_are_left_alone():
+    assert "train.lr" not in chosen({"train.lr": 1e-5})
+    assert "model.pooling" not in chosen({"model.pooling": "first"})
+
+
+def test_presets_change_the_length():
+    lengths = [int(chosen({"preset": p})["train.length"].split()[0]) for p in ("fast", "balanced", "best")]
+    assert lengths == sorted(set(lengths))
