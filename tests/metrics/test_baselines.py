@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import time
 
 import numpy as np
@@ -19,9 +20,9 @@ BAD = ["a dull cold film", "dull acting, cold story", "what a dull evening", "co
 
 
 def read(path, *, n=None, labels=("negative", "positive")):
-    opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(newline="")
-    with opened as stream:
-        rows = list(csv.DictReader(stream))[:n]
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))[:n]
     return [row["text"] for row in rows], np.array([labels.index(row["label"]) for row in rows])
 
 
@@ -53,9 +54,9 @@ def test_a_class_without_training_rows_gets_no_probability():
 
 
 def test_classes_of_one_row_and_more_classes_than_folds_are_fine():
-    texts = [f"{word} thing" for word in "red orange yellow green blue indigo violet black white".split()]
-    found = tfidf_logistic(texts, np.arange(9), texts, n_classes=9)
-    assert (found.argmax(axis=1) == np.arange(9)).all()
+    texts = [f"{word} thing" for word in ("red", "orange", "yellow", "green", "blue", "black")]
+    found = tfidf_logistic(texts, np.arange(6), texts, n_classes=6)
+    assert (found.argmax(axis=1) == np.arange(6)).all()
 
 
 @pytest.mark.parametrize("texts", [["", "", ""], ["  ", "\n", "\t"], ["!!", "...", "?"]])

@@ -1,5 +1,6 @@
 """Point values against scikit-learn, intervals against plain resampling, shape and speed."""
 
+import itertools
 import json
 import time
 import warnings
@@ -47,7 +48,7 @@ def slow_ece(probabilities, gold, n_bins=15):
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
     edges = np.linspace(0, 1, n_bins + 1)
     total = 0.0
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         inside = (confidence > low) & (confidence <= high)
         if inside.any():
             total += inside.sum() / len(gold) * abs(right[inside].mean() - confidence[inside].mean())

@@ -1,4 +1,4 @@
-"""The verdict on runs of many kinds: every scenario is measured and compared for real, only the predictions are made up."""
+"""The verdict on runs of many kinds: measured and compared for real, only the predictions are made up."""
 
 import itertools
 import json
@@ -89,7 +89,8 @@ def test_a_clear_win_that_fits_well():
         f"On 1,000 test rows the model has {100 * value['value']:.1f}% macro F1 "
         f"(95% interval {100 * value['low']:.1f} to {100 * value['high']:.1f})."
     )
-    assert said(found, "Fine-tuning is worth it here:", "for TF-IDF with logistic regression, a gain of 11.0 points")
+    assert said(found, "Fine-tuning is worth it here: it is 11.0 points of macro F1 better than TF-IDF with logistic")
+    assert said(found, "regression (80.0%; 95% interval of the difference ")
     assert said(found, "In 100 texts it gets about 9 wrong instead of 20.", "It fits well")
     assert advised(found, "--preset best")
 
@@ -97,7 +98,7 @@ def test_a_clear_win_that_fits_well():
 def test_a_baseline_that_is_as_good():
     found = verdict(run_metrics(model=0.85, baseline=0.88, n_test=4000, dev=0.85, train=0.87), n_train=5000)
     assert found["worth_it"] == "no"
-    assert said(found, "Fine-tuning is not worth it here:", "so it is not better")
+    assert said(found, "Fine-tuning is not worth it here: it is 3.0 points of macro F1 worse than TF-IDF with logistic")
 
 
 def test_a_gain_that_is_sure_but_small():
@@ -114,7 +115,7 @@ def test_a_gain_that_is_sure_but_small():
     }
     found = verdict(metrics)
     assert found["worth_it"] == "unclear"
-    assert said(found, "better here, but by little", "a gain of 0.3 points of macro F1")
+    assert said(found, "better here, but by little", "it is 0.3 points of macro F1 better")
 
 
 def test_a_small_gain_at_the_top_matters_because_it_halves_the_mistakes():
@@ -135,6 +136,41 @@ def test_few_test_rows_cannot_tell_and_say_how_many_could():
     assert said(found, "about 400 test rows would halve that")
     assert advised(found, "Label more rows: 40 rows to train on are few for 2 classes")
     assert advised(found, "--set data.split.test=0.2")
+
+
+def test_a_gain_that_cannot_matter_is_not_worth_it():
+    gold = np.random.default_rng(0).integers(0, 2, 20_000)
+    base = answers(gold, 0.85, n_classes=2)
+    ours = base.copy()
+    changed = np.random.default_rng(1).permutation(20_000)[:300]
+    ours[changed] = ours[changed][:, ::-1]
+    wrong = np.flatnonzero(ours.argmax(axis=1) != gold)[:260]
+    ours[wrong] = ours[wrong][:, ::-1]
+    comparison = {"baseline": "tfidf", **paired(base, ours, gold, ["a", "b"], resamples=300)}
+    found = verdict(
+        {"main": "macro_f1", "splits": {"test": measure(ours, gold, "ab", resamples=50)}, "comparison": comparison}
+    )
+    assert found["worth_it"] == "no"
+    assert said(found, ", and better by 0.") and said(found, " at most.")
+
+
+def test_a_few_rows_never_decide_however_clear_they_look():
+    gold = np.array([0, 1] * 6)
+    right, wrong = np.eye(2)[gold], np.eye(2)[1 - gold]
+    comparison = {"baseline": "tfidf", **paired(wrong, right, gold, ["a", "b"])}
+    assert comparison["low"] == 1.0
+    found = verdict({"main": "macro_f1", "splits": {"test": measure(right, gold, "ab")}, "comparison": comparison})
+    assert found["worth_it"] == "unclear"
+
+
+@pytest.mark.parametrize(("n", "expected"), [(40, "unclear"), (2000, "no")])
+def test_equal_answers_mean_no_gain_only_where_there_are_many(n, expected):
+    gold = np.arange(n) % 2
+    same = answers(gold, 0.9, n_classes=2)
+    comparison = {"baseline": "tfidf", **paired(same, same, gold, ["a", "b"])}
+    found = verdict({"main": "macro_f1", "splits": {"test": measure(same, gold, "ab")}, "comparison": comparison})
+    assert found["worth_it"] == expected
+    assert said(found, "it is level with TF-IDF with logistic regression (")
 
 
 def test_without_baselines_it_says_that_it_cannot_tell():
@@ -328,7 +364,7 @@ def test_a_metric_where_less_is_more():
     metrics = run_metrics(model=0.9, baseline=0.7, main="log_loss")
     found = verdict(metrics)
     assert found["worth_it"] == "yes"
-    assert said(found, "log loss against", "a gain of 0.")
+    assert said(found, "of log loss better than TF-IDF with logistic regression (0.")
 
 
 def test_a_main_metric_that_is_undefined_is_said():

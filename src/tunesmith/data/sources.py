@@ -141,7 +141,7 @@ def decode(blob: Blob, *, encoding: str) -> tuple[str, list[Note]]:
         return content.decode("utf-8"), []
     except UnicodeDecodeError:
         pass
-    if content.count(0) > 0.01 * len(content):
+    if sum(content.count(byte) for byte in range(9)) > 0.01 * len(content):
         raise DataError("this is not a text file", where=Where(blob.file), fix=SUPPORTED)
     name = "cp1252" if any(0x80 <= byte <= 0x9F for byte in set(content)) else "latin-1"
     if not _is_western(content):

@@ -1,15 +1,15 @@
 """What a fine-tuned model must beat: class frequencies, TF-IDF, frozen text vectors.
 
 Each is trained on the same rows as the model and gives probabilities of shape (rows, classes). They are meant
-to be strong, so that beating them means something. One core: 100 rows 0.3 s, 4,000 news items 3 s, 25,000
-film reviews (33 million characters) 20 s with the measuring of as many test reviews.
+to be strong, so that beating them means something. TF-IDF on one core: 4,000 news items and 7,600 to classify
+6 s, 9,000 short texts of 77 classes 12 s, 25,000 film reviews (33 million characters) and as many again 22 s.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,24 +227,19 @@ def _best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -
     usable = [fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()]
     if len(grid) == 1 or not usable:
         return grid[len(grid) // 2]
-    losses = _loss_of(features, labels, folds=folds, usable=usable)
-    return min(grid, key=losses)
+    return min(grid, key=lambda c: _cross_validated_loss(features, labels, c=c, folds=folds, usable=usable))
 
 
-def _loss_of(features: Any, labels: Array, *, folds: Array, usable: Sequence[int]) -> Callable[[float], float]:
-    n_classes = int(labels.max()) + 1
-
-    def loss(c: float) -> float:
-        total = 0.0
-        for fold in usable:
-            inside = folds != fold
-            model = _fit(features[inside], labels[inside], c=c)
-            guess = _spread_out(model, features[~inside], n_classes=n_classes)
-            gold = guess[np.arange(len(guess)), labels[~inside]]
-            total -= float(np.log(np.maximum(gold, 1e-15)).sum())
-        return total
-
-    return loss
+def _cross_validated_loss(features: Any, labels: Array, *, c: float, folds: Array, usable: Sequence[int]) -> float:
+    """Return the log loss, summed over the rows of the usable folds."""
+    total = 0.0
+    for fold in usable:
+        inside = folds != fold
+        model = _fit(features[inside], labels[inside], c=c)
+        guess = _spread_out(model, features[~inside], n_classes=int(labels.max()) + 1)
+        gold = guess[np.arange(len(guess)), labels[~inside]]
+        total -= float(np.log(np.maximum(gold, 1e-15)).sum())
+    return total
 
 
 def _folds(labels: Array, *, seed: int) -> Array:

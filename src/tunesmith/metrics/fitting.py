@@ -50,7 +50,8 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
     """Return "over", "under", "good" or "unknown", and why, in words."""
     gap = gap_of(evidence)
     if gap is None:
-        return "unknown", [Finding("Over- or under-fitting cannot be told: there are no unseen rows to compare with.")]
+        missing = "training" if evidence.held_out else "unseen"
+        return "unknown", [Finding(f"Over- or under-fitting cannot be told: no {missing} rows were measured.")]
     curve = [*_rising(evidence)]
     for fit, finding in (_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)):
         if finding:
@@ -177,7 +178,7 @@ def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
             f"It was still learning when training ended: the last third brought "
             f"{difference(evidence.main, gain)} on dev rows ({_sides(evidence, gap)})."
         )
-        return "under", Finding(sentence, (longer(evidence), "Let it take its time: --preset best"))
+        return "under", Finding(sentence, (longer(evidence), "Use the careful settings: --preset best"))
     if evidence.error(gap.train.value) <= LOW:
         return "under", None
     sentence = (

@@ -7,6 +7,7 @@ Every statement follows from numbers that are in the metrics, and a difference i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.metrics.evidence import Evidence, Finding
@@ -19,6 +20,8 @@ WORTH_POINTS = 0.01
 """A gain below this counts as small ..."""
 WORTH_SHARE = 0.1
 """... unless it takes away this share of the baseline's error."""
+FEWEST_ROWS = 20
+"""Fewer test rows never decide."""
 MOST_ADVICE = 5
 FEW_TRAINING_ROWS = 30
 """Training rows a class below which more of them are the first advice."""
@@ -27,6 +30,34 @@ _BASELINES = {
     "tfidf": "TF-IDF with logistic regression",
     "embeddings": "logistic regression on frozen text vectors",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What fine-tuning gains over the best baseline in the main metric: positive is better, for every metric."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n_rows: int
+    name: str
+    baseline: float
+
+    @property
+    def said(self) -> str:
+        """The gain in words: "2.1 points of macro F1 better than NAME (82.0%; 95% interval ...)"."""
+        ends = f"95% interval of the difference {bare(self.metric, self.low)} to {bare(self.metric, self.high)}"
+        against = f"{self.name} ({amount(self.metric, self.baseline)}; {ends})"
+        if self.value == 0:
+            return f"level with {against}"
+        side = "better" if self.value > 0 else "worse"
+        return f"{difference(self.metric, abs(self.value))} {side} than {against}"
+
+    def matters(self, gain: float) -> bool:
+        """Whether a gain of this size is large, in itself or beside the baseline's error."""
+        error = self.baseline if self.metric in LOWER_IS_BETTER else 1 - self.baseline
+        return gain >= WORTH_POINTS or gain >= WORTH_SHARE * error > 0
 
 
 def verdict(
@@ -70,7 +101,7 @@ def verdict(
         "worth_it": worth,
         "fit": fit,
         "sentences": [finding.sentence for finding in findings],
-        "try_next": _advice(evidence, findings, worth=worth, fit=fit),
+        "try_next": _advice([*fit_findings, *findings], more=worth == "yes" and fit in ("good", "unknown")),
     }
 
 
@@ -94,46 +125,40 @@ def _headline(evidence: Evidence) -> list[Finding]:
 
 def _worth(evidence: Evidence) -> tuple[str, list[Finding]]:
     """Decide whether fine-tuning beats the best baseline by enough to matter."""
-    pair = _oriented(evidence.metrics.get("comparison") or {}, evidence.main)
-    if pair is None:
-        return _without_comparison(evidence)
-    model, baseline, (gain, low, high) = pair
-    main, name = evidence.main, _baseline_name(evidence)
-    sides = f"{amount(main, model)} {metric_name(main)} against {amount(main, baseline)} for {name}"
-    ends = f"95% interval {_ends(main, low, high)}"
-    if low > 0:
-        worth = _matters(evidence, gain, baseline)
-        gained = f"{sides}, a gain of {difference(main, gain)} ({ends})"
-        return ("yes" if worth else "unclear"), [_better(evidence, gained, worth=worth)]
-    if not _matters(evidence, max(high, 0.0), baseline):
-        most = f"better by {difference(main, high)} at most" if high > 0 else "not better"
-        sentence = f"Fine-tuning is not worth it here: {sides}, so it is {most} ({ends})."
+    gain = _gain(evidence)
+    if gain is None:
+        return _without_comparison()
+    if gain.n_rows < FEWEST_ROWS:
+        return "unclear", [_undecided(evidence, gain)]
+    if gain.low > 0:
+        worth = gain.matters(gain.value)
+        return ("yes" if worth else "unclear"), [_better(evidence, gain, worth=worth)]
+    if not gain.matters(gain.high):
+        most = f", and better by {bare(gain.metric, gain.high)} at most" if gain.high > 0 else ""
+        sentence = f"Fine-tuning is not worth it here: it is {gain.said}{most}."
         return "no", [Finding(sentence, _not_worth(evidence))]
-    return "unclear", [_undecided(evidence, sides, ends, gain=gain, half=(high - low) / 2)]
+    return "unclear", [_undecided(evidence, gain)]
 
 
-def _better(evidence: Evidence, gained: str, *, worth: bool) -> Finding:
+def _better(evidence: Evidence, gain: Gain, *, worth: bool) -> Finding:
     if worth:
-        return Finding(f"Fine-tuning is worth it here: {gained}.{_mistakes(evidence)}")
+        return Finding(f"Fine-tuning is worth it here: it is {gain.said}.{_mistakes(evidence)}")
     return Finding(
-        f"Fine-tuning is better here, but by little: {gained}. Whether that is worth a larger and slower "
-        "model is for you to say."
+        f"Fine-tuning is better here, but by little: it is {gain.said}. Whether that is worth a larger and "
+        "slower model is for you to say."
     )
 
 
-def _undecided(evidence: Evidence, sides: str, ends: str, *, gain: float, half: float) -> Finding:
-    sentence = (
-        f"Whether fine-tuning is worth it here cannot be told yet: {sides}, a difference of "
-        f"{difference(evidence.main, gain)} that may be chance ({ends})."
-    )
-    needed = _n_rows(evidence) * (half / gain) ** 2 if gain > 0 else 0
-    if not 0 < needed <= 100_000:
-        return Finding(sentence, _not_worth(evidence))
-    n = f"{rough(needed):,} {evidence.primary} rows"
-    return Finding(f"{sentence} If it is real, about {n} would show it.", _not_worth(evidence))
+def _undecided(evidence: Evidence, gain: Gain) -> Finding:
+    chance = ", which may be chance" if gain.value else ""
+    sentence = f"Whether fine-tuning is worth it here cannot be told yet: it is {gain.said}{chance}."
+    needed = gain.n_rows * ((gain.high - gain.low) / 2 / gain.value) ** 2 if gain.value > 0 else 0
+    if gain.n_rows >= FEWEST_ROWS and gain.n_rows < needed <= 20 * gain.n_rows:
+        sentence += f" If it is real, about {rough(needed):,} {evidence.primary} rows would show it."
+    return Finding(sentence, _not_worth(evidence))
 
 
-def _without_comparison(evidence: Evidence) -> tuple[str, list[Finding]]:
+def _without_comparison() -> tuple[str, list[Finding]]:
     return "unclear", [
         Finding(
             "Whether fine-tuning is worth it here cannot be told: no simple baseline was measured on the same rows.",
@@ -142,24 +167,20 @@ def _without_comparison(evidence: Evidence) -> tuple[str, list[Finding]]:
     ]
 
 
-def _oriented(pair: Mapping[str, Any], main: str) -> tuple[float, float, tuple[float, float, float]] | None:
-    """Return the model's value, the baseline's, and the gain with its interval (positive: better)."""
+def _gain(evidence: Evidence) -> Gain | None:
+    """Return the gain over the baseline, positive if better; None if there was no comparison."""
+    pair = evidence.metrics.get("comparison") or {}
     if pair.get("value") is None or pair.get("low") is None:
         return None
-    gain, low, high = float(pair["value"]), float(pair["low"]), float(pair["high"])
-    if main in LOWER_IS_BETTER:
-        gain, low, high = -gain, -high, -low
-    return float(pair["b_value"]), float(pair["a_value"]), (gain, low, high)
-
-
-def _matters(evidence: Evidence, gain: float, baseline: float) -> bool:
-    return gain >= WORTH_POINTS or gain >= WORTH_SHARE * evidence.error(baseline) > 0
-
-
-def _baseline_name(evidence: Evidence) -> str:
-    pair = evidence.metrics["comparison"]
-    name = str(pair.get("baseline", pair.get("a", "the baseline")))
-    return _BASELINES.get(name, name)
+    value, low, high = float(pair["value"]), float(pair["low"]), float(pair["high"])
+    if evidence.main in LOWER_IS_BETTER:
+        value, low, high = -value, -high, -low
+    if low == high:
+        # Resampling cannot show what these rows never do: at 95%, this share of others still may (rule of three).
+        high = max(high, 1 - 0.05 ** (1 / pair["n_rows"]))
+    name = str(pair.get("baseline", pair["a"]))
+    baseline = float(pair["a_value"])
+    return Gain(evidence.main, value, low, high, pair["n_rows"], _BASELINES.get(name, name), baseline)
 
 
 def _mistakes(evidence: Evidence) -> str:
@@ -169,7 +190,8 @@ def _mistakes(evidence: Evidence) -> str:
     if ours is None or theirs is None:
         return ""
     wrong, before = round(100 * (1 - ours.value)), round(100 * (1 - theirs.value))
-    return f" In 100 texts it gets about {wrong} wrong instead of {before}." if wrong < before else ""
+    count = f"about {wrong}" if wrong else "fewer than 1"
+    return f" In 100 texts it gets {count} wrong instead of {before}." if wrong < before else ""
 
 
 def _not_worth(evidence: Evidence) -> tuple[str, ...]:
@@ -178,10 +200,10 @@ def _not_worth(evidence: Evidence) -> tuple[str, ...]:
     return (*(more if few else ()), "Use the careful settings: --preset best")
 
 
-def _advice(evidence: Evidence, findings: Sequence[Finding], *, worth: str, fit: str) -> list[str]:
-    """Collect advice in the order of the findings, each once."""
+def _advice(findings: Sequence[Finding], *, more: bool) -> list[str]:
+    """Collect advice in the order of the findings, each once; `more`: all is well, so only say what could add."""
     found = list(dict.fromkeys(advice for finding in findings for advice in finding.advice))
-    if worth == "yes" and fit in ("good", "unknown"):
+    if more:
         found.append("For a little more: --preset best, or a larger model with --model")
     return found[:MOST_ADVICE] or ["Try a larger model: --model with a folder or a hub id"]
 

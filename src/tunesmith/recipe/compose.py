@@ -27,7 +27,7 @@ def compose(*, file: Path | None, overrides: Sequence[str], arguments: Mapping[s
         RecipeError: with every mistake that was found.
     """
     tree, places = ({}, {}) if file is None else _read(file)
-    given: dict[str, Kind] = {key: "file" for key in places}
+    given: dict[str, Kind] = {key: "file" for key in places if not isinstance(tree.get(key), dict)}
     for key, value in arguments.items():
         _put(tree, key, value)
         given[key] = "argument"

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from tunesmith.core.spec import Spec
 from tunesmith.recipe.recipe import Recipe
 
+WHOLE = {"data.path": "data", "model.source": "model", "task.kind": "task"}
+"""Settings that can be written short, as the value of their section."""
+
 Kind = Literal["default", "file", "argument", "--set", "chosen"]
 
 
@@ -65,5 +68,5 @@ def trace(recipe: Recipe, given: Mapping[str, Kind]) -> Origins:
 def _kind(key: str, given: Mapping[str, Kind]) -> Kind:
     if key in given:
         return given[key]
-    inside = [given[k] for k in given if key.startswith(f"{k}.") or k.startswith((f"{key}.", f"{key}["))]
+    inside = [given[k] for k in given if k.startswith((f"{key}.", f"{key}[")) or k == WHOLE.get(key)]
     return inside[-1] if inside else "default"

@@ -19,7 +19,7 @@ from tunesmith.data.table import Table
 from tunesmith.engine.infer import infer
 from tunesmith.inference.settings import ModelSettings
 from tunesmith.metrics.baselines import majority, tfidf_logistic
-from tunesmith.metrics.calibration import fit_temperature, softmax
+from tunesmith.metrics.calibration import find_temperature, softmax
 from tunesmith.metrics.classification import measure
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.verdict import verdict
@@ -86,8 +86,8 @@ def _calibrate(resolved: Any, logits: Mapping[str, np.ndarray]) -> tuple[float, 
         return 1.0, {"temperature": 1.0, "fitted_on": None, "reason": "no dev rows to fit a temperature on"}
     gold = resolved.encoded.gold["dev"]
     known = gold >= 0
-    temperature = float(fit_temperature(logits["dev"][known], gold[known]))
-    return temperature, {"temperature": temperature, "fitted_on": "dev"}
+    found = find_temperature(logits["dev"][known], gold[known])
+    return found.temperature, {"temperature": found.temperature, "fitted_on": "dev", "reason": found.reason}
 
 
 def _measure(
