@@ -71,7 +71,9 @@ def killed(data: Path, model: Path, out: Path, *, after: float) -> tuple[str, st
     leftovers = [p.name for p in out.rglob(".*.tmp")]
     if Run.open(out).status != "done":
         subprocess.run(resume(out), check=True, stdout=subprocess.DEVNULL)
-    return sha256(out / "model" / "model.safetensors"), f"after {len(log)} log lines, half-written: {leftovers or 'nothing'}"
+    return sha256(
+        out / "model" / "model.safetensors"
+    ), f"after {len(log)} log lines, half-written: {leftovers or 'nothing'}"
 
 
 def fire(moments: int, *, seed: int = 0, say=print) -> int:
@@ -85,7 +87,8 @@ def fire(moments: int, *, seed: int = 0, say=print) -> int:
             after = chance.uniform(0, seconds)
             found, where = killed(data, model, folder / f"run-{i}", after=after)
             different += found != wanted
-            say(f"{i + 1:2d}  killed {after:5.2f} s into {seconds:.1f} s, {where}: {'same' if found == wanted else 'DIFFERENT'}")
+            verdict = "same" if found == wanted else "DIFFERENT"
+            say(f"{i + 1:2d}  killed {after:5.2f} s into {seconds:.1f} s, {where}: {verdict}")
             shutil.rmtree(folder / f"run-{i}")
         return different
 

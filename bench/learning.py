@@ -97,7 +97,7 @@ def trainer(lr: float):
     return arm
 
 
-def plain_trainer(  # noqa: PLR0913
+def plain_trainer(
     train: Rows,
     test: Rows,
     *,
@@ -256,13 +256,18 @@ def table(path: Path) -> str:
     for line in path.read_text().splitlines():
         row = json.loads(line)
         found[row["setting"], row["arm"]].append(row)
-    lines = ["| setting | arm | seeds | accuracy (mean, 95% interval over seeds) | macro F1 | train s |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| setting | arm | seeds | accuracy (mean, 95% interval over seeds) | macro F1 | train s |",
+        "|---|---|---|---|---|---|",
+    ]
     for (setting, arm), rows in found.items():
         values = np.array([row["accuracy"] for row in rows]) * 100
         half = 4.303 * values.std(ddof=1) / len(values) ** 0.5 if len(values) == 3 else float("nan")
         f1 = 100 * np.mean([row["macro_f1"] for row in rows])
         seconds = np.mean([row["seconds"] for row in rows]) if "seconds" in rows[0] else float("nan")
-        lines.append(f"| {setting} | {arm} | {len(rows)} | {values.mean():.1f} ± {half:.1f} | {f1:.1f} | {seconds:.0f} |")
+        lines.append(
+            f"| {setting} | {arm} | {len(rows)} | {values.mean():.1f} ± {half:.1f} | {f1:.1f} | {seconds:.0f} |"
+        )
     return "\n".join(lines)
 
 

@@ -6,9 +6,29 @@ import csv
 import random
 from pathlib import Path
 
-GOOD = "good great lovely fine warm bright happy sweet".split()
-BAD = "bad awful dull poor cold dark sad bitter".split()
-OTHER = "the a film book day it was and very so then they we saw had long short new old".split()
+GOOD = ["good", "great", "lovely", "fine", "warm", "bright", "happy", "sweet"]
+BAD = ["bad", "awful", "dull", "poor", "cold", "dark", "sad", "bitter"]
+OTHER = [
+    "the",
+    "a",
+    "film",
+    "book",
+    "day",
+    "it",
+    "was",
+    "and",
+    "very",
+    "so",
+    "then",
+    "they",
+    "we",
+    "saw",
+    "had",
+    "long",
+    "short",
+    "new",
+    "old",
+]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 

@@ -41,7 +41,9 @@ def test_masks():
 
 
 pieces = st.lists(
-    st.sampled_from(["<br>", "&amp;", "&lt;", "b>", "<", "<p ", " ", "Ã©", "\u200b", "é", "x", "@joe", "http://a.b", "\x00", ">"])
+    st.sampled_from(
+        ["<br>", "&amp;", "&lt;", "b>", "<", "<p ", " ", "Ã©", "\u200b", "é", "x", "@joe", "http://a.b", "\x00", ">"]
+    )
     | st.text(max_size=4),
     max_size=12,
 ).map("".join)
@@ -90,11 +92,13 @@ def test_adding_rows_leaves_the_others_where_they_are():
 
 
 def test_equal_texts_and_groups_stay_together():
-    table = Table.of({
-        "text": [f"Some text {i // 2}{'!' * (i % 2)}" for i in range(200)],
-        "label": ["a", "a", "b", "b"] * 50,
-        "who": [f"w{i // 10}" for i in range(200)],
-    })
+    table = Table.of(
+        {
+            "text": [f"Some text {i // 2}{'!' * (i % 2)}" for i in range(200)],
+            "label": ["a", "a", "b", "b"] * 50,
+            "who": [f"w{i // 10}" for i in range(200)],
+        }
+    )
     for group, key in ((None, lambda i: i // 2), ("who", lambda i: i // 10)):
         parts = divide(table, text="text", label="label", spec=SplitSpec(group=group, dev=0.2)).parts
         owners = [{key(i) for i in rows} for rows in parts.values()]
@@ -160,7 +164,9 @@ def test_columns_that_are_no_class_label(values, message):
 def test_columns_are_found_named_or_asked_for():
     texts = [t for t, _ in sentences(40)]
     labels = [v for _, v in sentences(40)]
-    found = choose_columns(Table.of({"id": list(range(40)), "Review Text": texts, "stars": labels}), text=None, label=None)
+    found = choose_columns(
+        Table.of({"id": list(range(40)), "Review Text": texts, "stars": labels}), text=None, label=None
+    )
     assert (found.text, found.label) == ("Review Text", "stars")
     other = Table.of({"foo": texts, "bar": labels})
     assert choose_columns(other, text=None, label=None).label == "bar"
@@ -173,7 +179,16 @@ def test_columns_are_found_named_or_asked_for():
 
 
 def test_findings_put_every_lost_row_into_the_ledger(tmp_path):
-    rows = [("good day", "a"), ("good day", "a"), ("bad day", "b"), ("bad day", "a"), (" ", "a"), ("x y z", ""), ("in test", "b"), ("dull", "b")]
+    rows = [
+        ("good day", "a"),
+        ("good day", "a"),
+        ("bad day", "b"),
+        ("bad day", "a"),
+        (" ", "a"),
+        ("x y z", ""),
+        ("in test", "b"),
+        ("dull", "b"),
+    ]
     tables = {
         "train": Table.of({"text": [t for t, _ in rows], "label": [v for _, v in rows]}, file="a.csv"),
         "test": Table.of({"text": ["In  test!"], "label": ["b"]}, file="t.csv"),

@@ -22,7 +22,7 @@ EXPECTED = {
     "11_unicode_trouble.csv": (200, {}),
     "12_unnamed_index_many_columns.csv": (300, {}),
     "13_json_array_flat.json": (150, {}),
-    "13_json_array_nested.json": 'not clear which column is the label .* fix: say --label',
+    "13_json_array_nested.json": "not clear which column is the label .* fix: say --label",
     "14_broken_lines.jsonl": (200, {"broken line": 3, "no label": 4, "no text": 1}),
     "15_not_gzip.csv.gz": (50, {}),
     "15_truncated.csv.gz": "damaged or cut off",

@@ -45,7 +45,9 @@ def test_western_encodings_are_said(tmp_path, encoding, said):
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_and_crlf(tmp_path, delimiter):
-    lines = [delimiter.join(row) for row in [("text", "label"), ("a long, long text", "x"), ("b; c", "y"), ("d e f", "x")]]
+    lines = [
+        delimiter.join(row) for row in [("text", "label"), ("a long, long text", "x"), ("b; c", "y"), ("d e f", "x")]
+    ]
     quoted = [line.replace("a long, long text", '"a long, long text"').replace("b; c", '"b; c"') for line in lines]
     table = one(put(tmp_path, "a.csv", "\r\n".join(quoted)))
     assert list(table["text"]) == ["a long, long text", "b; c", "d e f"]

@@ -31,7 +31,9 @@ def make_spec(**changes):
 def make(folder, **changes):
     spec = make_spec(**changes)
     source, model_spec = Source("tiny", folder), ModelSpec(source=str(folder))
-    task = TextClassification(text="text", label="label", labels=("neg", "pos"), class_counts=(20, 20), long_text="head")
+    task = TextClassification(
+        text="text", label="label", labels=("neg", "pos"), class_counts=(20, 20), long_text="head"
+    )
     tokenizer = load_tokenizer(source, model_spec)
     rows = sentences(40)
     examples = task.encode(Table.of({"text": [t for t, _ in rows], "label": [v for _, v in rows]}), tokenizer)

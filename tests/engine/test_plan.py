@@ -51,7 +51,9 @@ def test_every_process_has_work_in_the_last_uneven_step():
     assert sum(blanks) == 3
 
 
-@pytest.mark.parametrize(("length", "steps"), [("3 epochs", 24), ("0.5 epochs", 4), ("10 steps", 10), ("100 steps", 100)])
+@pytest.mark.parametrize(
+    ("length", "steps"), [("3 epochs", 24), ("0.5 epochs", 4), ("10 steps", 10), ("100 steps", 100)]
+)
 def test_length(length, steps):
     plan = make([5] * 64, length=length)
     assert len(plan) == steps

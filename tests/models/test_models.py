@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_windows_cover_every_token_and_overlap(tiny):
     bare = [piece[len(before) : len(piece) - len(after)] for piece in pieces]
     assert all(len(piece) <= 18 for piece in pieces)
     assert sorted({i for piece in bare for i in piece}) == ids
-    assert all(set(a) & set(b) for a, b in zip(bare, bare[1:], strict=False))
+    assert all(set(a) & set(b) for a, b in pairwise(bare))
     assert tokenizer.pieces(ids, "head") == [[*before, *ids[:16], *after]]
     assert tokenizer.pieces(ids, "head_tail") == [[*before, *ids[:4], *ids[-12:], *after]]
     assert tokenizer.pieces(ids[:16], "windows") == [[*before, *ids[:16], *after]]
@@ -57,7 +58,11 @@ def test_windows_cover_every_token_and_overlap(tiny):
         (lambda f: (f / "config.json").unlink(), "no config.json", "config.json"),
         (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "pickle", "weights_only=True"),
         (lambda f: (f / "model.safetensors").unlink(), "no .*safetensors", "download"),
-        (lambda f: [(f / n).unlink() for n in ("tokenizer.json", "vocab.txt") if (f / n).exists()], "tokenizer", "copy"),
+        (
+            lambda f: [(f / n).unlink() for n in ("tokenizer.json", "vocab.txt") if (f / n).exists()],
+            "tokenizer",
+            "copy",
+        ),
     ],
 )
 def test_a_folder_that_is_no_checkpoint_is_refused_with_a_way_out(tmp_path, spoil, message, fix):
