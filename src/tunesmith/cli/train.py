@@ -63,7 +63,7 @@ def demo(*, out: Path | None) -> None:
             # The consent that the sample's misspelt labels need; see what `tunesmith check` says of it without.
             "data.labels": "merge_case",
             "data.label_map": {"damagd_item": "damaged_item"},
-            "preset": "fast",
+            "train.length": "6 epochs",
         }
         train(None, [], arguments=arguments, out=out, dry_run=False)
 

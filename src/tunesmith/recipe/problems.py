@@ -1,64 +1,151 @@
-"""Mistakes as people see them: one aligned line each, with the place, the setting, what is wrong and the fix."""
+"""Mistakes in settings, said in plain words, all of them at once."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from tunesmith.core.errors import Problem, shorten
+from pydantic import BaseModel, ValidationError
 
-_GAP = "  "
+from tunesmith.core.errors import Problem, Where, did_you_mean
+from tunesmith.core.spec import Spec
+
+Lines = Mapping[str, Where]
+"""Dotted key to where the user wrote it."""
 
 
-def format_problems(problems: Sequence[Problem], *, ending: str = "nothing was started", width: int = 120) -> str:
-    """Return the lines to print for the problems of any error.
+def problems_of(error: ValidationError, *, model: type[BaseModel], places: Lines) -> list[Problem]:
+    """Turn pydantic's errors into problems with the user's places."""
+    found = [(item, _problem(item, model, places)) for item in error.errors()]
+    typed = {problem.where.column for item, problem in found if item["type"] != "literal_error"}
+    return [
+        problem
+        for item, problem in found
+        # "3" or "auto": what matters is why it is no number, not that it is not "auto" either.
+        if not (item["type"] == "literal_error" and problem.where.column in typed)
+    ]
 
-    Args:
-        problems: in the order to show them.
-        ending: what the last line says after the count.
-        width: columns of the terminal; where a line would be longer, the fixes go below.
-    """
-    rows = [("error", _place(problem), problem.where.column, _message(problem)) for problem in problems]
-    widths = [max(map(_columns, cells), default=0) for cells in zip(*rows, strict=True)]
-    fixes = [f"fix: {problem.fix}" if problem.fix else "" for problem in problems]
-    longest = sum(widths) + len(_GAP) * len(widths) + max(map(_columns, fixes), default=0)
-    join = _beside if longest <= width else _below
-    lines = [join(row, fix, widths) for row, fix in zip(rows, fixes, strict=True)]
-    count = f"{len(problems):,} problem{'' if len(problems) == 1 else 's'}"
+
+def format_problems(problems: Sequence[Problem], *, ending: str = "nothing was started") -> str:
+    """Return problems as aligned lines, one each, and a closing line that counts them."""
+    rows = [_cells(problem) for problem in problems]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = []
+    for place, column, message, fix in rows:
+        cells = [c.ljust(w) for c, w in zip((place, column, message), widths, strict=True) if w]
+        lines.append("error  " + "  ".join(cells).rstrip() + (f"  fix: {fix}" if fix else ""))
+    count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
     return "\n".join([*lines, f"{count}, {ending}."])
 
 
-def _beside(row: tuple[str, ...], fix: str, widths: Sequence[int]) -> str:
-    cells = [cell + " " * (size - _columns(cell)) for cell, size in zip(row, widths, strict=True) if size]
-    return _GAP.join([*cells, fix]).rstrip()
+def _cells(problem: Problem) -> tuple[str, str, str, str]:
+    from tunesmith.core.errors import shorten
+
+    where = problem.where
+    place = where.file + (f":{where.row}" if where.row else "")
+    value = "" if where.value is None else f" {shorten(where.value)}"
+    return place, where.column, problem.message + value, problem.fix
 
 
-def _below(row: tuple[str, ...], fix: str, widths: Sequence[int]) -> str:
-    first = _beside((*row[:-1], ""), "", [*widths[:-1], 0])
-    message = _GAP.join(part for part in (first.ljust(sum(widths[:-1]) + 2 * len(_GAP)), row[-1]) if part)
-    return message + (f"\n{' ' * 7}{fix}" if fix else "")
+def _problem(item: Any, model: type[BaseModel], places: Lines) -> Problem:
+    location = [
+        part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "literal[")))
+    ]
+    key = dotted(_without_union_tags(location, places))
+    where = _place(key, places)
+    value = item["input"] if not isinstance(item["input"], dict | list | tuple | BaseModel) else None
+    where = Where(where.file, where.row, key, None if item["type"] == "extra_forbidden" else value)
+    message, fix = _words(item, key, model)
+    return Problem(message, where, fix)
 
 
-def _place(problem: Problem) -> str:
-    return _one_line(problem.where.file + (f":{problem.where.row}" if problem.where.row else ""))
+def _words(item: Any, key: str, model: type[BaseModel]) -> tuple[str, str]:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return "unknown setting", _nearest_setting(key, model)
+    if kind == "missing":
+        return "this setting is needed", "add it"
+    if kind == "literal_error":
+        return "is none of the choices", f"one of: {context['expected']}".replace("'", "").replace(" or ", ", ")
+    if kind in _LIMITS:
+        return "is out of range", f"must be {_LIMITS[kind]} {next(iter(context.values()))}"
+    if kind in _TYPES:
+        return f"is not {_TYPES[kind]}", f"write {_TYPES[kind]}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return message[0].lower() + message[1:], ""
 
 
-def _message(problem: Problem) -> str:
-    """Return the message, and the value if the message does not quote it already."""
-    text = _one_line(problem.message)
-    value = problem.where.value
-    if value is None or _one_line(str(value)) in text:
-        return text
-    return f"{text} (value: {_one_line(shorten(value))})"
+_LIMITS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+_TYPES = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a section with settings below it",
+    "model_attributes_type": "a section with settings below it",
+}
 
 
-def _one_line(text: str) -> str:
-    """Make text from a user's file safe to print: no line ends, no control characters."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text.replace("\n", " "))
+def _nearest_setting(key: str, model: type[BaseModel]) -> str:
+    """Suggest a field of the same section, or say which section a field of this name belongs to."""
+    parent, _, name = key.rpartition(".")
+    known = dict(settings_of(model))
+    here = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+    near = did_you_mean(name, here)
+    if near:
+        return near
+    elsewhere = [k for k in known if k.rpartition(".")[2] == name]
+    if elsewhere:
+        return f'did you mean "{elsewhere[0]}"?'
+    return f"settings here: {', '.join(here)}" if here else did_you_mean(key, list(known))
 
 
-def _columns(text: str) -> int:
-    """Return how many terminal columns a text takes: two for wide characters, none for combining ones."""
-    return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text
-    )
+def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, field) for a model and the sections in it; a section itself too."""
+    from tunesmith.tasks import TASKS
+    from tunesmith.tasks.base import Task
+
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{name}"
+        yield key, field
+        inner = field.annotation
+        if inner is Task:
+            inner = TASKS["text-classification"]
+        if isinstance(inner, type) and issubclass(inner, Spec):
+            yield from settings_of(inner, f"{key}.")
+
+
+def dotted(parts: Sequence[str | int]) -> str:
+    """Return "objectives[0].alpha" for ("objectives", 0, "alpha")."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _without_union_tags(location: Sequence[str | int], places: Lines) -> list[str | int]:
+    """Drop the names pydantic adds for the branch of a union ("float", "constrained-str")."""
+    kept = list(location)
+    tags = {"float", "int", "str", "bool", "constrained-float", "constrained-int", "function-after"}
+    while len(kept) > 1 and isinstance(kept[-1], str) and kept[-1] in tags and dotted(kept) not in places:
+        kept.pop()
+    return kept
+
+
+def _place(key: str, places: Lines) -> Where:
+    """Where the key, or the nearest section around it, was written."""
+    while key and key not in places:
+        key = key.rpartition("[")[0] if key.endswith("]") else key.rpartition(".")[0]
+    return places.get(key, Where())
