@@ -35,6 +35,7 @@ def test_help_is_instant_and_imports_nothing_heavy():
         (["train", "nowhere.csv"], "there is no such file"),
         (["train", "{reviews}", "--text", "txt"], 'did you mean "text"?'),
         (["train", "{reviews}", "--set", "train.lrr=1"], 'did you mean "lr"?'),
+        (["train", "{reviews}", "--set", "evaluate.metric=acuracy"], 'did you mean "accuracy"?'),
         (["train", "{reviews}", "--model", "./nothing"], "there is no such model folder"),
         (["train", "-c", "nowhere.yaml"], "there is no such recipe"),
         (["evaluate", "runs/nothing", "x.csv"], "there is no such run"),

@@ -1,7 +1,7 @@
 """Every "auto" of a recipe becomes a value here, from the size of the data, its classes and the model, with a reason.
 
 What decides is the number of updates, not of epochs: three epochs of 100 rows are ten updates, and a model barely
-moves in ten. The numbers below were measured with the embedded model; `docs/guide/defaults.md` has the tables.
+moves in ten. The numbers below were measured with the embedded model; `docs/log.md` has the tables.
 """
 
 from __future__ import annotations

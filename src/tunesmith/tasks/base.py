@@ -61,6 +61,8 @@ class Task(Spec):
 
     main_metric: ClassVar[str]
     """The metric that early stopping and comparisons use; larger is better."""
+    metric_names: ClassVar[tuple[str, ...]]
+    """What `evaluate.metric` may be: the names `quick_metrics` gives, all better when larger."""
 
     kind: str
     long_text: Literal["auto", "windows", "head", "head_tail", "error"] = "auto"

@@ -34,6 +34,7 @@ class TextClassification(Task):
     """Give each text one label. Rows need a text and, for training, a label."""
 
     main_metric: ClassVar[str] = "macro_f1"
+    metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
 
     kind: Literal["text-classification"] = "text-classification"
     text: str = "auto"

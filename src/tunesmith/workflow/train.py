@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import RunError, TunesmithError
+from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, did_you_mean
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -45,6 +45,7 @@ class Resolved:
 
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
     """Choose every "auto" from the data and the model, then encode all splits."""
+    refuse_unknown_metric(recipe)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
     lengths = [len(ids) + tokenizer.max_tokens - tokenizer.room for ids in tokenizer.ids(train[prepared.task.text])]
@@ -56,6 +57,17 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     gold = {name: task.gold(table) for name, table in prepared.tables.items()}
     n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
     return Resolved(recipe, origins, task, tokenizer, Encoded(examples, gold), lengths, n_cut)
+
+
+def refuse_unknown_metric(recipe: Recipe) -> None:
+    """Raise RecipeError if training can't be judged by `evaluate.metric`."""
+    wanted, known = recipe.evaluate.metric, recipe.task.metric_names
+    if wanted not in ("auto", *known):
+        raise RecipeError(
+            "training can't be judged by this metric",
+            where=Where(column="evaluate.metric", value=wanted),
+            fix=did_you_mean(wanted, known) or f"one of: {', '.join(known)}",
+        )
 
 
 def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:

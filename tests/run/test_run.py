@@ -1,0 +1,114 @@
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tunesmith.core.errors import RunError, Where
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.notes import Note
+from tunesmith.run.folder import Run
+from tunesmith.run.listing import list_runs
+from tunesmith.run.report import write_report
+
+NASTY = "<script>alert(1)</script>"
+
+
+def test_default_folders_are_numbered_and_never_reused(tmp_path):
+    names = [Run.create(runs=tmp_path, name_hint="My Reviews!").folder.name for _ in range(3)]
+    assert names == ["my-reviews-1", "my-reviews-2", "my-reviews-3"]
+    with pytest.raises(RunError, match="never overwritten"):
+        Run.create(tmp_path / "my-reviews-1")
+
+
+def test_what_is_no_run_says_so_with_a_neighbour(tmp_path):
+    Run.create(runs=tmp_path, name_hint="reviews")
+    with pytest.raises(RunError, match="no such run") as raised:
+        Run.open(tmp_path / "review-1")
+    assert "reviews-1" in raised.value.problems[0].fix
+    (tmp_path / "other").mkdir()
+    with pytest.raises(RunError, match="not a run"):
+        Run.open(tmp_path / "other")
+
+
+def test_the_log_drops_what_a_resumed_run_does_again(tmp_path):
+    run = Run.create(tmp_path / "run")
+    for step in range(1, 6):
+        run.log({"event": "step", "step": step, "loss": float("nan") if step == 2 else 0.5})
+    with run.log_path.open("a") as stream:
+        stream.write('{"event": "step", "st')
+    assert [e["step"] for e in run.events()] == [1, 2, 3, 4, 5]
+    run.truncate_log(3)
+    assert [e["step"] for e in run.events()] == [1, 2, 3]
+
+
+def test_two_writers_are_refused(tmp_path):
+    run = Run.create(tmp_path / "run")
+    with run.lock(), pytest.raises(RunError, match="another process"), run.lock():
+        pass
+    assert run.status == "interrupted"  # it says "running", and nobody holds the lock
+
+
+def spoiled(trained, folder):
+    """Copy a run and put hostile text wherever a user's text can stand."""
+    shutil.copytree(trained.folder, folder)
+    run = Run.open(folder)
+    run.save_notes([Note("warning", "x", NASTY, NASTY, (Where(NASTY, 3, NASTY, NASTY),), 1)])
+    ledger = Ledger()
+    ledger.add("set aside", NASTY, file=NASTY, row=1)
+    run.save_ledger(ledger)
+    rows = [{**row, "text": NASTY, "gold": NASTY, "file": NASTY} for row in run.predictions("test")]
+    run.write_predictions("test", rows)
+    text = json.dumps(run.metrics).replace('"pos"', json.dumps(NASTY))
+    run.save_metrics(json.loads(text))
+    run.update_manifest({"name": NASTY, "command": NASTY})
+    return run
+
+
+def test_everything_of_the_users_is_escaped(trained, tmp_path):
+    page = write_report(spoiled(trained, tmp_path / "run")).read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 5
+
+
+def test_a_report_of_a_run_that_just_started(tmp_path):
+    run = Run.create(tmp_path / "run")
+    assert "Not measured yet" in write_report(run).read_text()
+
+
+@pytest.mark.browser
+def test_the_report_renders_offline_in_a_browser(trained, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    picture = tmp_path / "report.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    more = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    address = trained.report.resolve().as_uri()
+    done = subprocess.run(
+        [chromium, *flags, *more, f"--screenshot={picture}", "--window-size=1000,1400", address],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert picture.exists(), done.stderr[-1000:]
+    assert picture.stat().st_size > 30_000
+    command = [chromium, *flags, *more, "--dump-dom", address]
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "Numbers to believe" in dumped.stdout
+    assert "<svg" in dumped.stdout
+
+
+def test_runs_on_disk_are_listed(trained, tmp_path):
+    Run.create(tmp_path / "new")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{}")
+    rows = {row.name: row for row in list_runs(tmp_path)}
+    assert rows["new"].status == "interrupted"
+    assert rows["broken"].status == "damaged"
+    done = {row.name: row for row in list_runs(trained.folder.parent)}[trained.run.name]
+    assert done.status == "done"
+    assert done.value is not None
