@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from tests.tiny import tiny_bert
+from tests.tiny import sentences, tiny_bert, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
@@ -54,3 +54,15 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert len(one_losses) == 12  # 40 rows in steps of 7: the last of each epoch has 5
     assert max(abs(a - b) for a, b in zip(one_losses, two_losses, strict=True)) < 1e-4
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+
+
+def test_a_whole_run_under_a_launcher(tmp_path):
+    model, data = tiny_bert(tmp_path / "tiny"), write_csv(tmp_path / "rows.csv", sentences(80))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tunesmith"]
+    settings = ["--set", "train.length=6 steps", "--set", "data.split.dev=0.2", "--set", "evaluate.resamples=20"]
+    command = [*launcher, "train", str(data), "--model", str(model), "--set", "train.device=cpu", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["rows-1"]
+    assert done.stdout.count("Next:") == 1
+    assert (tmp_path / "runs" / "rows-1" / "report.html").exists()

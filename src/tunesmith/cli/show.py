@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tunesmith.core.hardware import is_main_process
 from tunesmith.core.notes import Note
 from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
 
@@ -19,7 +20,13 @@ MARKS = {"info": "[dim]·[/dim]", "warning": "[yellow]![/yellow]", "error": "[re
 def console(*, err: bool = False) -> Console:
     """Return a console as wide as the terminal; 110 columns where there is none, so that lines don't break oddly."""
     stream = sys.stderr if err else sys.stdout
-    return Console(stderr=err, width=None if stream.isatty() else 110, highlight=False, soft_wrap=not stream.isatty())
+    return Console(
+        stderr=err,
+        quiet=not is_main_process(),
+        width=None if stream.isatty() else 110,
+        highlight=False,
+        soft_wrap=not stream.isatty(),
+    )
 
 
 def notes(out: Console, found: Iterable[Note], *, places: bool = False) -> None:

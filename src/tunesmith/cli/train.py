@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from tunesmith.cli import show
 from tunesmith.cli.progress import TrainingDisplay
+from tunesmith.core.hardware import is_main_process
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 
@@ -89,6 +90,8 @@ class Talk:
 
 def ending(console: Console, run: Run) -> None:
     """Print the result and what to do next; exit with 130 if the run was interrupted."""
+    if not is_main_process():
+        return
     if run.status != "done":
         console.print(f"\nStopped: {run.manifest['reason']}. Go on with:\n  tunesmith train --resume {run.folder}")
         raise typer.Exit(130)

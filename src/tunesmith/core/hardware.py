@@ -36,6 +36,11 @@ def look(*, accelerators: bool = True) -> Hardware:
     )
 
 
+def is_main_process() -> bool:
+    """Whether this process writes files and talks to the user: the only one, or rank 0 under a launcher."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def free_disk_bytes(path: Path) -> int:
     """Return the free bytes of the disk that holds `path` (or its nearest existing parent)."""
     while not path.exists():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.spec import TrainSpec
+
+T = TypeVar("T")
 
 
 class Device:
@@ -99,6 +102,19 @@ class Device:
     def wait(self) -> None:
         """Wait until every process is here."""
         self._accelerator.wait_for_everyone()
+
+
+def from_main(make: Callable[[], T], *, on_cpu: bool) -> T:
+    """Return what `make` gives in the main process, in every process."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return make()
+    from accelerate.utils import broadcast_object_list
+
+    state = PartialState(cpu=on_cpu)
+    values = [make() if state.is_main_process else None]
+    broadcast_object_list(values)
+    found: Any = values[0]
+    return cast(T, found)
 
 
 def pick(name: str) -> torch.device:

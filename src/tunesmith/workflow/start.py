@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import RunError, Where
+from tunesmith.engine.device import from_main
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
@@ -35,13 +36,14 @@ def start(
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe, origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
-    run = Run.create(
-        out,
-        name_hint=data_stem(recipe.data.path),
-        command=command,
-        facts={"hardware": asdict(hardware.look()), "data": prepared.sources, "seed": recipe.seed},
-    )
-    write_inputs(run, prepared, resolved)
+
+    def create() -> Run:
+        facts = {"hardware": asdict(hardware.look()), "data": prepared.sources, "seed": recipe.seed}
+        run = Run.create(out, name_hint=data_stem(recipe.data.path), command=command, facts=facts)
+        write_inputs(run, prepared, resolved)
+        return run
+
+    run = from_main(create, on_cpu=recipe.train.device == "cpu")
     watch.tell({"event": "run", "run": run})
     with tracking(run, resolved.recipe, watch) as tracked:
         train(resolved, prepared, run=run, watch=tracked)

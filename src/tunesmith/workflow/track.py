@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tunesmith.core.hardware import is_main_process
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import make_trackers
@@ -15,7 +16,7 @@ from tunesmith.workflow.fit import Watch
 @contextmanager
 def tracking(run: Run, recipe: Recipe, watch: Watch) -> Iterator[Watch]:
     """Yield a watch that also tells TensorBoard and the trackers named in `recipe.track`; closes them at the end."""
-    hooks = make_trackers(recipe.track, run=run)
+    hooks = make_trackers(recipe.track, run=run) if is_main_process() else []
 
     def listen(event: dict[str, Any]) -> None:
         for hook in hooks:

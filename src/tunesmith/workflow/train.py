@@ -98,17 +98,17 @@ def train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> 
         TunesmithError: something the user can mend; the manifest says "failed" and the run can be resumed.
     """
     began = time.monotonic()
+
+    def learn() -> Fitted:
+        encoded, tokenizer = resolved.encoded, resolved.tokenizer
+        return fit(resolved.recipe, resolved.task, encoded=encoded, tokenizer=tokenizer, run=run, watch=watch)
+
+    if not hardware.is_main_process():
+        return learn()
     with run.lock():
         try:
             run.mark("running")
-            fitted = fit(
-                resolved.recipe,
-                resolved.task,
-                encoded=resolved.encoded,
-                tokenizer=resolved.tokenizer,
-                run=run,
-                watch=watch,
-            )
+            fitted = learn()
             if fitted.stopped == "interrupted":
                 run.mark("stopped", reason=f"interrupted at step {fitted.step:,} of {fitted.planned:,}")
                 return fitted
