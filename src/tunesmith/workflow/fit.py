@@ -21,6 +21,7 @@ from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import amount
 from tunesmith.models.classifier import head_of
+from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer
 from tunesmith.recipe.recipe import Recipe
@@ -109,6 +110,8 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     model = task.build(find(recipe.model), recipe.model)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    if device.torch_device.type == "cpu":
+        use_byte_dropout(model)
     optimizer = make_optimizer(model, recipe.train, head=head_of(model))
     prepared, wrapped = device.prepare(model, optimizer)
     return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
