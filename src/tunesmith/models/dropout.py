@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 class _Drop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64)
         # `random_(low, None)` covers all 64 bits; plain `random_()` would leave the sign bit zero.
         words.random_(-(2**63), None)
