@@ -18,6 +18,7 @@ from tunesmith.engine.device import pick
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
 from tunesmith.inference.settings import ModelSettings, load_settings
 from tunesmith.models.classifier import quiet
+from tunesmith.models.linear import use_onednn
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -60,7 +61,9 @@ class Predictor:
         tokenizer = load_tokenizer(source, ModelSpec(), max_tokens=settings.max_tokens)
         with quiet():
             model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-        return cls(model.float().to(pick(device)).eval(), tokenizer, settings)
+        model = model.float().to(pick(device)).eval()
+        use_onednn(model)
+        return cls(model, tokenizer, settings)
 
     def logits(
         self, texts: Sequence[str], *, cleaned: bool = False, on_rows: Callable[[int], None] | None = None

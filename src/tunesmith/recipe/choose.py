@@ -20,7 +20,7 @@ UPDATES_PER_CLASS = 20
 MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
 LR_AT_384 = 1e-4
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
-MEMORY_TOKENS = {"cpu": 8192, "gpu": 32768}
+MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
         "train.length": (f"{length} epochs", reason),
         "train.tokens_per_batch": (
             MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],
-            "fits ordinary memory; larger steps are cut, the result is the same",
+            "little memory at full speed; larger steps are cut, the result is the same",
         ),
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.core.allocator import memory_kept
 from tunesmith.core.seed import seed_all
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import Device
@@ -22,8 +23,10 @@ from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import amount
 from tunesmith.models.classifier import head_of
 from tunesmith.models.dropout import use_byte_dropout
+from tunesmith.models.linear import use_onednn
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer
+from tunesmith.models.vocabulary import make_plain, train_rows_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.tasks.base import Example, Task
@@ -110,8 +113,10 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     model = task.build(find(recipe.model), recipe.model)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
+        use_onednn(model)
     optimizer = make_optimizer(model, recipe.train, head=head_of(model))
     prepared, wrapped = device.prepare(model, optimizer)
     return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
@@ -128,7 +133,7 @@ def fit(recipe: Recipe, task: Task, *, encoded: Encoded, tokenizer: Tokenizer, r
     step, best = _restore(setup, run)
     watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
     session = _Session(recipe, setup, plan, encoded, run, watch, best)
-    with interruptible() as asked_to_stop:
+    with interruptible() as asked_to_stop, memory_kept():
         stopped = session.go(step, asked_to_stop)
     return session.finish(stopped)
 
@@ -217,6 +222,7 @@ class _Session:
         if stopped != "interrupted" and self.best.step and self.best.step != self.step:
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
+        make_plain(plain)
         best_step = self.best.step or self.step
         seconds = time.monotonic() - self.began
         return Fitted(

@@ -1,0 +1,88 @@
+"""Train the vocabulary's rows that occur in the data, and no others.
+
+Most of a small model's parameters are word vectors (half of MiniLM's 22.7 million), and most of those words never
+occur in a user's data: their gradient is zero. Plain fine-tuning still clears, measures and decays them in every
+update. Here the rows that occur are a parameter of their own, so the rest costs nothing and stays as pre-trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WORTH_IT = 0.8
+"""Above this share of the vocabulary, all of it is trained as usual."""
+
+
+class RowsEmbedding(nn.Embedding):
+    """An embedding whose trained rows are the parameter `rows`, shape (trained, width); `weight` is frozen.
+
+    In training mode only ids of trained rows may be looked up. Switching to evaluation mode copies the rows into
+    `weight`, which then serves every id.
+    """
+
+    rows: nn.Parameter
+    trained: Tensor
+    place: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the vectors of token ids, shape (..., width)."""
+        if not self.training:
+            return super().forward(input)
+        padding = None if self.padding_idx is None else int(self.place[self.padding_idx])
+        found: Tensor = F.embedding(self.place[input], self.rows, None if padding == -1 else padding)
+        return found
+
+    def train(self, mode: bool = True) -> RowsEmbedding:
+        """Switch the mode; on the way to evaluation, bring `weight` up to date."""
+        if self.training and not mode:
+            self.fold()
+        super().train(mode)
+        return self
+
+    def fold(self) -> None:
+        """Copy the trained rows into `weight`."""
+        with torch.no_grad():
+            self.weight[self.trained] = self.rows
+
+
+def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequence[int] = ()) -> None:
+    """Freeze the word vectors of ids that occur neither in `ids` nor in `extra`, where that is most of them.
+
+    Models whose word vectors are frozen, shared with an output layer, or of a class of their own are left alone.
+    """
+    find = getattr(model, "get_input_embeddings", None)
+    embedding = find() if find else None
+    if type(embedding) is not nn.Embedding or not embedding.weight.requires_grad or _is_shared(model, embedding):
+        return
+    occurring = np.unique(np.concatenate([np.asarray(extra, dtype=np.int64), *map(np.asarray, ids)]).astype(np.int64))
+    if len(occurring) > WORTH_IT * embedding.num_embeddings:
+        return
+    trained = torch.as_tensor(occurring, device=embedding.weight.device)
+    place = torch.full((embedding.num_embeddings,), -1, device=trained.device)
+    place[trained] = torch.arange(len(trained), device=trained.device)
+    embedding.__class__ = cast(type[nn.Embedding], RowsEmbedding)
+    embedding.rows = nn.Parameter(embedding.weight.detach()[trained].clone())
+    embedding.register_buffer("trained", trained, persistent=False)
+    embedding.register_buffer("place", place, persistent=False)
+    embedding.weight.requires_grad_(False)
+
+
+def make_plain(model: nn.Module) -> None:
+    """Undo `train_rows_of`: the rows move into `weight`, the class is `nn.Embedding` again."""
+    for module in model.modules():
+        if isinstance(module, RowsEmbedding):
+            module.fold()
+            del module.rows, module.trained, module.place
+            cast(nn.Embedding, module).__class__ = nn.Embedding
+            module.weight.requires_grad_(True)
+
+
+def _is_shared(model: nn.Module, embedding: nn.Embedding) -> bool:
+    uses = [m for m in model.modules() for p in m.parameters(recurse=False) if p is embedding.weight]
+    return len(uses) > 1
