@@ -1,7 +1,7 @@
 """A scikit-learn classifier of texts: pipelines, cross-validation and grid search over fine-tuned models.
 
 from tunesmith.sklearn import TextClassifier
-classifier = TextClassifier(length="5 epochs").fit(texts, labels)
+classifier = TextClassifier().fit(texts, labels)
 classifier.predict(["Lovely, would buy again."])
 """
 
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -55,7 +55,6 @@ DEFAULTS = {
     "data.conflicts": "keep",
     "evaluate.baselines": False,
 }
-SHOWN_ROWS = 5
 _training = threading.Lock()
 """Trainings in one process take turns: random generators and the device's state belong to the whole process."""
 
@@ -159,7 +158,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises:
             NotFittedError: call `fit` first.
-            ValueError: a text is missing or no text.
+            ValueError: as in `predict`.
         """
         check_is_fitted(self)
         texts = _texts(X)
@@ -172,17 +171,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save_model(self, folder: PathLike) -> Path:
         """Write the model into `folder`, which must be new or empty, and return it.
 
-        It is a plain Hugging Face folder; `tunesmith predict FOLDER DATA` takes it, too.
+        It is a plain Hugging Face folder: `transformers.pipeline("text-classification", folder)` opens it.
 
         Raises:
             NotFittedError: call `fit` first.
             FileExistsError: there is something in the folder.
         """
         check_is_fitted(self)
-        target = Path(folder)
-        if target.exists() and any(target.iterdir()):
-            raise FileExistsError(f"the folder is not empty: {target}")
-        return self._packed.write(target)
+        if Path(folder).exists() and any(Path(folder).iterdir()):
+            raise FileExistsError(f"the folder is not empty: {folder}")
+        return self._packed.write(Path(folder))
 
     def _settings(self) -> dict[str, Any]:
         """Return all settings by their dotted names."""
@@ -192,7 +190,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         named = {recipe: getattr(self, name) for name, recipe in NAMES.items() if name != "random_state"}
         named["seed"] = _seed(self.random_state)
         for name, recipe in NAMES.items():
-            if recipe in given and (named[recipe] is not None):
+            if recipe in given and named[recipe] is not None:
                 raise ValueError(f'settings["{recipe}"] is the parameter {name}: give it there, and only once')
         refused = [key for key in given if key in OWN]
         if refused:
@@ -243,7 +241,7 @@ def _labels(y: Any, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     check_classification_targets(values)
     classes, codes = np.unique(values, return_inverse=True)
     if len(classes) == 1:
-        raise ValueError(f"every row has the class {classes[0]!r}: there is nothing to tell apart")
+        raise ValueError(f"y has one class, {classes.tolist()[0]!r}: there is nothing to tell apart")
     return classes, codes
 
 
@@ -260,10 +258,10 @@ def _not_empty(texts: Sequence[str], codes: np.ndarray, *, classes: np.ndarray, 
     kept = [i for i, text in enumerate(texts) if clean(text)]
     lost = set(range(len(classes))) - set(codes[kept].tolist())
     if lost:
-        raise ValueError(f"every text of the class {classes[min(lost)]!r} is empty after cleaning")
+        raise ValueError(f"every text of the class {classes.tolist()[min(lost)]!r} is empty after cleaning")
     if len(kept) < len(texts):
         empty = sorted(set(range(len(texts))) - set(kept))
-        shown = ", ".join(map(str, empty[:SHOWN_ROWS])) + (", ..." if len(empty) > SHOWN_ROWS else "")
+        shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
         message = f"{len(empty):,} of {len(texts):,} texts are empty after cleaning and not trained on: rows {shown}"
         warnings.warn(message, UserWarning, stacklevel=3)
     return kept
@@ -285,12 +283,10 @@ def _folder(runs: PathLike | None) -> Iterator[Path]:
     Path(runs).mkdir(parents=True, exist_ok=True)
     for number in count(1):
         folder = Path(runs) / f"fit-{number}"
-        try:
+        with suppress(FileExistsError):
             folder.mkdir()
-        except FileExistsError:
-            continue
-        yield folder
-        return
+            break
+    yield folder
 
 
 def _train(rows: Sequence[Mapping[str, Any]], folder: Path, settings: Mapping[str, Any]) -> Path:
