@@ -52,7 +52,6 @@ DEFAULTS = {
     "data.split.dev": 0,
     "data.missing": (),
     "data.duplicates": "keep",
-    "data.conflicts": "keep",
     "evaluate.baselines": False,
 }
 _training = threading.Lock()
