@@ -17,15 +17,19 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 DATA = Path(os.environ.get("TUNESMITH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+NOVELS = "corpus_en_novels/part-*.txt.gz"
 Rows = list[tuple[str, str]]
 
 # name: (training file, test file, rows to draw or None for all, most tokens or None)
@@ -39,15 +43,33 @@ SETTINGS = {
     "ag-4000": ("ag_news/train.csv.gz", "ag_news/test.csv.gz", 4000, None),
     "imdb-1500": ("imdb/train.csv.gz", "imdb/test.csv.gz", 1500, 256),
     "scicite": ("science/scicite/train.csv.gz", "science/scicite/test.csv", None, None),
+    "emotions-2000": ("go_emotions/train.csv.gz", "go_emotions/test.csv", 2000, None),
+    "novels-1080": ("corpus_en_novels", "corpus_en_novels", 1080, None),
     "sst2": ("sst2/train.csv.gz", "sst2/dev.csv", None, None),
 }
 
 
 def read(name: str) -> Rows:
+    """Return the rows of a file; of GoEmotions those with one label only."""
     path = DATA / name
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as stream:
-        return [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+        rows = [(row["text"], row.get("label") or row["labels"]) for row in csv.DictReader(stream)]
+    return [row for row in rows if "," not in row[1]]
+
+
+def novels(*, test: bool) -> Rows:
+    """Return paragraphs of 40 to 100 words with the novel they are from: 54 balanced classes, 20 rows each.
+
+    Training and test paragraphs are the first and the next of a fixed shuffle of each novel.
+    """
+    text = "".join(gzip.open(path, "rt", encoding="utf-8").read() for path in sorted(DATA.glob(NOVELS)))
+    rows = []
+    for i, novel in enumerate(part for part in text.split("\n\n") if part.strip()):
+        fitting = [line for line in novel.splitlines() if 40 <= len(line.split()) <= 100]
+        chosen = random.Random(i).sample(fitting, min(60, len(fitting)))
+        rows += [(line, f"novel {i:02d}") for line in (chosen[40:] if test else chosen[:40])]
+    return rows
 
 
 def draw(rows: Rows, n: int | None, seed: int) -> Rows:
@@ -227,25 +249,48 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=Path("learning.jsonl"))
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--one", action="store_true", help="run the one named arm here, in this process")
     args = parser.parse_args()
     if args.table:
         print(table(args.table))
-        return
+    elif args.one:
+        print(json.dumps(one(args.settings, args.arms, int(args.seeds), args.test_rows)), flush=True)
+    else:
+        run_all(args)
+
+
+def run_all(args: argparse.Namespace) -> None:
+    """Run every arm that `--out` has no line of yet, in turns, each in a process of its own."""
+    done = set()
+    if args.out.exists():
+        rows = map(json.loads, args.out.read_text().splitlines())
+        done = {(row["setting"], row["arm"], row["seed"]) for row in rows}
     for seed in map(int, args.seeds.split(",")):
         for name in args.settings.split(","):
-            train_file, test_file, n, tokens = SETTINGS[name]
-            train = draw(read(train_file), n, seed)
-            test = read(test_file)
-            test = test if len(test) <= args.test_rows else random.Random(1).sample(test, args.test_rows)
             for arm in args.arms.split(","):
-                with tempfile.TemporaryDirectory() as folder:
-                    cpu = time.process_time()
-                    found = ARMS[arm](train, test, seed=seed, tokens=tokens, folder=Path(folder))
-                    found["cpu_seconds"] = time.process_time() - cpu
-                line = {"setting": name, "arm": arm, "seed": seed, "n_test": len(test), **found}
+                if (name, arm, seed) in done:
+                    continue
+                command = [sys.executable, __file__, "--one", "--settings", name, "--arms", arm]
+                command += ["--seeds", str(seed), "--test-rows", str(args.test_rows)]
+                line = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
                 with args.out.open("a") as stream:
-                    stream.write(json.dumps(line) + "\n")
-                print(json.dumps(line), flush=True)
+                    stream.write(line + "\n")
+                print(line, flush=True)
+
+
+def one(name: str, arm: str, seed: int, test_rows: int) -> dict[str, Any]:
+    """Train and measure one arm once."""
+    train_file, test_file, n, tokens = SETTINGS[name]
+    if train_file == "corpus_en_novels":
+        train, test = draw(novels(test=False), n, seed), novels(test=True)
+    else:
+        train, test = draw(read(train_file), n, seed), read(test_file)
+    test = test if len(test) <= test_rows else random.Random(1).sample(test, test_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        found = ARMS[arm](train, test, seed=seed, tokens=tokens, folder=Path(folder))
+    found["cpu_seconds"] = time.process_time() - began
+    return {"setting": name, "arm": arm, "seed": seed, "n_test": len(test), **found}
 
 
 def table(path: Path) -> str:
