@@ -63,7 +63,7 @@ def novels(*, test: bool) -> Rows:
 
     Training and test paragraphs are the first and the next of a fixed shuffle of each novel.
     """
-    text = "".join(gzip.open(path, "rt", encoding="utf-8").read() for path in sorted(DATA.glob(NOVELS)))
+    text = "".join(gzip.decompress(path.read_bytes()).decode() for path in sorted(DATA.glob(NOVELS)))
     rows = []
     for i, novel in enumerate(part for part in text.split("\n\n") if part.strip()):
         fitting = [line for line in novel.splitlines() if 40 <= len(line.split()) <= 100]

@@ -14,15 +14,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunesmith.api import TunedModel, load, train
+    from tunesmith.api import TunedModel, load, resume, train
     from tunesmith.recipe.recipe import Recipe
 
-__all__ = ["Recipe", "TunedModel", "__version__", "load", "train"]
+__all__ = ["Recipe", "TunedModel", "__version__", "load", "resume", "train"]
 
 _HOMES = {
     "Recipe": "tunesmith.recipe.recipe",
     "TunedModel": "tunesmith.api",
     "load": "tunesmith.api",
+    "resume": "tunesmith.api",
     "train": "tunesmith.api",
 }
 

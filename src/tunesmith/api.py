@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.seed import generators_kept
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 
@@ -88,6 +89,7 @@ def train(
 
     Raises:
         TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
+        KeyboardInterrupt: training was interrupted; `tunesmith.resume` goes on with it.
     """
     from tunesmith.workflow.start import start
 
@@ -103,7 +105,23 @@ def train(
     }
     arguments = {key: value for key, value in named.items() if value is not None}
     made, origins = compose(file=None if recipe is None else Path(recipe), overrides=(), arguments=arguments)
-    return TunedModel(start(made, origins, out=None if out is None else Path(out)))
+    with generators_kept():
+        return _whole(start(made, origins, out=None if out is None else Path(out)))
+
+
+def resume(run: PathLike) -> TunedModel:
+    """Go on with an interrupted run from its newest checkpoint and return it finished.
+
+    The result is what the uninterrupted run would have been.
+
+    Raises:
+        RunError: it is not a run, it is done already, or its data changed.
+        KeyboardInterrupt: training was interrupted again.
+    """
+    from tunesmith.workflow.start import resume as go_on
+
+    with generators_kept():
+        return _whole(go_on(Path(run)))
 
 
 def load(run: PathLike) -> TunedModel:
@@ -113,3 +131,10 @@ def load(run: PathLike) -> TunedModel:
         RunError: it is not a run.
     """
     return TunedModel(Run.open(Path(run)))
+
+
+def _whole(run: Run) -> TunedModel:
+    """Return a finished run; one that Ctrl-C ended in good order ends its caller, too."""
+    if run.status != "done":
+        raise KeyboardInterrupt(f'{run.manifest["reason"]}; tunesmith.resume("{run.folder}") goes on')
+    return TunedModel(run)

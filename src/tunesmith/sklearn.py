@@ -25,7 +25,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from tunesmith.api import PathLike, train
-from tunesmith.core.seed import generators_kept
 from tunesmith.data.clean import Cleaner
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.packed import PackedModel
@@ -292,8 +291,5 @@ def _train(rows: Sequence[Mapping[str, Any]], folder: Path, settings: Mapping[st
     """Train in `folder` on rows with a text and a label; return the model folder."""
     data = folder.with_suffix(".jsonl")
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    with _training, generators_kept():
-        run = train(data, text="text", label="label", out=folder, settings=settings).run
-    if run.status != "done":  # Ctrl-C ends a training in good order; here it must end the search it is part of, too
-        raise KeyboardInterrupt(run.manifest["reason"])
-    return run.model_folder
+    with _training:
+        return train(data, text="text", label="label", out=folder, settings=settings).run.model_folder

@@ -180,3 +180,10 @@ def test_streaming_gives_the_same_rows(tmp_path, name):
     whole = one(path)
     assert [t for c in chunks for t in c["text"]] == list(whole["text"]) == [t for t, _ in rows]
     assert [n for c in chunks for n in c.row_numbers] == list(whole.row_numbers)
+
+
+def test_halves_of_characters_in_json(tmp_path):
+    lines = ['{"text": "half \\ud83d here", "label": "a\\ude00"}', '{"text": "whole \\ud83d\\ude00", "label": "b"}']
+    table = one(put(tmp_path, "half.jsonl", "\n".join(lines)))
+    assert table["text"] == ["half \ufffd here", "whole \U0001f600"]
+    assert table["label"] == ["a\ufffd", "b"]

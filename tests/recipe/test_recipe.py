@@ -145,3 +145,16 @@ def test_settings_of_the_user_are_left_alone():
 def test_presets_change_the_length():
     lengths = [int(chosen({"preset": p})["train.length"].split()[0]) for p in ("fast", "balanced", "best")]
     assert lengths == sorted(set(lengths))
+
+
+def test_a_section_as_a_mapping_adds_to_the_rest():
+    arguments = {"data.path": ["x.csv"], "data": {"split": {"dev": 0.2}, "label_map": {"a.b": "c"}}}
+    recipe, _ = compose(file=None, overrides=(), arguments=arguments)
+    assert recipe.data.path == ("x.csv",)
+    assert recipe.data.split.dev == 0.2
+    assert recipe.data.label_map == {"a.b": "c"}
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(RecipeError, match="seed"):
+        compose(file=None, overrides=("seed=-1",), arguments={})

@@ -1,6 +1,8 @@
 import csv
 import errno
 import json
+import random
+import signal
 
 import numpy as np
 import pytest
@@ -170,3 +172,27 @@ def test_early_stopping_keeps_the_best_weights(tiny, reviews, tmp_path):
     assert manifest["best_step"] == best["step"]
     again = run.run.metrics["splits"]["dev"]["values"]["macro_f1"]["value"]
     assert again == pytest.approx(best["metrics"]["macro_f1"], abs=1e-9)
+
+
+def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews, tmp_path, monkeypatch):
+    real = fitting.train_steps
+
+    def interrupted(*args, **more):
+        for report in real(*args, **more):
+            yield report
+            if report.step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(fitting, "train_steps", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"tunesmith\.resume"):
+        ts.train(reviews, out=tmp_path / "run", **quick(tiny))
+    monkeypatch.setattr(fitting, "train_steps", real)
+    random.seed(1)
+    wanted = random.Random(1).random()
+    assert ts.resume(tmp_path / "run").run.status == "done"
+    assert random.random() == wanted  # the caller's generators are left as they were
+    whole = ts.train(reviews, out=tmp_path / "whole", **quick(tiny))
+    texts = ["a good film", "so bad"]
+    assert [p.probabilities for p in whole.predict(texts)] == [
+        p.probabilities for p in ts.load(tmp_path / "run").predict(texts)
+    ]

@@ -29,12 +29,12 @@ def evaluate(folder: Path, data: Sequence[str]) -> None:
 
 
 def predict(folder: Path, data: str, *, out: Path | None) -> None:
-    """Label a file."""
-    run = finished(folder)
+    """Label a file with the model of a run, or of a model folder."""
+    model = folder if (folder / "tunesmith.json").is_file() else finished(folder).model_folder
     from tunesmith.inference.predictor import Predictor
     from tunesmith.workflow.predict import predict_file
 
-    predictor = Predictor.load(run.model_folder)
+    predictor = Predictor.load(model)
     console = show.console(err=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
 
+LONE = re.compile(r"\\u[dD][89a-fA-F]")
+"""Escapes that only mean something in pairs, and do not always come so."""
 Numbered = tuple[int, dict[str, Any]]
 
 
@@ -23,6 +26,19 @@ class Objects:
     entries: list[Entry] = field(default_factory=list)
 
 
+def load(text: str) -> Any:
+    r"""Return what a JSON text holds; halves of a character (a lone "\ud83d") become U+FFFD.
+
+    Raises:
+        json.JSONDecodeError: it is not JSON.
+    """
+    value = json.loads(text)
+    if LONE.search(text):
+        whole = json.dumps(value, ensure_ascii=False)
+        value = json.loads(whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return value
+
+
 def parse(text: str, *, file: str, lines: bool) -> Objects:
     """Read JSON or, with `lines`, JSON Lines; whichever it really is.
 
@@ -30,7 +46,7 @@ def parse(text: str, *, file: str, lines: bool) -> Objects:
         DataError: it is neither, with the line.
     """
     try:
-        whole = json.loads(text)
+        whole = load(text)
     except json.JSONDecodeError as error:
         if lines or _looks_like_lines(text):
             return parse_lines(text, file=file)
@@ -81,7 +97,7 @@ def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _one_line(line: str) -> tuple[dict[str, Any] | None, str]:
     try:
-        value = json.loads(line)
+        value = load(line)
     except json.JSONDecodeError as error:
         return None, f"{error.msg.lower()} (column {error.colno})"
     if not isinstance(value, dict):

@@ -140,7 +140,7 @@ def _fit(fields: list[str], header: list[str], file: str, line: int) -> list[str
 
 def _object(line: str, file: str, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = nested.load(line)
     except json.JSONDecodeError as error:
         raise DataError(
             f"broken line: {error.msg.lower()}", where=Where(file, number), fix="mend or remove this line"

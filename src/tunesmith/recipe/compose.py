@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from tunesmith.recipe.problems import problems_of
 from tunesmith.recipe.recipe import Recipe
 
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
+VALUES = ("data.label_map",)
+"""Settings that are mappings themselves, not sections."""
 
 
 def compose(*, file: Path | None, overrides: Sequence[str], arguments: Mapping[str, Any]) -> tuple[Recipe, Origins]:
@@ -28,7 +30,7 @@ def compose(*, file: Path | None, overrides: Sequence[str], arguments: Mapping[s
     """
     tree, places = ({}, {}) if file is None else _read(file)
     given: dict[str, Kind] = {key: "file" for key in places if not isinstance(tree.get(key), dict)}
-    for key, value in arguments.items():
+    for key, value in _leaves(arguments):
         _put(tree, key, value)
         given[key] = "argument"
         places[key] = Where(column=key, value=None)
@@ -147,6 +149,13 @@ def _parse_override(text: str) -> tuple[str, Any]:
     except YAMLError:
         parsed = value
     return key.strip(), parsed
+
+
+def _leaves(arguments: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values; a section given as a mapping adds to what else is said of it."""
+    for key, value in arguments.items():
+        whole = isinstance(value, Mapping) and f"{prefix}{key}" not in VALUES
+        yield from _leaves(value, f"{prefix}{key}.") if whole else [(prefix + key, value)]
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import SerializeAsAny, field_validator, model_validator
+from pydantic import NonNegativeInt, SerializeAsAny, field_validator, model_validator
 
 from tunesmith.core.spec import Spec
 from tunesmith.data.spec import DataSpec
@@ -33,7 +33,7 @@ class Recipe(Spec):
     """What the automatic choices lean to: half the updates, the usual, or half as many again."""
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
     """Trackers told about the run besides TensorBoard, which always is."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Of everything random: order, dropout, the new head."""
 
     @model_validator(mode="before")
