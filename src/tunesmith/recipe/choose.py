@@ -129,13 +129,15 @@ def _rates(facts: Facts) -> Choices:
 
 
 def _measuring(facts: Facts) -> Choices:
+    every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
     if facts.n_dev:
+        often = (every, "often enough to catch the best weights")
         patience = (3, f"stop when {facts.n_dev:,} dev rows show no gain three times")
     else:
+        often = (every, "not used: there are no dev rows")
         patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
-    every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
     return {
-        "evaluate.every": (every, "often enough to catch the best weights"),
+        "evaluate.every": often,
         "evaluate.patience": patience,
         "evaluate.metric": (facts.main_metric, "the task's main metric"),
     }
