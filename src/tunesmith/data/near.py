@@ -1,0 +1,213 @@
+"""Texts that are copies of one another but for a few words: edited, sent again with another link, cut off.
+
+A text is taken as the set of its words and of its pairs of neighbouring words. Two texts are near copies when these
+sets overlap enough (Jaccard similarity), or when one of them is how the other begins. Candidates come from MinHash
+sketches (Broder 1997, "On the resemblance and containment of documents") put into bands (locality-sensitive hashing,
+Indyk and Motwani 1998); every candidate is then measured on the sets themselves, so a sketch can miss a pair (about 1
+in 100 at the threshold), never invent one. Nothing is random: equal texts give equal pairs, in any order of the rows.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.seed import derive
+from tunesmith.data.clean import EMAIL, URL, USER
+
+Ints = NDArray[np.int64]
+Hashes = NDArray[np.uint32]
+
+SAME = 0.7
+"""Share of words and word pairs that near copies have in common: about one changed word in nine."""
+MIN_WORDS = 8
+"""Shorter texts are near copies only if they are equal but for case, spaces and punctuation."""
+CUT_WORDS = 10
+"""From here on, a text that another one begins with is a cut-off copy of it."""
+MOST_SHINGLES = 50_000_000
+BANDS, BAND_ROWS = 24, 5
+ALL_PAIRS = 16
+FEW_PAIRS = 2
+CHUNK = 1 << 18
+NOT_WORD = re.compile(r"[\W_]+")
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+
+
+def text_key(text: str) -> str:
+    """Return what texts share that differ in case, spaces and punctuation only: letters and digits."""
+    return NOT_WORD.sub(" ", text.casefold()).strip() or text
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which texts are near copies.
+
+    Attributes:
+        keys: folded text (`text_key`) to number.
+        pairs: numbers of two different folded texts that are near copies, a row a pair.
+        complete: whether near copies were looked for at all.
+    """
+
+    keys: dict[str, int]
+    pairs: Ints
+    complete: bool = True
+
+
+def find_copies(texts: Iterable[str]) -> Copies:
+    """Find near copies among `texts`; time and memory grow with the number of words, whatever they are."""
+    first: dict[str, str] = {}
+    for text in texts:
+        key = text_key(text)
+        first[key] = min(first.get(key, text), text)
+    keys = sorted(first)
+    numbers = {key: i for i, key in enumerate(keys)}
+    words, sizes = _words([(key, first[key]) for key in keys])
+    if 2 * len(words) > MOST_SHINGLES:
+        return Copies(numbers, np.zeros((0, 2), np.int64), complete=False)
+    long = np.flatnonzero(sizes >= MIN_WORDS)
+    shingles, starts = _shingles(words, sizes)
+    pairs = long[_alike(shingles, starts)] if len(long) > 1 else np.zeros((0, 2), np.int64)
+    return Copies(numbers, np.unique(np.concatenate([pairs, _cut_off(keys, sizes)]), axis=0))
+
+
+class _Ids(dict[str, int]):
+    """Word to a 32-bit number, the same in every process."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return number
+
+
+def _words(texts: Sequence[tuple[str, str]]) -> tuple[Hashes, Ints]:
+    """Return all words of all texts as numbers, and how many each text has; links and names count as one word."""
+    ids, found, sizes = _Ids(), array("I"), []
+    for key, text in texts:
+        if "@" in text or "www." in text or "://" in text:
+            key = text_key(USER.sub(" user ", EMAIL.sub(" email ", URL.sub(" url ", text))))  # noqa: PLW2901
+        if not key.isascii():
+            key = UNSPACED.sub(r" \g<0> ", key)  # noqa: PLW2901
+        words = key.split()
+        found.extend(map(ids.__getitem__, words))
+        sizes.append(len(words))
+    return np.frombuffer(found, np.uint32) if found else np.zeros(0, np.uint32), np.array(sizes, np.int64)
+
+
+def _shingles(words: Hashes, sizes: Ints) -> tuple[Hashes, Ints]:
+    """Return words and word pairs of the texts of at least `MIN_WORDS` words as hashes, and where each text starts."""
+    keep = np.repeat(sizes >= MIN_WORDS, sizes)
+    words, sizes = words[keep], sizes[sizes >= MIN_WORDS]
+    ends = np.cumsum(sizes)
+    starts = np.concatenate([[0], 2 * ends - np.arange(1, len(ends) + 1)])
+    found = np.empty(max(0, 2 * len(words) - len(sizes)), np.uint32)
+    places = np.arange(len(words)) * 2 - np.repeat(np.arange(len(sizes)), sizes)
+    found[places] = _mix(words)
+    inner = np.ones(len(words), bool)
+    inner[ends - 1] = False
+    after = np.flatnonzero(inner)
+    found[places[after] + 1] = _mix(words[after] * np.uint32(0x9E3779B1) ^ _mix(words[after + 1]))
+    return found, starts
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Spread 32-bit numbers evenly (the final steps of MurmurHash3)."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return values ^ (values >> np.uint32(16))
+
+
+def _alike(shingles: Hashes, starts: Ints) -> Ints:
+    """Return the pairs of texts whose sets overlap by at least `SAME`; one band's candidates are held at a time."""
+    n = len(starts) - 1
+    found = np.zeros(0, np.int64)
+    for band in range(BANDS):
+        codes = _together(_band(shingles, starts, band))
+        codes = codes[~np.isin(codes, found, assume_unique=True)]
+        pairs = np.stack([codes // n, codes % n], axis=1)
+        found = np.concatenate([found, codes[_similarity(pairs, shingles, starts) >= SAME]])
+    return np.stack([found // n, found % n], axis=1)
+
+
+def _band(shingles: Hashes, starts: Ints, band: int) -> NDArray[np.uint64]:
+    """Return one number a text that two texts share with probability (similarity ** BAND_ROWS)."""
+    found = np.zeros(len(starts) - 1, np.uint64)
+    for row in range(BAND_ROWS):
+        seed = derive("near", band, row)
+        flip, factor = np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 31) | 1)
+        for a, b in _chunks(starts):
+            part = (shingles[starts[a] : starts[b]] ^ flip) * factor
+            least = np.minimum.reduceat(part, starts[a:b] - starts[a])
+            found[a:b] = (found[a:b] ^ least) * np.uint64(0x9E3779B97F4A7C15)
+            found[a:b] ^= found[a:b] >> np.uint64(29)
+    return found
+
+
+def _chunks(starts: Ints) -> Iterable[tuple[int, int]]:
+    """Yield ranges of texts with about `CHUNK` hashes together."""
+    cuts = np.searchsorted(starts, np.arange(CHUNK, starts[-1], CHUNK))
+    bounds = np.unique(np.concatenate([[0], cuts, [len(starts) - 1]]))
+    return pairwise(bounds.tolist())
+
+
+def _together(values: NDArray[np.uint64]) -> Ints:
+    """Return codes (i * n + j, i < j) of texts with the same value; of a crowd, neighbours and the first only."""
+    n = len(values)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    length = np.diff(np.append(first, n))
+    crowd = np.repeat(length > ALL_PAIRS, length)
+    leader = np.repeat(first, length)
+    found = [order[leader[crowd]] * n + order[np.flatnonzero(crowd)]]
+    for step in range(1, min(ALL_PAIRS, int(length.max()))):
+        at = np.flatnonzero((leader[step:] == leader[:-step]) & (~crowd[step:] | (step <= FEW_PAIRS)))
+        found.append(order[at] * n + order[at + step])
+    codes = np.concatenate(found)
+    return _distinct(codes[codes // n != codes % n])
+
+
+def _distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted different values (`np.unique` uses a hash table, which is many times as slow on these)."""
+    values = np.sort(values)
+    return values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
+
+
+def _similarity(pairs: Ints, shingles: Hashes, starts: Ints) -> NDArray[np.float64]:
+    """Return the exact Jaccard similarity of each pair's sets."""
+    found = np.zeros(len(pairs))
+    sizes = np.diff(starts)[pairs].sum(axis=1)
+    for a, b in _chunks(np.concatenate([[0], np.cumsum(sizes)])):
+        left, right = (_sets(pairs[a:b, side], shingles, starts) for side in (0, 1))
+        either = _distinct(np.concatenate([left, right]))
+        n_left, n_right, n_either = (np.bincount(x >> np.uint64(32), minlength=b - a) for x in (left, right, either))
+        found[a:b] = (n_left + n_right - n_either) / n_either
+    return found
+
+
+def _sets(texts: Ints, shingles: Hashes, starts: Ints) -> NDArray[np.uint64]:
+    """Return each text's distinct hashes, marked in the upper half with its place in `texts`."""
+    sizes = starts[texts + 1] - starts[texts]
+    offsets = np.cumsum(sizes) - sizes
+    at = np.arange(sizes.sum()) + np.repeat(starts[texts] - offsets, sizes)
+    place = np.repeat(np.arange(len(texts), dtype=np.uint64) << np.uint64(32), sizes)
+    return _distinct(place | shingles[at])
+
+
+def _cut_off(keys: Sequence[str], sizes: Ints) -> Ints:
+    """Return the pairs of which one is how the other begins; `keys` are sorted, so these stand close together."""
+    found: list[tuple[int, int]] = []
+    open_: list[int] = []
+    for i, key in enumerate(keys):
+        while open_ and not key.startswith(keys[open_[-1]]):
+            open_.pop()
+        found += [(j, i) for j in open_[-FEW_PAIRS:]]
+        if sizes[i] >= CUT_WORDS:
+            open_.append(i)
+    return np.array(found, np.int64).reshape(-1, 2)
