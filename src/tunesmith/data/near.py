@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import zlib
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,13 +30,16 @@ Hashes = NDArray[np.uint32]
 SAME = 0.7
 """Share of words and word pairs that near copies have in common: about one changed word in nine."""
 MIN_WORDS = 8
-"""Shorter texts are near copies only if they are equal but for case, spaces and punctuation."""
+"""Shorter texts are near copies only if they are equal but for case, spaces and punctuation: common phrases would
+match by chance, and one word more or less turns their meaning. A number is a word like any other."""
 CUT_WORDS = 10
 """From here on, a text that another one begins with is a cut-off copy of it."""
-MOST_SHINGLES = 50_000_000
+MOST_HASHES = 30_000_000
+"""About 750,000 texts of 20 words; of more data only folded texts are compared, and it is said."""
 BANDS, BAND_ROWS = 24, 5
-ALL_PAIRS = 16
-FEW_PAIRS = 2
+"""A pair at the threshold is missed with a probability of (1 - 0.7 ** 5) ** 24, about 1 in 80."""
+CROWD, CROWD_STEPS = 16, 2
+"""In a bucket of more than so many texts, each is compared with the first and the next few only: time stays linear."""
 CHUNK = 1 << 18
 NOT_WORD = re.compile(r"[\W_]+")
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
@@ -51,31 +55,56 @@ class Copies:
     """Which texts are near copies.
 
     Attributes:
-        keys: folded text (`text_key`) to number.
-        pairs: numbers of two different folded texts that are near copies, a row a pair.
-        complete: whether near copies were looked for at all.
+        number: text to the number of its folded form (`text_key`).
+        pairs: numbers of two different folded forms that are near copies, a row a pair.
+        complete: False when there were too many words to look for near copies.
     """
 
-    keys: dict[str, int]
+    number: dict[str, int]
     pairs: Ints
     complete: bool = True
 
+    def neighbours(self) -> dict[int, set[int]]:
+        """Return for each number that has any the numbers of its near copies."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for a, b in self.pairs.tolist():
+            found[a].add(b)
+            found[b].add(a)
+        return dict(found)
 
-def find_copies(texts: Iterable[str]) -> Copies:
-    """Find near copies among `texts`; time and memory grow with the number of words, whatever they are."""
-    first: dict[str, str] = {}
-    for text in texts:
-        key = text_key(text)
-        first[key] = min(first.get(key, text), text)
-    keys = sorted(first)
-    numbers = {key: i for i, key in enumerate(keys)}
-    words, sizes = _words([(key, first[key]) for key in keys])
-    if 2 * len(words) > MOST_SHINGLES:
-        return Copies(numbers, np.zeros((0, 2), np.int64), complete=False)
+    def couples(self, texts: Sequence[str]) -> list[tuple[int, int]]:
+        """Return places in `texts` (smaller first) of different texts that are copies; of equal ones the first place.
+
+        Texts with the same folded form are each linked to the first of them, not to one another.
+        """
+        first: dict[int, int] = {}
+        place: dict[str, int] = {}
+        for i, text in enumerate(texts):
+            place.setdefault(text, i)
+        found = [(first.setdefault(self.number[text], i), i) for text, i in place.items()]
+        found += [(first[a], first[b]) for a, b in self.pairs.tolist() if a in first and b in first]
+        return sorted({(min(pair), max(pair)) for pair in found if pair[0] != pair[1]})
+
+
+def find_copies(texts: Iterable[str], *, near: bool = True) -> Copies:
+    """Find copies among `texts`; time and memory grow with the number of words, whatever the words are.
+
+    Without `near`, only texts that are equal but for case, spaces and punctuation are found.
+    """
+    forms: dict[str, list[str]] = defaultdict(list)
+    for text in dict.fromkeys(texts):
+        forms[text_key(text)].append(text)
+    keys = sorted(forms)
+    number = {text: i for i, key in enumerate(keys) for text in forms[key]}
+    none = np.zeros((0, 2), np.int64)
+    if not near:
+        return Copies(number, none)
+    words, sizes = _words((key, min(forms[key])) for key in keys)
+    if 2 * len(words) > MOST_HASHES:
+        return Copies(number, none, complete=False)
     long = np.flatnonzero(sizes >= MIN_WORDS)
-    shingles, starts = _shingles(words, sizes)
-    pairs = long[_alike(shingles, starts)] if len(long) > 1 else np.zeros((0, 2), np.int64)
-    return Copies(numbers, np.unique(np.concatenate([pairs, _cut_off(keys, sizes)]), axis=0))
+    alike = long[_alike(*_hashes(words, sizes))] if len(long) > 1 else none
+    return Copies(number, np.unique(np.concatenate([alike, _cut_off(keys, sizes)]), axis=0))
 
 
 class _Ids(dict[str, int]):
@@ -86,7 +115,7 @@ class _Ids(dict[str, int]):
         return number
 
 
-def _words(texts: Sequence[tuple[str, str]]) -> tuple[Hashes, Ints]:
+def _words(texts: Iterable[tuple[str, str]]) -> tuple[Hashes, Ints]:
     """Return all words of all texts as numbers, and how many each text has; links and names count as one word."""
     ids, found, sizes = _Ids(), array("I"), []
     for key, text in texts:
@@ -100,7 +129,7 @@ def _words(texts: Sequence[tuple[str, str]]) -> tuple[Hashes, Ints]:
     return np.frombuffer(found, np.uint32) if found else np.zeros(0, np.uint32), np.array(sizes, np.int64)
 
 
-def _shingles(words: Hashes, sizes: Ints) -> tuple[Hashes, Ints]:
+def _hashes(words: Hashes, sizes: Ints) -> tuple[Hashes, Ints]:
     """Return words and word pairs of the texts of at least `MIN_WORDS` words as hashes, and where each text starts."""
     keep = np.repeat(sizes >= MIN_WORDS, sizes)
     words, sizes = words[keep], sizes[sizes >= MIN_WORDS]
@@ -123,26 +152,26 @@ def _mix(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint32(16))
 
 
-def _alike(shingles: Hashes, starts: Ints) -> Ints:
+def _alike(hashes: Hashes, starts: Ints) -> Ints:
     """Return the pairs of texts whose sets overlap by at least `SAME`; one band's candidates are held at a time."""
     n = len(starts) - 1
     found = np.zeros(0, np.int64)
     for band in range(BANDS):
-        codes = _together(_band(shingles, starts, band))
+        codes = _together(_band(hashes, starts, band))
         codes = codes[~np.isin(codes, found, assume_unique=True)]
         pairs = np.stack([codes // n, codes % n], axis=1)
-        found = np.concatenate([found, codes[_similarity(pairs, shingles, starts) >= SAME]])
+        found = np.concatenate([found, codes[_similarity(pairs, hashes, starts) >= SAME]])
     return np.stack([found // n, found % n], axis=1)
 
 
-def _band(shingles: Hashes, starts: Ints, band: int) -> NDArray[np.uint64]:
+def _band(hashes: Hashes, starts: Ints, band: int) -> NDArray[np.uint64]:
     """Return one number a text that two texts share with probability (similarity ** BAND_ROWS)."""
     found = np.zeros(len(starts) - 1, np.uint64)
     for row in range(BAND_ROWS):
         seed = derive("near", band, row)
         flip, factor = np.uint32(seed & 0xFFFFFFFF), np.uint32((seed >> 31) | 1)
         for a, b in _chunks(starts):
-            part = (shingles[starts[a] : starts[b]] ^ flip) * factor
+            part = (hashes[starts[a] : starts[b]] ^ flip) * factor
             least = np.minimum.reduceat(part, starts[a:b] - starts[a])
             found[a:b] = (found[a:b] ^ least) * np.uint64(0x9E3779B97F4A7C15)
             found[a:b] ^= found[a:b] >> np.uint64(29)
@@ -163,11 +192,11 @@ def _together(values: NDArray[np.uint64]) -> Ints:
     ordered = values[order]
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     length = np.diff(np.append(first, n))
-    crowd = np.repeat(length > ALL_PAIRS, length)
+    crowd = np.repeat(length > CROWD, length)
     leader = np.repeat(first, length)
     found = [order[leader[crowd]] * n + order[np.flatnonzero(crowd)]]
-    for step in range(1, min(ALL_PAIRS, int(length.max()))):
-        at = np.flatnonzero((leader[step:] == leader[:-step]) & (~crowd[step:] | (step <= FEW_PAIRS)))
+    for step in range(1, min(CROWD, int(length.max()))):
+        at = np.flatnonzero((leader[step:] == leader[:-step]) & (~crowd[step:] | (step <= CROWD_STEPS)))
         found.append(order[at] * n + order[at + step])
     codes = np.concatenate(found)
     return _distinct(codes[codes // n != codes % n])
@@ -179,25 +208,25 @@ def _distinct(values: NDArray[Any]) -> NDArray[Any]:
     return values[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else values
 
 
-def _similarity(pairs: Ints, shingles: Hashes, starts: Ints) -> NDArray[np.float64]:
+def _similarity(pairs: Ints, hashes: Hashes, starts: Ints) -> NDArray[np.float64]:
     """Return the exact Jaccard similarity of each pair's sets."""
     found = np.zeros(len(pairs))
     sizes = np.diff(starts)[pairs].sum(axis=1)
     for a, b in _chunks(np.concatenate([[0], np.cumsum(sizes)])):
-        left, right = (_sets(pairs[a:b, side], shingles, starts) for side in (0, 1))
+        left, right = (_sets(pairs[a:b, side], hashes, starts) for side in (0, 1))
         either = _distinct(np.concatenate([left, right]))
         n_left, n_right, n_either = (np.bincount(x >> np.uint64(32), minlength=b - a) for x in (left, right, either))
         found[a:b] = (n_left + n_right - n_either) / n_either
     return found
 
 
-def _sets(texts: Ints, shingles: Hashes, starts: Ints) -> NDArray[np.uint64]:
+def _sets(texts: Ints, hashes: Hashes, starts: Ints) -> NDArray[np.uint64]:
     """Return each text's distinct hashes, marked in the upper half with its place in `texts`."""
     sizes = starts[texts + 1] - starts[texts]
     offsets = np.cumsum(sizes) - sizes
     at = np.arange(sizes.sum()) + np.repeat(starts[texts] - offsets, sizes)
     place = np.repeat(np.arange(len(texts), dtype=np.uint64) << np.uint64(32), sizes)
-    return _distinct(place | shingles[at])
+    return _distinct(place | hashes[at])
 
 
 def _cut_off(keys: Sequence[str], sizes: Ints) -> Ints:
@@ -207,7 +236,7 @@ def _cut_off(keys: Sequence[str], sizes: Ints) -> Ints:
     for i, key in enumerate(keys):
         while open_ and not key.startswith(keys[open_[-1]]):
             open_.pop()
-        found += [(j, i) for j in open_[-FEW_PAIRS:]]
+        found += [(j, i) for j in open_[-CROWD_STEPS:]]
         if sizes[i] >= CUT_WORDS:
             open_.append(i)
     return np.array(found, np.int64).reshape(-1, 2)
