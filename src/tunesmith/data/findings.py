@@ -190,9 +190,14 @@ def _couples(
         return
     level: Literal["info", "warning"] = "warning" if "label" in topic else "info"
     fix = "see whether both labels are right" if "label" in topic else ""
-    message = f"{len(rows):,} rows {said}, for example {' and '.join(str(table.where(i)) for i in couples[0])}"
+    message = f"{len(rows):,} rows {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     found.notes.append(Note(level, topic, message, fix, places, len(rows)))
+
+
+def _both(one: Where, other: Where) -> str:
+    """Return "a.csv, rows 3 and 7", or "a.csv:3 and b.csv:7"."""
+    return f"{one.file}, rows {one.row} and {other.row}" if one.file == other.file else f"{one} and {other}"
 
 
 def _leaks(table: Table, found: Inspected, *, text: str, spec: DataSpec) -> Table:
@@ -213,7 +218,7 @@ def _leak(table: Table, found: Inspected, split: str, *, text: str, near: bool, 
     kind = "are near copies of" if near else "also stand in"
     message = (
         f"{len(rows):,} training rows {kind} the {split} data ({'not trained on' if drop else 'kept'}), "
-        f"for example {table.where(rows[0])} and {other.where(twin[rows[0]])}"
+        f"for example {_both(table.where(rows[0]), other.where(twin[rows[0]]))}"
     )
     fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"
     places = tuple(table.where(i) for i in rows[:PLACES])

@@ -74,9 +74,8 @@ def divide(
     test, dev = shares(spec, n_rows=len(table), have_dev=have_dev, have_test=have_test)
     labels = [label_name(v) for v in table[label]] if label and spec.stratify else [""] * len(table)
     groups = list(table[spec.group]) if spec.group else None
-    texts = [str(t) for t in table[text]]
-    couples = copies.couples(texts) if copies else []
-    units, n_loose = _units(texts, labels, groups, couples, spec.seed)
+    couples = copies.couples(table[text]) if copies else []
+    units, n_loose = _units([str(t) for t in table[text]], labels, groups, couples, spec.seed)
     parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     by_class: dict[str, list[_Unit]] = defaultdict(list)
     for unit in units:
@@ -85,10 +84,8 @@ def divide(
         for name, rows in _divide_class(sorted(members, key=lambda u: u.place), test, dev).items():
             parts[name] += rows
     parts = {name: sorted(rows) for name, rows in parts.items() if rows}
-    kept = f'equal "{spec.group}"' if spec.group else "equal texts"
-    kept += " and near copies" if copies and len(copies.pairs) else ""
-    notes = _notes(parts, spec, kept, n=len(table), have_dev=have_dev, have_test=have_test, labels=labels)
-    return Division(parts, [*notes, *_loose(n_loose)])
+    given = {"have_dev": have_dev, "have_test": have_test, "near": len(couples) > 0}
+    return Division(parts, [*_notes(parts, spec, n=len(table), labels=labels, **given), *_loose(n_loose)])
 
 
 def _divide_class(units: list[_Unit], test: float, dev: float) -> dict[str, list[int]]:
@@ -173,33 +170,23 @@ def _loose(n_loose: int) -> list[Note]:
 def _notes(
     parts: dict[str, list[int]],
     spec: SplitSpec,
-    kept: str,
     *,
     n: int,
+    near: bool,
     have_dev: bool,
     have_test: bool,
     labels: Sequence[str],
 ) -> list[Note]:
+    kept = (f'"{spec.group}"' if spec.group else "texts") + (" and near copies" if near else "")
     said = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
-    notes = [Note("info", "split", f"{n:,} rows divided: {said}; {kept} stay together", fix="data.split")]
+    notes = [Note("info", "split", f"{n:,} rows divided: {said}; equal {kept} stay together", fix="data.split")]
     if not have_dev and "dev" not in parts and spec.dev == "auto":
-        notes.append(
-            Note(
-                "info",
-                "no dev rows",
-                f"{n:,} rows are too few to spare any for early stopping",
-                fix="--set data.split.dev=0.1",
-            )
-        )
+        message = f"{n:,} rows are too few to spare any for early stopping"
+        notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
-        notes.append(
-            Note(
-                "warning",
-                "few test rows",
-                f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points",
-            )
-        )
+        message = f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points"
+        notes.append(Note("warning", "few test rows", message))
     lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
     if lost:
         shown = ", ".join(f'"{label}"' for label in lost[:8])
