@@ -31,6 +31,8 @@ INVISIBLE = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]"
 )
 SPACE = re.compile(r"\s+")
+MOST_ROUNDS = 8
+"""Entities can hold entities, and so on; nobody's text needs more."""
 
 
 def fix_unicode(text: str) -> str:
@@ -55,7 +57,7 @@ def normalize_nfkc(text: str) -> str:
 
 def strip_html(text: str) -> str:
     """Remove known HTML tags and comments and decode entities; "a < b", "<3" and "<unk>" stay."""
-    for _ in range(3):  # entities can hold tags and entities again
+    for _ in range(MOST_ROUNDS):  # entities can hold tags and entities again
         before = text
         if "<" in text:
             text = COMMENT.sub(" ", SCRIPT.sub(" ", text))
@@ -114,7 +116,11 @@ class Cleaner:
         self._functions = [STEPS[step] for step in steps]
 
     def __call__(self, text: str) -> str:
-        """Return the cleaned text."""
-        for function in self._functions:
-            text = function(text)
+        """Return the cleaned text; what one step uncovers for an earlier one is cleaned too."""
+        for _ in range(MOST_ROUNDS):
+            before = text
+            for function in self._functions:
+                text = function(text)
+            if text == before:
+                break
         return text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
@@ -13,8 +14,8 @@ from tunesmith.core.notes import Note
 from tunesmith.data.clean import Cleaner
 from tunesmith.data.columns import leaky_columns
 from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels
+from tunesmith.data.near import Copies, find_copies
 from tunesmith.data.spec import DataSpec
-from tunesmith.data.split import text_key
 from tunesmith.data.table import Table
 
 PLACES = 20
@@ -23,9 +24,10 @@ IMBALANCE = 10
 
 @dataclass
 class Inspected:
-    """Usable rows of each split, cleaned, with what was set aside and noticed."""
+    """Usable rows of each split, cleaned, with which are copies, what was set aside and what was noticed."""
 
     tables: dict[str, Table]
+    copies: Copies = field(default_factory=lambda: find_copies(()))
     ledger: Ledger = field(default_factory=Ledger)
     notes: list[Note] = field(default_factory=list)
 
@@ -40,11 +42,13 @@ def inspect(tables: dict[str, Table], *, text: str, label: str, spec: DataSpec) 
     found = Inspected({})
     for split, table in tables.items():
         found.tables[split] = _usable(table, found, text=text, label=label, spec=spec, cleaner=cleaner, split=split)
+    found.copies = _copies(found, text=text, spec=spec)
     train = found.tables["train"]
     found.notes += leaky_columns(train, text=text, label=label)
     found.notes += _shape(train, text=text, label=label)
     train = _conflicts(train, found, text=text, label=label, spec=spec)
     train = _duplicates(train, found, text=text, label=label, spec=spec)
+    _near_duplicates(train, found, text=text, label=label)
     found.tables["train"] = _leaks(train, found, text=text, spec=spec)
     _refuse_new_classes(found, label)
     return found
@@ -138,18 +142,26 @@ def _conflicts(table: Table, found: Inspected, *, text: str, label: str, spec: D
     return _set_aside(table, found, rows, "conflicting label") if drop else table
 
 
+def _copies(found: Inspected, *, text: str, spec: DataSpec) -> Copies:
+    """Find copies among the texts of all splits; say so if there are too many to look for near ones."""
+    texts = [t for table in found.tables.values() for t in table[text]]
+    copies = find_copies(texts, near=spec.near_duplicates != "off")
+    if not copies.complete:
+        message = (
+            f"{len(texts):,} rows are too much text to look for near copies: only case, spaces and punctuation count"
+        )
+        found.notes.append(Note("warning", "near duplicates", message))
+    return copies
+
+
 def _duplicates(table: Table, found: Inspected, *, text: str, label: str, spec: DataSpec) -> Table:
-    """Find exact repetitions (cleaned text and label) and count near ones."""
+    """Find exact repetitions (cleaned text and label)."""
     seen: set[tuple[str, Any]] = set()
     rows = []
     for i, key in enumerate(zip(table[text], table[label], strict=True)):
         if key in seen:
             rows.append(i)
         seen.add(key)
-    near = len({t for t, _ in seen}) - len({text_key(t) for t, _ in seen})
-    if near:
-        message = f"{near:,} texts repeat another one but for case, spaces or punctuation; they stay in one split"
-        found.notes.append(Note("info", "near duplicates", message, n_rows=near))
     if not rows:
         return table
     drop = spec.duplicates == "drop"
@@ -159,22 +171,75 @@ def _duplicates(table: Table, found: Inspected, *, text: str, label: str, spec: 
     return _set_aside(table, found, rows, "exact duplicate") if drop else table
 
 
+def _near_duplicates(table: Table, found: Inspected, *, text: str, label: str) -> None:
+    """Say which rows are near copies of one another, and which of these have different labels."""
+    couples = found.copies.couples(table[text])
+    said = "are near copies of another row (other case or punctuation, a few words, or cut off)"
+    _couples(table, found, couples, "near duplicates", said, label=label)
+    apart = [(i, j) for i, j in couples if table[label][i] != table[label][j]]
+    said = "are near copies of a row with another label"
+    _couples(table, found, apart, "near copies with different labels", said, label=label)
+
+
+def _couples(
+    table: Table, found: Inspected, couples: list[tuple[int, int]], topic: str, said: str, *, label: str
+) -> None:
+    """Note couples of rows; the rows of a couple stand together in the places."""
+    rows = list(dict.fromkeys(row for couple in couples for row in couple))
+    if not rows:
+        return
+    level: Literal["info", "warning"] = "warning" if "label" in topic else "info"
+    fix = "see whether both labels are right" if "label" in topic else ""
+    message = f"{len(rows):,} rows {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
+    places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
+    found.notes.append(Note(level, topic, message, fix, places, len(rows)))
+
+
+def _both(one: Where, other: Where) -> str:
+    """Return "a.csv, rows 3 and 7", or "a.csv:3 and b.csv:7"."""
+    return f"{one.file}, rows {one.row} and {other.row}" if one.file == other.file else f"{one} and {other}"
+
+
 def _leaks(table: Table, found: Inspected, *, text: str, spec: DataSpec) -> Table:
-    """Find training texts that also stand in the dev or test data the user brought."""
+    """Find training texts that also stand, as they are or nearly, in the dev or test data the user brought."""
     for split in ("test", "dev"):
-        if split not in found.tables:
-            continue
-        keys = {text_key(t) for t in found.tables[split][text]}
-        rows = [i for i, t in enumerate(table[text]) if text_key(t) in keys]
-        if not rows:
-            continue
-        drop = spec.leaks == "drop"
-        message = f"{len(rows):,} training rows also stand in the {split} data ({'not trained on' if drop else 'kept'})"
-        places = tuple(table.where(i) for i in rows[:PLACES])
-        found.notes.append(Note("warning", "leak", message, "" if drop else "--set data.leaks=drop", places, len(rows)))
-        if drop:
-            table = _set_aside(table, found, rows, f"also in {split}")
+        if split in found.tables:
+            table = _leak(table, found, split, text=text, near=False, drop=spec.leaks != "keep")
+            table = _leak(table, found, split, text=text, near=True, drop=spec.leaks == "drop_near")
     return table
+
+
+def _leak(table: Table, found: Inspected, split: str, *, text: str, near: bool, drop: bool) -> Table:
+    """Find the rows whose text, or a near copy of it, stands in a split."""
+    other, twin = found.tables[split], _twins(table[text], found.tables[split][text], found.copies, near=near)
+    if not twin:
+        return table
+    rows = list(twin)
+    kind = "are near copies of" if near else "also stand in"
+    message = (
+        f"{len(rows):,} training rows {kind} the {split} data ({'not trained on' if drop else 'kept'}), "
+        f"for example {_both(table.where(rows[0]), other.where(twin[rows[0]]))}"
+    )
+    fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"
+    places = tuple(table.where(i) for i in rows[:PLACES])
+    found.notes.append(Note("warning", "near leak" if near else "leak", message, fix, places, len(rows)))
+    return _set_aside(table, found, rows, f"{'near copy' if near else 'also'} in {split}") if drop else table
+
+
+def _twins(texts: Sequence[str], others: Sequence[str], copies: Copies, *, near: bool) -> dict[int, int]:
+    """Return place in `texts` to place in `others` of an equal text (folded) or, with `near`, of a near copy only."""
+    there = {copies.number[t]: i for i, t in reversed(list(enumerate(others)))}
+    neighbours = copies.neighbours() if near else {}
+    found = {}
+    for i, t in enumerate(texts):
+        n = copies.number[t]
+        if near:
+            like = [] if n in there else [there[m] for m in neighbours.get(n, ()) if m in there]
+        else:
+            like = [there[n]] if n in there else []
+        if like:
+            found[i] = min(like)
+    return found
 
 
 def _refuse_new_classes(found: Inspected, label: str) -> None:

@@ -75,6 +75,9 @@ class DataSpec(Spec):
     """Exact repetitions of a training row (same cleaned text and label): keep one, or all."""
     conflicts: Literal["keep", "drop"] = "keep"
     """Training rows with the same cleaned text and different labels: keep and warn, or set all of them aside."""
-    leaks: Literal["drop", "keep"] = "drop"
-    """Training rows whose text also stands in the dev or test data: drop them from training, or keep and warn."""
+    leaks: Literal["drop", "drop_near", "keep"] = "drop"
+    """Training rows whose text also stands in the dev or test data: drop them from training, or keep and warn.
+    drop_near drops near copies, too; the others warn of them."""
+    near_duplicates: Literal["together", "off"] = "together"
+    """Rows that differ in a few words or are cut off: report them and keep them in one split, or do not look."""
     split: SplitSpec = SplitSpec()

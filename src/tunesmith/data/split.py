@@ -2,12 +2,12 @@
 
 A text is placed where its hash falls (below `test`: test; below `test + dev`: dev). Classes whose share of a split
 then strays by more than a tenth are evened out with the texts nearest to the border, so only those few can ever
-move. Equal texts (apart from case, spaces and punctuation) and equal groups always stay together.
+move. Equal texts (apart from case, spaces and punctuation), their near copies and equal groups stay together: added
+rows move others only where they join them.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Any
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.data.labels import label_name
+from tunesmith.data.near import Copies, text_key
 from tunesmith.data.spec import SplitSpec
 from tunesmith.data.table import Table
 
@@ -23,7 +24,8 @@ FEW = 500
 """Up to here no dev rows are taken away from training."""
 MOST_TEST, MOST_DEV = 5000, 2000
 STRAY = 0.1
-NOT_WORD = re.compile(r"[\W_]+")
+FEW_JOINED, MOST_JOINED = 5, 2000
+"""Near copies join at most a tenth of the rows, within these numbers: templates would else join everything."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,6 @@ class _Unit:
     label: str
 
 
-def text_key(text: str) -> str:
-    """Return what near-identical texts share: letters and digits only, no case."""
-    return NOT_WORD.sub(" ", text.casefold()).strip() or text
-
-
 def shares(spec: SplitSpec, *, n_rows: int, have_dev: bool, have_test: bool) -> tuple[float, float]:
     """Return the shares of test and dev rows; "auto" depends on how many rows there are."""
     test: float = 0.0 if have_test else 0.2 if n_rows < 2000 else min(0.1, MOST_TEST / n_rows)
@@ -61,13 +58,24 @@ def shares(spec: SplitSpec, *, n_rows: int, have_dev: bool, have_test: bool) -> 
 
 
 def divide(
-    table: Table, *, text: str, label: str | None, spec: SplitSpec, have_dev: bool = False, have_test: bool = False
+    table: Table,
+    *,
+    text: str,
+    label: str | None,
+    spec: SplitSpec,
+    copies: Copies | None = None,
+    have_dev: bool = False,
+    have_test: bool = False,
 ) -> Division:
-    """Divide a table's rows into "train", "dev" and "test"; a split the user brought is not made again."""
+    """Divide a table's rows into "train", "dev" and "test"; a split the user brought is not made again.
+
+    Without `copies` (which must know the table's texts) only texts with the same letters and digits stay together.
+    """
     test, dev = shares(spec, n_rows=len(table), have_dev=have_dev, have_test=have_test)
     labels = [label_name(v) for v in table[label]] if label and spec.stratify else [""] * len(table)
     groups = list(table[spec.group]) if spec.group else None
-    units = _units([str(t) for t in table[text]], labels, groups, spec.seed)
+    couples = copies.couples(table[text]) if copies else []
+    units, n_loose = _units([str(t) for t in table[text]], labels, groups, couples, spec.seed)
     parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     by_class: dict[str, list[_Unit]] = defaultdict(list)
     for unit in units:
@@ -76,7 +84,8 @@ def divide(
         for name, rows in _divide_class(sorted(members, key=lambda u: u.place), test, dev).items():
             parts[name] += rows
     parts = {name: sorted(rows) for name, rows in parts.items() if rows}
-    return Division(parts, _notes(parts, spec, n=len(table), have_dev=have_dev, have_test=have_test, labels=labels))
+    given = {"have_dev": have_dev, "have_test": have_test, "near": len(couples) > 0}
+    return Division(parts, [*_notes(parts, spec, n=len(table), labels=labels, **given), *_loose(n_loose)])
 
 
 def _divide_class(units: list[_Unit], test: float, dev: float) -> dict[str, list[int]]:
@@ -100,10 +109,36 @@ def _quota(units: list[_Unit], start: float, share: float, *, of: int | None = N
     return min(max(fell, low), high, len(units))
 
 
-def _units(texts: Sequence[str], labels: Sequence[str], groups: Sequence[Any] | None, seed: int) -> list[_Unit]:
-    """Join rows that share a text or a group."""
+def _units(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    groups: Sequence[Any] | None,
+    couples: Sequence[tuple[int, int]],
+    seed: int,
+) -> tuple[list[_Unit], int]:
+    """Join rows that share a text or a group or are near copies; also return how many near copies are too many."""
     keys = [text_key(text) for text in texts]
-    parent = list(range(len(texts)))
+    joined = _join(len(texts), [keys, groups or ()], couples)
+    sizes = Counter(joined)
+    most = max(FEW_JOINED, min(len(texts) // 10, MOST_JOINED))
+    held = [couple for couple in couples if sizes[joined[couple[0]]] <= most]
+    if len(held) < len(couples):
+        joined = _join(len(texts), [keys, groups or ()], held)
+    loose = {row for i, j in couples if joined[i] != joined[j] for row in (i, j)}
+    members: dict[int, list[int]] = defaultdict(list)
+    for i, unit in enumerate(joined):
+        members[unit].append(i)
+    found = []
+    for rows in members.values():
+        name = min(str(groups[i]) for i in rows) if groups else min(keys[i] for i in rows)
+        label = Counter(labels[i] for i in rows).most_common(1)[0][0]
+        found.append(_Unit(rows, derive(seed, "split", name) / 2**63, label))
+    return found, len(loose)
+
+
+def _join(n: int, shared: Sequence[Sequence[Any]], couples: Sequence[tuple[int, int]]) -> list[int]:
+    """Return for each of `n` rows the number of its unit: rows with a value in common or coupled, and on from there."""
+    parent = list(range(n))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -111,46 +146,47 @@ def _units(texts: Sequence[str], labels: Sequence[str], groups: Sequence[Any] | 
             i = parent[i]
         return i
 
-    for values in (keys, groups):
+    for values in shared:
         first: dict[Any, int] = {}
-        for i, value in enumerate(values or ()):
+        for i, value in enumerate(values):
             if value is not None and value != "":
                 parent[root(i)] = root(first.setdefault(value, i))
-    members: dict[int, list[int]] = defaultdict(list)
-    for i in range(len(texts)):
-        members[root(i)].append(i)
-    found = []
-    for rows in members.values():
-        name = min(str(groups[i]) for i in rows) if groups else min(keys[i] for i in rows)
-        label = Counter(labels[i] for i in rows).most_common(1)[0][0]
-        found.append(_Unit(rows, derive(seed, "split", name) / 2**63, label))
-    return found
+    for i, j in couples:
+        parent[root(i)] = root(j)
+    return [root(i) for i in range(n)]
+
+
+def _loose(n_loose: int) -> list[Note]:
+    """Say that near copies are not kept together because there are too many of them."""
+    if not n_loose:
+        return []
+    message = (
+        f"{n_loose:,} rows are near copies of too many others to stay in one split (made from a template?): "
+        "the numbers may flatter"
+    )
+    return [Note("warning", "many near copies", message, "name what belongs together with --group", n_rows=n_loose)]
 
 
 def _notes(
-    parts: dict[str, list[int]], spec: SplitSpec, *, n: int, have_dev: bool, have_test: bool, labels: Sequence[str]
+    parts: dict[str, list[int]],
+    spec: SplitSpec,
+    *,
+    n: int,
+    near: bool,
+    have_dev: bool,
+    have_test: bool,
+    labels: Sequence[str],
 ) -> list[Note]:
+    kept = (f'"{spec.group}"' if spec.group else "texts") + (" and near copies" if near else "")
     said = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
-    kept = "texts" if not spec.group else f'"{spec.group}"'
     notes = [Note("info", "split", f"{n:,} rows divided: {said}; equal {kept} stay together", fix="data.split")]
     if not have_dev and "dev" not in parts and spec.dev == "auto":
-        notes.append(
-            Note(
-                "info",
-                "no dev rows",
-                f"{n:,} rows are too few to spare any for early stopping",
-                fix="--set data.split.dev=0.1",
-            )
-        )
+        message = f"{n:,} rows are too few to spare any for early stopping"
+        notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
-        notes.append(
-            Note(
-                "warning",
-                "few test rows",
-                f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points",
-            )
-        )
+        message = f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points"
+        notes.append(Note("warning", "few test rows", message))
     lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
     if lost:
         shown = ", ".join(f'"{label}"' for label in lost[:8])

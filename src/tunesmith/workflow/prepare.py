@@ -64,6 +64,7 @@ def prepare(recipe: Recipe) -> Prepared:
         text=task.text,
         label=task.label,
         spec=recipe.data.split,
+        copies=found.copies,
         have_dev="dev" in found.tables,
         have_test="test" in found.tables,
     )
