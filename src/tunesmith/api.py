@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -89,6 +90,7 @@ def train(
     Raises:
         TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
     """
+    from tunesmith.workflow.fit import Watch
     from tunesmith.workflow.start import start
 
     paths = None if data is None else [str(p) for p in ([data] if isinstance(data, str | Path) else data)]
@@ -103,7 +105,12 @@ def train(
     }
     arguments = {key: value for key, value in named.items() if value is not None}
     made, origins = compose(file=None if recipe is None else Path(recipe), overrides=(), arguments=arguments)
-    return TunedModel(start(made, origins, out=None if out is None else Path(out)))
+    return TunedModel(start(made, origins, out=None if out is None else Path(out), watch=Watch([_warn])))
+
+
+def _warn(event: dict[str, Any]) -> None:
+    if event["event"] == "note" and event["note"].level == "warning":
+        warnings.warn(event["note"].message, stacklevel=2)
 
 
 def load(run: PathLike) -> TunedModel:
