@@ -38,6 +38,8 @@ SETTINGS = {
 }
 """Environment variables that are set unless the user has set them: no reports to the trackers' makers, nothing between
 our lines on the screen, and seconds instead of minutes of waiting for a server that is not there."""
+SECONDS_BETWEEN_SENDS = 1.0
+"""At least; see `MLflow`."""
 PARAMETER_LENGTH = 500
 """Older MLflow servers take no longer value; the recipe is sent whole as a file."""
 
@@ -196,7 +198,7 @@ class MLflow:
             self._waiting = []
         finally:
             took = time.monotonic() - began
-            self._next = began + took + max(1.0, 20 * took)
+            self._next = began + took + max(SECONDS_BETWEEN_SENDS, 20 * took)
 
 
 class WandB:
