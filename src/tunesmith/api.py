@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +92,7 @@ def train(
         TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
         KeyboardInterrupt: training was interrupted; `tunesmith.resume` goes on with it.
     """
+    from tunesmith.workflow.fit import Watch
     from tunesmith.workflow.start import start
 
     paths = None if data is None else [str(p) for p in ([data] if isinstance(data, str | Path) else data)]
@@ -106,7 +108,7 @@ def train(
     arguments = {key: value for key, value in named.items() if value is not None}
     made, origins = compose(file=None if recipe is None else Path(recipe), overrides=(), arguments=arguments)
     with generators_kept():
-        return _whole(start(made, origins, out=None if out is None else Path(out)))
+        return _whole(start(made, origins, out=None if out is None else Path(out), watch=Watch([_warn])))
 
 
 def resume(run: PathLike) -> TunedModel:
@@ -118,10 +120,11 @@ def resume(run: PathLike) -> TunedModel:
         RunError: it is not a run, it is done already, or its data changed.
         KeyboardInterrupt: training was interrupted again.
     """
+    from tunesmith.workflow.fit import Watch
     from tunesmith.workflow.start import resume as go_on
 
     with generators_kept():
-        return _whole(go_on(Path(run)))
+        return _whole(go_on(Path(run), watch=Watch([_warn])))
 
 
 def load(run: PathLike) -> TunedModel:
@@ -138,3 +141,8 @@ def _whole(run: Run) -> TunedModel:
     if run.status != "done":
         raise KeyboardInterrupt(f'{run.manifest["reason"]}; tunesmith.resume("{run.folder}") goes on')
     return TunedModel(run)
+
+
+def _warn(event: dict[str, Any]) -> None:
+    if event["event"] == "note" and event["note"].level == "warning":
+        warnings.warn(event["note"].message, stacklevel=2)

@@ -187,3 +187,10 @@ def test_halves_of_characters_in_json(tmp_path):
     table = one(put(tmp_path, "half.jsonl", "\n".join(lines)))
     assert table["text"] == ["half \ufffd here", "whole \U0001f600"]
     assert table["label"] == ["a\ufffd", "b"]
+
+
+def test_unknown_names_in_the_first_row_are_said(tmp_path):
+    notes = read(DataSpec(path=(str(put(tmp_path, "a.csv", "warm one,yes\ncold one,no\nmild one,yes\n")),))).notes
+    assert any("first row" in note.message and '"warm one", "yes"' in note.message for note in notes)
+    notes = read(DataSpec(path=(str(put(tmp_path, "b.csv", CSV)),))).notes
+    assert not any("first row" in note.message for note in notes)

@@ -6,15 +6,21 @@ import signal
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
 import tunesmith as ts
 from tests.tiny import sentences, write_csv
-from tunesmith.core.errors import DataError, RunError
+from tunesmith.core.errors import DataError, RecipeError, RunError, TunesmithError
 from tunesmith.inference.predictor import Predictor
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.workflow import fit as fitting
 from tunesmith.workflow.evaluate import compare, evaluate
 from tunesmith.workflow.predict import predict_file
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.start import resume
 
 
 def quick(tiny, **more):
@@ -196,3 +202,44 @@ def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews
     assert [p.probabilities for p in whole.predict(texts)] == [
         p.probabilities for p in ts.load(tmp_path / "run").predict(texts)
     ]
+
+
+def test_a_done_run_keeps_no_checkpoints_and_its_plain_model_is_calibrated(trained):
+    assert not trained.run.checkpoints_folder.exists()
+    settings = json.loads((trained.run.model_folder / "tunesmith.json").read_text())
+    assert settings["temperature"] == trained.run.metrics["calibration"]["temperature"] != 1.0
+    rows = list(trained.run.predictions("test"))[:8]
+    said = transformers.pipeline("text-classification", str(trained.run.model_folder))([row["text"] for row in rows])
+    assert [s["score"] for s in said] == pytest.approx([row["confidence"] for row in rows], abs=1e-3)
+
+
+def test_a_resumed_run_refuses_settings_that_change_its_result(tiny, tmp_path):
+    data = write_csv(tmp_path / "rows.csv", sentences(60))
+    recipe, _ = compose(file=None, overrides=(), arguments={"data.path": [str(data)], "model.source": str(tiny)})
+    run = Run.create(tmp_path / "run", facts={"data": prepare(recipe).sources})
+    run.save_recipe(to_yaml(recipe))
+    with pytest.raises(RecipeError) as caught:
+        resume(run.folder, overrides=("train.lr=1e-3", "seed=2", "train.tokens_per_batch=512"))
+    assert [p.where.column for p in caught.value.problems] == ["train.lr", "seed"]
+    moved = tmp_path / "moved.csv"
+    data.rename(moved)
+    with pytest.raises(DataError, match="no such file"):
+        resume(run.folder)
+    fast = ("train.tokens_per_batch=512", f"data.path={moved}", "track=[]")
+    assert resume(run.folder, overrides=fast).status == "done"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"train.device": "cuda"}, "has no"),
+        ({"model.source": "./nothing"}, "no such model folder"),
+        ({"data.path": ["nowhere.csv"]}, "no such file"),
+    ],
+)
+def test_what_is_wrong_from_the_start_leaves_no_run_folder(tiny, reviews, tmp_path, settings, said):
+    if settings.get("train.device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(TunesmithError, match=said):
+        ts.train(reviews, out=tmp_path / "run", settings={"model.source": str(tiny), **settings})
+    assert not (tmp_path / "run").exists()

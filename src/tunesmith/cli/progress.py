@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tunesmith.cli.show import duration
+from tunesmith.cli.show import duration, notes
 
 SECONDS_BETWEEN_LINES = 10.0
 PHASES = {
@@ -69,6 +69,9 @@ class TrainingDisplay:
         )
         self._best = f"  dev {name} {value:.3f}"
         self._out.print(f"step {event['step']:,}  dev loss {event['loss']:.3f}{self._best}")
+
+    def _on_note(self, event: dict[str, Any]) -> None:
+        notes(self._out, [event["note"]])
 
     def _on_phase(self, event: dict[str, Any]) -> None:
         self.close()

@@ -22,7 +22,7 @@ class Device:
     """Where one process of a training computes; started alone or by `torchrun` / `accelerate launch`."""
 
     def __init__(self, spec: TrainSpec) -> None:
-        _refuse_missing(spec)
+        refuse_missing_device(spec)
         AcceleratorState._reset_state()
         GradientState._reset_state()
         if PartialState().num_processes == 1:
@@ -133,7 +133,8 @@ def _precision(spec: TrainSpec) -> str:
     return "bf16" if spec.precision == "bf16" else "no"
 
 
-def _refuse_missing(spec: TrainSpec) -> None:
+def refuse_missing_device(spec: TrainSpec) -> None:
+    """Raise RecipeError if this machine lacks the device that `train.device` names."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(spec.device, True):
         raise RecipeError(

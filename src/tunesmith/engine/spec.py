@@ -77,7 +77,7 @@ class TrainSpec(Spec):
     save_every: Length = "auto"
     """How often a checkpoint to resume from is written."""
     keep_checkpoints: PositiveInt = 1
-    """How many resumable checkpoints stay on disk; the best weights are kept besides."""
+    """How many checkpoints to resume from stay on disk until the run is done; the best weights are kept besides."""
 
 
 class EvaluateSpec(Spec):

@@ -68,7 +68,7 @@ class Predictor:
     def logits(
         self, texts: Sequence[str], *, cleaned: bool = False, on_rows: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """Return uncalibrated logits, shape (texts, classes); `cleaned` says the texts went through cleaning before."""
+        """Return logits, shape (texts, classes); `cleaned` says the texts went through cleaning before."""
         ready = list(texts) if cleaned else [self.clean(text) for text in texts]
         examples = self.task.encode(Table.of({self.task.text: ready}), self.tokenizer)
         outputs = infer(
@@ -84,7 +84,7 @@ class Predictor:
 
     def probabilities(self, texts: Sequence[str], *, cleaned: bool = False) -> np.ndarray:
         """Return calibrated probabilities, shape (texts, classes)."""
-        found: np.ndarray = softmax(self.logits(texts, cleaned=cleaned) / self.settings.temperature, axis=1)
+        found: np.ndarray = softmax(self.logits(texts, cleaned=cleaned), axis=1)
         return found
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:

@@ -27,7 +27,8 @@ class ModelSettings(Spec):
     max_tokens: int
     """Most tokens in one window, special tokens counted."""
     temperature: float = 1.0
-    """Logits are divided by this before the softmax (Guo et al. 2017)."""
+    """What the logits were divided by to calibrate them (Guo et al. 2017). It is in the head's weights already, so
+    that every tool that opens the model gives calibrated probabilities."""
     base_model: str = ""
     """What it was fine-tuned from."""
 

@@ -114,6 +114,13 @@ def head_of(model: PreTrainedModel) -> nn.Linear:
     return layers[-1]
 
 
+def divide_logits(model: PreTrainedModel, temperature: float) -> None:
+    """Divide all logits the model will ever give by `temperature`: its head's weights and biases are divided."""
+    with torch.no_grad():
+        for parameter in head_of(model).parameters():
+            parameter.div_(temperature)
+
+
 def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """Return what the last linear layer receives, shape (batch, features): the frozen features of a probe."""
     seen: list[Tensor] = []

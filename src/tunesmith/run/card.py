@@ -35,8 +35,8 @@ def model_card(run: Run) -> str:
         'pipeline("text-classification", "path/to/this/folder")("your text")\n```',
         "Texts were cleaned before training ("
         + ", ".join(settings["clean"])
-        + f") and probabilities are divided by a temperature of {settings['temperature']:.3f}; "
-        "`tunesmith predict` does both, and reads long texts in windows.",
+        + "); `tunesmith predict` does that, too, and reads long texts in windows. "
+        f"Logits were divided by a temperature of {settings['temperature']:.3f}, which is in the head's weights.",
         "## Limits",
         "Measured on rows like those it was trained on; other sources, times or languages may give other numbers. "
         "Not checked for fairness towards groups of people.",

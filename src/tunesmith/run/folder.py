@@ -73,6 +73,20 @@ class Run:
         run.save_manifest({**new_manifest(folder.resolve().name, command=command), **facts})
         return run
 
+    @staticmethod
+    def refuse_taken(out: Path) -> None:
+        """Raise RunError if `out` can't become a run folder: it is a file, a run, or has something in it."""
+        if (out / "manifest.json").exists():
+            fix = f"choose another --out, or go on with --resume {out}"
+            raise RunError(
+                "there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix
+            )
+        if out.is_file():
+            raise RunError("this is a file, a run needs a folder", where=Where(str(out)), fix="choose another --out")
+        if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+            fix = "choose a new or empty folder with --out"
+            raise RunError("the folder is not empty", where=Where(str(out)), fix=fix)
+
     @classmethod
     def open(cls, path: Path | str) -> Run:
         """Open an existing run.
@@ -266,15 +280,7 @@ def _next_folder(runs: Path, name: str) -> Path:
 
 
 def _claim(out: Path) -> Path:
-    if (out / "manifest.json").exists():
-        fix = f"choose another --out, or go on with --resume {out}"
-        raise RunError(
-            "there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix
-        )
-    if out.is_file():
-        raise RunError("this is a file, a run needs a folder", where=Where(str(out)), fix="choose another --out")
-    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise RunError("the folder is not empty", where=Where(str(out)), fix="choose a new or empty folder with --out")
+    Run.refuse_taken(out)
     out.mkdir(parents=True, exist_ok=True)
     return out
 

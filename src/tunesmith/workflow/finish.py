@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from tunesmith.metrics.calibration import find_temperature, softmax
 from tunesmith.metrics.classification import measure
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.verdict import verdict
-from tunesmith.models.classifier import quiet
+from tunesmith.models.classifier import divide_logits, quiet
 from tunesmith.models.source import find
 from tunesmith.recipe.origins import flat
 from tunesmith.run.card import model_card
@@ -69,6 +70,9 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
     run.update_manifest(_facts(prepared, resolved, fitted, seconds=seconds))
     write_text(run.model_folder / "README.md", model_card(run))
     run.mark("done", reason=fitted.stopped)
+    shutil.rmtree(
+        run.checkpoints_folder, ignore_errors=True
+    )  # nothing is left to resume; the best weights are in model/
     write_report(run)
 
 
@@ -191,6 +195,7 @@ def _save_model(resolved: Any, fitted: Fitted, *, temperature: float, run: Run) 
         temperature=temperature,
         base_model=source.name,
     )
+    divide_logits(fitted.model, temperature)
     with replacing_folder(run.model_folder) as folder:
         fitted.model.config.name_or_path = source.name
         with quiet():

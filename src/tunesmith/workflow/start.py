@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import RunError, Where
-from tunesmith.engine.device import from_main
+from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
+from tunesmith.engine.device import from_main, refuse_missing_device
+from tunesmith.models.source import find
 from tunesmith.recipe.compose import compose
-from tunesmith.recipe.origins import Origins
+from tunesmith.recipe.origins import Origins, flat
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
+from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.track import tracking
 from tunesmith.workflow.train import Resolved, data_stem, resolve, train
+
+FREE = (
+    "data.path", "data.dev", "data.test", "train.tokens_per_batch", "train.device", "train.save_every",
+    "train.keep_checkpoints", "track",
+)  # fmt: skip
+"""What may change in a resumed run: where things are and what they cost. The files' content may not."""
 
 
 def start(
@@ -31,6 +40,7 @@ def start(
         TunesmithError: what the user can mend.
     """
     watch = watch or Watch()
+    refuse_early(recipe, out)
     watch.tell({"event": "phase", "name": "reading"})
     prepared = prepare(recipe)
     watch.tell({"event": "prepared", "prepared": prepared})
@@ -65,8 +75,12 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
             "this run is done already", where=Where(str(folder)), fix="see its report.html, or start a new run"
         )
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
+    refuse_other_result(run, recipe)
+    refuse_early(recipe)
     prepared = prepare(recipe)
     refuse_changed_data(run, prepared)
+    if overrides and hardware.is_main_process():
+        run.save_recipe(to_yaml(recipe))
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe, origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
@@ -84,13 +98,45 @@ def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
     run.save_notes(prepared.notes)
 
 
+def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
+    """Raise what would go wrong after the data is read, before it is: no data, no such model, device, tracker, folder.
+
+    Raises:
+        TunesmithError: the first of these.
+    """
+    if not recipe.data.path:
+        raise DataError("no data is named", fix="tunesmith train DATA, or data: path: in the recipe")
+    refuse_missing_device(recipe.train)
+    refuse_missing(recipe.track)
+    find(recipe.model)
+    if out is not None:
+        Run.refuse_taken(out)
+
+
+def refuse_other_result(run: Run, recipe: Recipe) -> None:
+    """Raise RecipeError if a resumed run would not end as the run would have: see `FREE`.
+
+    Raises:
+        RecipeError: with every setting that may not change now.
+    """
+    before, _ = compose(file=run.recipe_path, overrides=(), arguments={})
+    old, new = flat(before), flat(recipe)
+    changed = [key for key in new if new[key] != old.get(key) and key not in FREE]
+    if changed:
+        fix = f"a resumed run ends as it would have; only {', '.join(FREE)} may change"
+        raise RecipeError.of(
+            [Problem("may not change in a resumed run", Where(column=key, value=new[key]), fix) for key in changed]
+        )
+
+
 def refuse_changed_data(run: Run, prepared: Prepared) -> None:
-    """Raise RunError if a data file is not what the run was started with."""
-    now = {source["file"]: source["sha256"] for source in prepared.sources}
+    """Raise RunError if the data is not what the run was started with; the files may have moved."""
+    now = Counter(source["sha256"] for source in prepared.sources)
     for source in run.manifest.get("data", []):
-        if now.get(source["file"]) != source["sha256"]:
+        if not now[source["sha256"]]:
             raise RunError(
                 "the data changed since the run was started",
                 where=Where(source["file"]),
                 fix="bring the old file back, or start a new run",
             )
+        now[source["sha256"]] -= 1

@@ -20,6 +20,7 @@ from tunesmith.recipe.choose import Facts, choose
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
+from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import Encoded, Fitted, Watch, fit
 from tunesmith.workflow.prepare import Prepared
@@ -46,6 +47,7 @@ class Resolved:
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
     """Choose every "auto" from the data and the model, then encode all splits."""
     refuse_unknown_metric(recipe)
+    refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
     lengths = [len(ids) + tokenizer.max_tokens - tokenizer.room for ids in tokenizer.ids(train[prepared.task.text])]
