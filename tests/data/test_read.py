@@ -194,3 +194,11 @@ def test_unknown_names_in_the_first_row_are_said(tmp_path):
     assert any("first row" in note.message and '"warm one", "yes"' in note.message for note in notes)
     notes = read(DataSpec(path=(str(put(tmp_path, "b.csv", CSV)),))).notes
     assert not any("first row" in note.message for note in notes)
+
+
+def test_tables_beside_class_folders_are_named(tmp_path):
+    for name in ("pos/1.txt", "neg/1.txt", "reviews.csv"):
+        put(tmp_path, f"all/{name}", CSV if name.endswith("csv") else "a text")
+    reading = read(DataSpec(path=(str(tmp_path / "all"),)))
+    assert len(reading.tables["train"]) == 2
+    assert any("not read: reviews.csv" in note.message for note in reading.notes)

@@ -89,6 +89,7 @@ def _read_path(path: str, split: str, *, spec: DataSpec, reading: Reading) -> It
         for name, part in layouts.items():
             yield name, _class_folders(part, name, reading)
     elif sources.class_folders(folder):
+        reading.notes += _passed_over(folder)
         yield split, _class_folders(folder, split, reading)
     else:
         found = sources.expand(path)
@@ -98,6 +99,15 @@ def _read_path(path: str, split: str, *, spec: DataSpec, reading: Reading) -> It
         for name, files in found.items():
             for file in files:
                 yield from _read_file(str(file), name if split == "train" else split, spec=spec, reading=reading)
+
+
+def _passed_over(folder: Path) -> list[Note]:
+    """Say which tables stand beside class folders and are not read."""
+    tables = sources.tables_in(folder)
+    if not tables:
+        return []
+    message = f"not read: {sources.shown_names(tables)}; the subfolders with .txt files are taken as one class each"
+    return [Note("warning", "files", message, fix=f"name the file to read it: {tables[0]}")]
 
 
 def _read_file(path: str, split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:

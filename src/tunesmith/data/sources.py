@@ -244,6 +244,12 @@ def class_folders(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.iterdir()) if p.is_dir() and next(p.glob("*.txt"), None) is not None]
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that hold tables."""
+    kinds = set(SUFFIXES) - {".txt", ".zip", ""}
+    return [p for p in sorted(folder.iterdir()) if p.is_file() and suffix_of(p.name) in kinds]
+
+
 def _neighbour(file: Path) -> str:
     parent = file.parent
     if not parent.is_dir():
