@@ -80,7 +80,10 @@ def fire(moments: int, *, seed: int = 0, say=print) -> int:
     """Return how many of the resumed runs ended with other weights."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model, data = tiny_bert(folder / "tiny"), write_csv(folder / "rows.csv", sentences(200))
+        model, data = (
+            tiny_bert(folder / "tiny", width=64, unused_words=300),
+            write_csv(folder / "rows.csv", sentences(200)),
+        )
         wanted, seconds = uninterrupted(data, model, folder / "whole")
         chance, different = random.Random(seed), 0
         for i in range(moments):

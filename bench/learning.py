@@ -294,25 +294,24 @@ def one(name: str, arm: str, seed: int, test_rows: int) -> dict[str, Any]:
 
 
 def table(path: Path) -> str:
-    """Return a Markdown table: accuracy as mean and standard error over seeds, seconds of training as mean."""
+    """Return a Markdown table: mean over seeds with a 95% Student-t interval, mean seconds of training."""
     import numpy as np
+    from scipy.stats import t
 
     found = defaultdict(list)
     for line in path.read_text().splitlines():
         row = json.loads(line)
         found[row["setting"], row["arm"]].append(row)
-    lines = [
-        "| setting | arm | seeds | accuracy (mean, 95% interval over seeds) | macro F1 | train s |",
-        "|---|---|---|---|---|---|",
-    ]
-    for (setting, arm), rows in found.items():
+    lines = ["| setting | arm | seeds | accuracy | macro F1 | train s | CPU s |", "|---|---|---|---|---|---|---|"]
+    order = {name: i for i, name in enumerate([*SETTINGS, *ARMS])}
+    for (setting, arm), rows in sorted(found.items(), key=lambda item: [order[part] for part in item[0]]):
         values = np.array([row["accuracy"] for row in rows]) * 100
-        half = 4.303 * values.std(ddof=1) / len(values) ** 0.5 if len(values) == 3 else float("nan")
+        n = len(values)
+        half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.1f}" if n > 1 else ""
         f1 = 100 * np.mean([row["macro_f1"] for row in rows])
-        seconds = np.mean([row["seconds"] for row in rows]) if "seconds" in rows[0] else float("nan")
-        lines.append(
-            f"| {setting} | {arm} | {len(rows)} | {values.mean():.1f} ± {half:.1f} | {f1:.1f} | {seconds:.0f} |"
-        )
+        seconds = f"{np.mean([row['seconds'] for row in rows]):.0f}" if "seconds" in rows[0] else ""
+        cpu = np.mean([row["cpu_seconds"] for row in rows])
+        lines.append(f"| {setting} | {arm} | {n} | {values.mean():.1f}{half} | {f1:.1f} | {seconds} | {cpu:.0f} |")
     return "\n".join(lines)
 
 

@@ -32,20 +32,27 @@ OTHER = [
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def tiny_bert(folder: Path, *, dropout: float = 0.1, max_tokens: int = 32) -> Path:
-    """Write a random BERT with a word-level vocabulary into `folder`."""
+def tiny_bert(
+    folder: Path, *, dropout: float = 0.1, max_tokens: int = 32, width: int = 32, unused_words: int = 0
+) -> Path:
+    """Write a random BERT with a word-level vocabulary into `folder`.
+
+    From width 64 on, and with many unused words, training takes the fast forms of layers as with a real model.
+    """
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *GOOD, *BAD, *OTHER]) + "\n")
+    (folder / "vocab.txt").write_text(
+        "\n".join([*SPECIAL, *GOOD, *BAD, *OTHER, *(f"unused{i}" for i in range(unused_words))]) + "\n"
+    )
     tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=max_tokens)
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=2 * width,
         max_position_embeddings=max_tokens,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
