@@ -1,0 +1,88 @@
+"""The parts of a dry run's estimate that do not depend on the machine's speed."""
+
+import numpy as np
+import pytest
+
+from tunesmith.engine import checkpoint
+from tunesmith.recipe.compose import compose
+from tunesmith.workflow import fit, rehearse
+from tunesmith.workflow.fit import Watch, make_plan, make_setup
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.start import start
+from tunesmith.workflow.train import resolve
+
+
+def compose_for(data, tiny, **settings):
+    arguments = {"data.path": [str(data)], "model.source": str(tiny), "evaluate.resamples": 20, **settings}
+    return compose(file=None, overrides=(), arguments={"evaluate.baselines": False, **arguments})
+
+
+def resolved_for(*args, **settings):
+    composed = compose_for(*args, **settings)
+    return resolve(*composed, prepared=prepare(composed[0]))
+
+
+def folder_bytes(folder):
+    """Checkpoints and model; the rest is small beside a real model, but not beside the tiny one."""
+    found = [path for part in ("checkpoints", "model") for path in (folder / part).rglob("*") if path.is_file()]
+    return sum(path.stat().st_size for path in found)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"data.split.dev": 0.2, "train.save_every": "4 steps"},
+        {"train.save_every": "1 steps", "train.keep_checkpoints": 3},
+    ],
+)
+def test_the_disk_estimate_is_what_a_run_needs(tiny, reviews, tmp_path, monkeypatch, settings):
+    settings = {"train.length": "6 steps", **settings}
+    estimate = rehearse.rehearse(resolved_for(reviews, tiny, **settings), out=tmp_path)
+    largest = [0]
+
+    def look(*_):
+        largest.append(folder_bytes(tmp_path / "run"))
+
+    def keep_newest(*args):
+        look()
+        checkpoint_keep_newest(*args)
+
+    checkpoint_keep_newest = checkpoint.keep_newest
+    monkeypatch.setattr(fit.checkpoint, "keep_newest", keep_newest)
+    start(*compose_for(reviews, tiny, **settings), out=tmp_path / "run", watch=Watch([look]))
+    look()
+    assert estimate.disk_bytes == pytest.approx(max(largest), rel=0.3)
+    assert estimate.steps == 6
+    assert estimate.seconds > 0
+
+
+def test_the_largest_batch_is_rehearsed(tiny, reviews):
+    resolved = resolved_for(reviews, tiny, **{"train.length": "2 epochs"})
+    setup = make_setup(
+        resolved.recipe, resolved.task, examples=resolved.encoded.examples["train"], tokenizer=resolved.tokenizer
+    )
+    plan = make_plan(resolved.recipe, setup.examples)
+    reports = rehearse._some_steps(setup, plan)
+    assert reports[0].step == 1
+    assert len(reports) == 2 + rehearse.TIMED_STEPS
+    sizes = [sum(len(b) * plan.lengths[b].max() for b in step) for step in ([s] for s in plan.epoch(0))]
+    assert reports[1].step == np.argmax(sizes) + 1
+
+
+def test_what_is_read_is_counted(tiny, reviews):
+    resolved = resolved_for(
+        reviews, tiny, **{"data.split.dev": 0.2, "train.length": "2 epochs", "evaluate.every": "0.5 epochs"}
+    )
+    plan = make_plan(resolved.recipe, resolved.encoded.examples["train"])
+    tokens = {name: sum(len(e.ids) for e in examples) for name, examples in resolved.encoded.examples.items()}
+    assert rehearse._tokens_read(resolved, plan) == 5 * tokens["dev"] + tokens["test"] + tokens["train"]
+
+
+def test_saves_are_counted_as_training_does_them(tiny, reviews):
+    resolved = resolved_for(reviews, tiny, **{"train.length": "8 steps"})
+    plan = make_plan(resolved.recipe, resolved.encoded.examples["train"])
+    assert rehearse._n_saves(resolved.recipe, plan, seconds=60) == 0
+    assert rehearse._n_saves(resolved.recipe, plan, seconds=600) >= 4
+    resolved = resolved_for(reviews, tiny, **{"train.length": "8 steps", "train.save_every": "2 steps"})
+    assert rehearse._n_saves(resolved.recipe, plan, seconds=60) == 3
