@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.files import read_json, sha256, write_json
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
@@ -29,11 +31,11 @@ def predict_file(
 ) -> int:
     """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV); return the rows.
 
-    What is finished stands in `out.part`; started again after an interruption, rows that stand there are skipped.
-    A row without text gets an empty prediction.
+    What is finished stands in `out.part`, and `out.part.json` says of which job it is; started again after an
+    interruption, rows that stand there are skipped. A row without text gets an empty prediction.
 
     Raises:
-        DataError: `out` exists, a column is missing, or a row can't be read.
+        DataError: `out` exists, the part file is another job's, a column is missing, or a row can't be read.
     """
     chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS)
     if out is None:
@@ -42,11 +44,19 @@ def predict_file(
         raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out, or remove it")
     fmt = "jsonl" if out.suffix in (".jsonl", ".ndjson") else "csv"
     part = out.with_name(out.name + ".part")
-    done = _recover(part, fmt) if source != "-" else _fresh(part)
+    job_file = part.with_name(part.name + ".json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("a", encoding="utf-8", newline="") as target:
-        n = _write(predictor, chunks, target, fmt=fmt, done=done, on_rows=on_rows)
+    done = _take_over(part, job_file, _job(predictor, source), fmt=fmt)
+    try:
+        with part.open("a", encoding="utf-8", newline="") as target:
+            n = _write(predictor, chunks, target, fmt=fmt, done=done, on_rows=on_rows)
+    except BaseException:
+        if not part.stat().st_size:
+            part.unlink()
+            job_file.unlink()
+        raise
     os.replace(part, out)
+    job_file.unlink()
     return n
 
 
@@ -65,12 +75,12 @@ def _write(
         if columns is None:
             need_columns(table, [predictor.task.text])
             columns = [*table.columns, *_added(table, predictor)]
-            if fmt == "csv" and not done:
-                writer.writerow(columns)
         skip = min(max(done - n, 0), len(table))
         n += len(table)
         if skip < len(table):
             rows = list(_rows(table.take(range(skip, len(table))), predictor))
+            if fmt == "csv" and n == len(table) and not done:
+                writer.writerow(columns)
             if fmt == "csv":
                 writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
             else:
@@ -117,23 +127,65 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def _fresh(part: Path) -> int:
-    part.unlink(missing_ok=True)
-    return 0
+def _job(predictor: Predictor, source: str) -> dict[str, str]:
+    """Return what a part file is tied to: the model, and the content of the input (where that can be read twice)."""
+    return {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source))}
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a folder's files; "" for a pipe."""
+    if path.is_file():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+    lines = "".join(f"{file.relative_to(path)} {sha256(file)}\n" for file in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest() if files else ""
+
+
+def _take_over(part: Path, job_file: Path, job: dict[str, str], *, fmt: str) -> int:
+    """Return how many rows of this job stand in the part file, 0 if there is none; the job is written down.
+
+    Raises:
+        DataError: the part file is another job's, or can't be continued.
+    """
+    done = 0
+    if part.exists() and part.stat().st_size:
+        reason = _foreign(job_file, job)
+        if reason:
+            fix = "choose another --out, or remove this file and the .part.json beside it"
+            raise DataError(f"an interrupted job left this file, and {reason}", where=Where(str(part)), fix=fix)
+        done = _recover(part, fmt)
+    write_json(job_file, job)
+    return done
+
+
+def _foreign(job_file: Path, job: dict[str, str]) -> str:
+    """Return why the part file can't be continued by this job, "" if it can."""
+    try:
+        written = read_json(job_file)
+    except (OSError, ValueError):
+        return "it is not known which job that was"
+    if not isinstance(written, dict) or written.get("model") != job["model"]:
+        return "it was made with another model"
+    if not job["content"] or not written.get("content"):
+        return f"what came from {written.get('input') if job['content'] else job['input']} can't be read again"
+    if written["content"] != job["content"]:
+        changed = written.get("input") == job["input"]
+        return f"{job['input']} has changed since" if changed else f"it was made from {written.get('input')}"
+    return "it was made from another column" if written.get("text") != job.get("text") else ""
 
 
 def _recover(part: Path, fmt: str) -> int:
     """Return how many rows a part file holds whole; a row cut off in the middle is removed."""
-    if not part.exists():
-        return 0
     good, done = 0, 0
     with part.open("rb") as stream_:
-        ends = (line for line in _ends(stream_, quoted=fmt == "csv"))
+        ends = _ends(stream_, quoted=fmt == "csv")
+        if fmt == "csv":
+            next(ends, 0)  # the header; without a row it is written again
         for end in ends:
             good, done = end, done + 1
     with part.open("r+b") as stream_:
         stream_.truncate(good)
-    return done if fmt == "jsonl" else max(0, done - 1)
+    return done
 
 
 def _ends(stream_: IO[bytes], *, quoted: bool) -> Iterator[int]:
