@@ -1,12 +1,15 @@
 """Predicting, evaluating and comparing with finished runs."""
 
 import json
+import shutil
 
 import pytest
 
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError
+from tunesmith.run.folder import Run
 from tunesmith.workflow import predict as predicting
+from tunesmith.workflow.evaluate import compare, evaluate
 from tunesmith.workflow.predict import predict_file
 
 
@@ -14,11 +17,11 @@ class Killed(BaseException):
     """Stands for whatever ends a process between two chunks."""
 
 
-def leave_part(out, content, predictor, source):
+def leave_part(out, content, predictor, source, text=None):
     """Leave what an interrupted job leaves: the first bytes of `out`, and which job it was."""
     part = out.with_name(out.name + ".part")
     part.write_bytes(content)
-    job = predicting._job(predictor, str(source))
+    job = predicting._job(predictor, str(source), text)
     part.with_name(part.name + ".json").write_text(json.dumps(job))
     return part
 
@@ -35,6 +38,72 @@ def interrupt(predictor, source, out, monkeypatch):
 
     with pytest.raises(Killed):
         predict_file(predictor, str(source), out=out, on_rows=stop)
+
+
+def copied(trained, folder, **data):
+    """Return a copy of the run whose recipe has other settings of the data's way."""
+    shutil.copytree(trained.folder, folder)
+    run = Run.open(folder)
+    for key, value in data.items():
+        lines = run.recipe_text.splitlines()
+        start = next(i for i, line in enumerate(lines) if line.startswith(f"  {key}:"))
+        end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(("   ", "  -")))
+        run.save_recipe("\n".join([*lines[:start], f"  {key}: {json.dumps(value)}", *lines[end:]]) + "\n")
+    return run
+
+
+def written_otherwise(rows):
+    """Return the rows with "pos" as "gut" or "POS." and "neg" as "NEG "."""
+    return [(t, ("gut", "POS.")[i % 4 == 0] if v == "pos" else "NEG ") for i, (t, v) in enumerate(rows)]
+
+
+def test_labels_are_read_as_the_run_read_them(trained, tmp_path):
+    rows = sentences(30, seed=9)
+    plain = write_csv(tmp_path / "plain.csv", rows)
+    other = write_csv(tmp_path / "other.csv", [*written_otherwise(rows), ("good", "weg"), ("bad", "n/a")])
+    run = copied(trained, tmp_path / "run", label_map={"gut": "pos"}, labels="merge_case", missing=["weg"])
+    found, wanted = evaluate(run, [str(other)], resamples=20), evaluate(run, [str(plain)], resamples=20)
+    assert found.metrics["values"] == wanted.metrics["values"]
+    assert found.ledger.counts("set aside") == {"no label": 1, "label the model does not know": 1}
+    assert found.ledger.counts("changed")["label rewritten"] > 0
+    as_written = evaluate(trained.run, [str(plain)], resamples=20)
+    assert as_written.metrics["n_rows"] == 30
+
+
+def test_runs_are_compared_with_labels_read_by_their_own_recipes(trained, tmp_path):
+    other = write_csv(tmp_path / "other.csv", written_otherwise(sentences(30, seed=9)))
+    run = copied(trained, tmp_path / "merging", label_map={"gut": "pos"}, labels="merge_case")
+    run.update_manifest({"name": "merging"})
+    with pytest.raises(DataError, match="no row has a text and a label the model knows"):
+        compare([run, trained.run], [str(other)])
+    twin = copied(trained, tmp_path / "twin", labels="merge_case")
+    twin.update_manifest({"name": "twin"})
+    found = compare([run, twin], [str(other)])
+    assert found["n_rows"] == 15 + 8  # "gut" is no label of the twin's
+
+
+def test_columns_may_be_named_otherwise(trained, tmp_path):
+    rows = sentences(20, seed=4)
+    wanted = evaluate(trained.run, [str(write_csv(tmp_path / "a.csv", rows))], resamples=20).metrics["values"]
+    cased = write_csv(tmp_path / "b.csv", rows, header=("Text", " LABEL"))
+    assert evaluate(trained.run, [str(cased)], resamples=20).metrics["values"] == wanted
+    named = write_csv(tmp_path / "c.csv", rows, header=("Body of it", "kind"))
+    found = evaluate(trained.run, [str(named)], text="body_of_it", label="kind", resamples=20)
+    assert found.metrics["values"] == wanted
+    predict_file(trained.predictor, str(named), out=tmp_path / "out.csv", text="BODY OF IT")
+    assert (tmp_path / "out.csv").read_text().startswith("Body of it,kind,predicted,")
+    with pytest.raises(DataError, match=r'"text", which is not here.*--text(.|\n)*"label".*--label'):
+        evaluate(trained.run, [str(named)])
+    with pytest.raises(DataError, match='did you mean "kind"'):
+        evaluate(trained.run, [str(named)], text="body_of_it", label="kinds")
+
+
+def test_the_column_is_part_of_the_job(trained, tmp_path, monkeypatch):
+    source = tmp_path / "a.csv"
+    source.write_text("text,more\n" + "good day,bad night\n" * 40)
+    interrupt(trained.predictor, source, tmp_path / "out.csv", monkeypatch)
+    with pytest.raises(DataError, match="another column"):
+        predict_file(trained.predictor, str(source), out=tmp_path / "out.csv", text="more")
 
 
 def test_a_part_file_is_continued_by_its_own_job_only(trained, tmp_path, monkeypatch):

@@ -16,19 +16,19 @@ from tunesmith.run.listing import list_runs
 from tunesmith.run.report.numbers import TITLES, shown
 
 
-def evaluate(folder: Path, data: Sequence[str]) -> None:
+def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str | None) -> None:
     """Measure a run's model on labelled rows and print the numbers."""
     run = finished(folder)
     from tunesmith.workflow.evaluate import evaluate as measure
 
-    measured = measure(run, data)
+    measured = measure(run, data, text=text, label=label)
     console = show.console()
     show.notes(console, measured.notes)
     console.print(escape(measured.ledger.summary(measured.n_read)))
     show.numbers(console, {"splits": {"test": measured.metrics}})
 
 
-def predict(folder: Path, data: str, *, out: Path | None) -> None:
+def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
     """Label a file with the model of a run, or of a model folder."""
     model = folder if (folder / "tunesmith.json").is_file() else finished(folder).model_folder
     from tunesmith.inference.predictor import Predictor
@@ -39,12 +39,14 @@ def predict(folder: Path, data: str, *, out: Path | None) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
-        n = predict_file(predictor, data, out=out, on_rows=lambda rows: progress.advance(task, rows))
+        n = predict_file(predictor, data, out=out, text=text, on_rows=lambda rows: progress.advance(task, rows))
     if out is not None:
         console.print(f"{n:,} rows labelled: {escape(str(out))}")
 
 
-def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None) -> None:
+def compare(
+    folders: Sequence[Path], data: Sequence[str], *, metric: str | None, text: str | None, label: str | None
+) -> None:
     """Print which run is better."""
     if len(folders) < 2:
         raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
@@ -53,7 +55,7 @@ def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None)
         raise RunError("two of these runs have the same name", fix="rename one of the folders")
     from tunesmith.workflow.evaluate import compare as measure
 
-    found = measure(runs, data, metric=metric)
+    found = measure(runs, data, metric=metric, text=text, label=label)
     console = show.console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):

@@ -20,16 +20,23 @@ from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
-from tunesmith.workflow.evaluate import need_columns
+from tunesmith.workflow.evaluate import clean_text, find_columns
 
 CHUNK_ROWS = 512
 LABEL, CONFIDENCE, SHARE = "predicted", "confidence", "p_"
 
 
 def predict_file(
-    predictor: Predictor, source: str, *, out: Path | None, on_rows: Callable[[int], None] | None = None
+    predictor: Predictor,
+    source: str,
+    *,
+    out: Path | None,
+    text: str | None = None,
+    on_rows: Callable[[int], None] | None = None,
 ) -> int:
     """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV); return the rows.
+
+    The text is in the column `text`, by default the one the model was trained on.
 
     What is finished stands in `out.part`, and `out.part.json` says of which job it is; started again after an
     interruption, rows that stand there are skipped. A row without text gets an empty prediction.
@@ -39,17 +46,17 @@ def predict_file(
     """
     chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS)
     if out is None:
-        return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, on_rows=on_rows)
+        return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
     if out.exists():
         raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out, or remove it")
     fmt = "jsonl" if out.suffix in (".jsonl", ".ndjson") else "csv"
     part = out.with_name(out.name + ".part")
     job_file = part.with_name(part.name + ".json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = _take_over(part, job_file, _job(predictor, source), fmt=fmt)
+    done = _take_over(part, job_file, _job(predictor, source, text), fmt=fmt)
     try:
         with part.open("a", encoding="utf-8", newline="") as target:
-            n = _write(predictor, chunks, target, fmt=fmt, done=done, on_rows=on_rows)
+            n = _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
     except BaseException:
         if not part.stat().st_size:
             part.unlink()
@@ -67,18 +74,19 @@ def _write(
     *,
     fmt: str,
     done: int,
+    text: str | None,
     on_rows: Callable[[int], None] | None,
 ) -> int:
-    n, columns = 0, None
+    n, column, columns = 0, "", None
     writer = csv.writer(target)
     for table in chunks:
         if columns is None:
-            need_columns(table, [predictor.task.text])
+            column = find_columns(table, {"text": (predictor.task.text, text)})["text"]
             columns = [*table.columns, *_added(table, predictor)]
         skip = min(max(done - n, 0), len(table))
         n += len(table)
         if skip < len(table):
-            rows = list(_rows(table.take(range(skip, len(table))), predictor))
+            rows = list(_rows(table.take(range(skip, len(table))), predictor, column))
             if fmt == "csv" and n == len(table) and not done:
                 writer.writerow(columns)
             if fmt == "csv":
@@ -91,10 +99,10 @@ def _write(
     return n
 
 
-def _rows(table: Table, predictor: Predictor) -> Iterator[dict[str, Any]]:
+def _rows(table: Table, predictor: Predictor, column: str) -> Iterator[dict[str, Any]]:
     """Yield each row with its prediction; rows without text get none."""
     names = _names(table, predictor)
-    texts = [predictor.clean("" if value is None else str(value)) for value in table[predictor.task.text]]
+    texts = [clean_text(value, predictor) for value in table[column]]
     filled = [i for i, text in enumerate(texts) if text]
     found: Mapping[int, np.ndarray] = {}
     if filled:
@@ -127,9 +135,10 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def _job(predictor: Predictor, source: str) -> dict[str, str]:
+def _job(predictor: Predictor, source: str, text: str | None) -> dict[str, str]:
     """Return what a part file is tied to: the model, and the content of the input (where that can be read twice)."""
-    return {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source))}
+    column = predictor.task.text if text is None else text
+    return {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source)), "text": column}
 
 
 def _content(path: Path) -> str:
