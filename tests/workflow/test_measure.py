@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from tests.tiny import sentences, write_csv
-from tunesmith.core.errors import DataError
+from tunesmith.cli.measure import compared_on
+from tunesmith.core.errors import DataError, RunError
 from tunesmith.run.folder import Run
 from tunesmith.workflow import predict as predicting
 from tunesmith.workflow.evaluate import compare, evaluate
@@ -156,3 +157,57 @@ def test_a_part_file_with_only_a_header_gets_no_second_one(trained, tmp_path):
     leave_part(tmp_path / "out.csv", whole[: whole.index(b"\n") + 1], trained.predictor, source)
     predict_file(trained.predictor, str(source), out=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == whole
+
+
+def test_the_same_file_is_the_same_however_its_path_was_written(trained, reviews, tmp_path):
+    run = copied(trained, tmp_path / "other")
+    run.update_manifest({"name": "other"})
+    rename_file(run, str(reviews), f"./elsewhere/{reviews.name}")
+    found = compare([trained.run, run])
+    n = len(list(trained.run.predictions("test")))
+    assert found["rows"] == {trained.run.name: n, "other": n}
+    assert compared_on(found) == f"on the same {n} rows"
+
+
+def rename_file(run, old, new, *, sha256=None):
+    """Make a run one that was trained on the file `new`."""
+    data = [{**s, "file": new, "sha256": sha256 or s["sha256"]} for s in run.manifest["data"] if s["file"] == old]
+    assert data
+    run.update_manifest({"data": data})
+    for split in ("dev", "test"):
+        run.write_predictions(split, [{**row, "file": new} for row in list(run.predictions(split))])
+
+
+def test_rows_of_different_files_are_the_same_by_text_and_the_shares_are_said(trained, reviews, tmp_path):
+    run = copied(trained, tmp_path / "more")
+    run.update_manifest({"name": "more"})
+    rename_file(run, str(reviews), "more.csv", sha256="0" * 64)
+    rows = list(run.predictions("test"))
+    moved = [{**row, "row": row["row"] + 1000} for row in rows]
+    wrong = "pos" if rows[0]["gold"] == "neg" else "neg"
+    new = [{**rows[0], "text": f"unheard {i}"} for i in range(len(rows))]
+    run.write_predictions("test", [{**moved[0], "gold": wrong}, *moved[1:], *new])
+    found = compare([trained.run, run])
+    n = len(rows)
+    assert found["n_rows"] == n - 1
+    assert found["rows"] == {trained.run.name: n, "more": 2 * n}
+    said = compared_on(found)
+    assert said.startswith(f"on the {n - 1} rows they share: 96% of the {n} of {trained.run.name}, ")
+    assert said.endswith(f" of the {2 * n} of more")
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(trained, tmp_path):
+    a, b = copied(trained, tmp_path / "a" / "x"), copied(trained, tmp_path / "b" / "x")
+    found = compare([a, b])
+    assert {entry["name"] for entry in found["ranking"]} == {str(a.folder), str(b.folder)}
+    with pytest.raises(RunError, match="named twice"):
+        compare([a, Run.open(tmp_path / "b" / ".." / "a" / "x")])
+
+
+def test_runs_with_other_classes_are_not_compared(trained, tmp_path):
+    run = copied(trained, tmp_path / "run")
+    run.update_manifest({"name": "other"})
+    rows = [{**r, "gold": "x", "probabilities": {"x": 1.0, "y": 0.0}} for r in run.predictions("test")]
+    run.write_predictions("test", rows)
+    with pytest.raises(DataError, match="same classes"):
+        compare([trained.run, run])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -51,8 +52,8 @@ def compare(
     if len(folders) < 2:
         raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
     runs = [finished(folder) for folder in folders]
-    if len({run.name for run in runs}) < len(runs):
-        raise RunError("two of these runs have the same name", fix="rename one of the folders")
+    if not data and (text or label):
+        raise RunError("--text and --label name columns of --data", fix="leave them out, or name a file with --data")
     from tunesmith.workflow.evaluate import compare as measure
 
     found = measure(runs, data, metric=metric, text=text, label=label)
@@ -64,8 +65,18 @@ def compare(
         low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])
         table.add_row(escape(entry["name"]), shown(found["metric"], entry["value"]), f"{low} to {high}")
     console.print(table)
+    console.print(f"[dim]{escape(compared_on(found))}[/dim]")
     for pair in found["pairs"]:
         console.print(escape(pair["sentence"]))
+
+
+def compared_on(found: Mapping[str, Any]) -> str:
+    """Return on how many rows runs were compared, and what share of each run's rows that is."""
+    n = found["n_rows"]
+    if set(found["rows"].values()) == {n}:
+        return f"on the same {n:,} rows"
+    shares = ", ".join(f"{n / mine:.0%} of the {mine:,} of {name}" for name, mine in found["rows"].items())
+    return f"on the {n:,} rows they share: {shares}"
 
 
 def runs(folder: Path) -> None:

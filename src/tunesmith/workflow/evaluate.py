@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
+from tunesmith.core.errors import DataError, Problem, RunError, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.labels import fold, label_name, read_labels
@@ -186,30 +188,122 @@ def compare(
 ) -> dict[str, Any]:
     """Compare runs on the same rows: `paths`, or the test rows they were all measured on.
 
+    Returns:
+        as `tunesmith.metrics.compare.against_best`, and `rows`: name to the number of rows of that run's own.
+
     Raises:
         DataError: there are no rows that all of them predicted.
+        RunError: a run is named twice.
     """
+    names = names_of(runs)
     metric = metric or str(runs[0].metrics.get("main", "macro_f1"))
     if paths:
         reading = read(DataSpec(path=tuple(paths)))
-        return _compare_new(runs, [_measure(r, reading, text=text, label=label, resamples=1) for r in runs], metric)
-    return _compare_saved(runs, metric)
-
-
-def _compare_new(runs: Sequence[Run], measured: Sequence[Measured], metric: str) -> dict[str, Any]:
-    """Compare on the rows that every run can read; each reads labels by its own recipe."""
-    labels = same_classes([m.labels for m in measured])
-    gold_of = [dict(zip(m.rows, (label_name(m.labels[g]) for g in m.gold), strict=True)) for m in measured]
-    shared = [row for row in gold_of[0] if len({gold.get(row) for gold in gold_of}) == 1]
+        predicted = [_predicted_now(run, reading, text=text, label=label) for run in runs]
+    else:
+        predicted = _predicted_before(runs)
+    labels = same_classes([p.classes for p in predicted])
+    shared = [key for key, gold in predicted[0].gold.items() if all(p.gold.get(key) == gold for p in predicted)]
     if not shared:
-        raise DataError("the runs read no row with the same label", fix="see data.label_map in their recipes")
-    gold = np.array([labels.index(gold_of[0][row]) for row in shared])
-    found = {}
-    for run, m in zip(runs, measured, strict=True):
-        place = {row: i for i, row in enumerate(m.rows)}
-        order = [[label_name(v) for v in m.labels].index(name) for name in labels]
-        found[run.name] = m.probabilities[[place[row] for row in shared]][:, order]
-    return against_best(found, gold, labels, metric=metric)
+        raise _nothing_shared(paths)
+    gold = np.array([labels.index(predicted[0].gold[key]) for key in shared])
+    found = {name: p.on(shared, labels) for name, p in zip(names, predicted, strict=True)}
+    rows = {name: len(p.gold) for name, p in zip(names, predicted, strict=True)}
+    return {**against_best(found, gold, labels, metric=metric), "rows": rows}
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Return what to call the runs: their names, or their paths where two have the same name.
+
+    Raises:
+        RunError: a run is named twice.
+    """
+    folders = [run.folder.resolve() for run in runs]
+    twice = next((run for i, run in enumerate(runs) if folders[i] in folders[:i]), None)
+    if twice is not None:
+        raise RunError("this run is named twice", where=Where(str(twice.folder)), fix="name two different runs")
+    names = [run.name for run in runs]
+    return [str(run.folder) if names.count(run.name) > 1 else run.name for run in runs]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a run says of rows.
+
+    Attributes:
+        classes: names of its classes.
+        gold: row to the name of its true class.
+        probabilities: row to the probabilities, in the order of `classes`.
+    """
+
+    classes: tuple[str, ...]
+    gold: dict[Hashable, str]
+    probabilities: dict[Hashable, Sequence[float]]
+
+    def on(self, rows: Sequence[Hashable], classes: Sequence[str]) -> np.ndarray:
+        """Return the probabilities of some rows, with the columns in the order of `classes`."""
+        order = [self.classes.index(name) for name in classes]
+        return np.array([self.probabilities[row] for row in rows])[:, order]
+
+
+def _predicted_now(run: Run, reading: Reading, *, text: str | None, label: str | None) -> Predicted:
+    measured = _measure(run, reading, text=text, label=label, resamples=1)
+    classes = tuple(label_name(v) for v in measured.labels)
+    gold: dict[Hashable, str] = {row: classes[g] for row, g in zip(measured.rows, measured.gold, strict=True)}
+    return Predicted(classes, gold, dict(zip(measured.rows, measured.probabilities, strict=True)))
+
+
+def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
+    """Return what each run said of its test rows.
+
+    A row is known by its place where all runs were measured on the same files, otherwise by its text.
+    """
+    rows = [list(run.predictions("test")) for run in runs]
+    for run, mine in zip(runs, rows, strict=True):
+        if not mine:
+            raise DataError(
+                "this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on"
+            )
+    places = [[(file_key(run, row["file"]), row["row"]) for row in mine] for run, mine in zip(runs, rows, strict=True)]
+    same_files = len({frozenset(file for file, _ in keys) for keys in places}) == 1
+    return [_as_said(mine, keys if same_files else _texts(mine)) for mine, keys in zip(rows, places, strict=True)]
+
+
+def _as_said(rows: Sequence[Mapping[str, Any]], keys: Sequence[Hashable]) -> Predicted:
+    classes = tuple(rows[0]["probabilities"])
+    golds = [label_name(row["gold"]) for row in rows]
+    kept = [i for i, gold in enumerate(golds) if gold in classes]
+    gold = {keys[i]: golds[i] for i in kept}
+    return Predicted(classes, gold, {keys[i]: [rows[i]["probabilities"][c] for c in classes] for i in kept})
+
+
+def _texts(rows: Sequence[Mapping[str, Any]]) -> list[Hashable]:
+    """Return each row's text and how many rows before it have the same."""
+    seen: Counter[str] = Counter()
+    keys: list[Hashable] = []
+    for row in rows:
+        keys.append((row["text"], seen[row["text"]]))
+        seen[row["text"]] += 1
+    return keys
+
+
+def file_key(run: Run, file: str) -> Hashable:
+    """Return what one of the run's data files is known by, however its path was written: content and base name."""
+    for source in run.manifest.get("data", []):
+        if source["file"] == file:
+            return source["sha256"], Path(file).name
+        if Path(source["file"]) in Path(file).parents:
+            return source["sha256"], str(Path(file).relative_to(source["file"]))
+    return "", file
+
+
+def _nothing_shared(paths: Sequence[str]) -> DataError:
+    if paths:
+        return DataError("the runs read no row with the same label", fix="see data.label_map in their recipes")
+    return DataError(
+        "the runs have no test row in common, or not with the same label",
+        fix="name a file to compare on: tunesmith compare RUN RUN --data FILE",
+    )
 
 
 def same_classes(classes: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -224,27 +318,3 @@ def same_classes(classes: Sequence[Sequence[Any]]) -> tuple[str, ...]:
             "the runs do not know the same classes", fix="compare runs that were trained on the same labels"
         )
     return named[0]
-
-
-def _compare_saved(runs: Sequence[Run], metric: str) -> dict[str, Any]:
-    tables = []
-    for run in runs:
-        rows = {(row["file"], row["row"], row["text"]): row for row in run.predictions("test")}
-        if not rows:
-            raise DataError(
-                "this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on"
-            )
-        tables.append(rows)
-    shared = [key for key in tables[0] if all(key in table for table in tables[1:])]
-    if not shared:
-        raise DataError(
-            "the runs have no test row in common",
-            fix="name a file to compare on: tunesmith compare RUN RUN --data FILE",
-        )
-    names = list(tables[0][shared[0]]["probabilities"])
-    gold = np.array([names.index(label_name(tables[0][key]["gold"])) for key in shared])
-    found = {
-        run.name: np.array([[table[key]["probabilities"][name] for name in names] for key in shared])
-        for run, table in zip(runs, tables, strict=True)
-    }
-    return against_best(found, gold, tuple(names), metric=metric)
