@@ -211,3 +211,26 @@ def test_runs_with_other_classes_are_not_compared(trained, tmp_path):
     run.write_predictions("test", rows)
     with pytest.raises(DataError, match="same classes"):
         compare([trained.run, run])
+
+
+def test_rows_the_model_was_trained_on_are_said(trained, reviews, tmp_path):
+    n = trained.run.manifest["rows"]["train"]
+    copy = shutil.copy(reviews, tmp_path / "copy.csv")
+    for path in (reviews, copy):
+        note = evaluate(trained.run, [str(path)], resamples=20).notes[-1]
+        assert note.level == "warning"
+        assert note.message.startswith(f"these are the rows the model was trained on: {n} of 120;")
+        assert note.n_rows == n
+    new = write_csv(tmp_path / "new.csv", sentences(30, seed=9))
+    assert evaluate(trained.run, [str(new)], resamples=20).notes == []
+    both = evaluate(trained.run, [str(new), str(reviews)], resamples=20)
+    assert f"{n} of 150;" in both.notes[-1].message
+    twin = copied(trained, tmp_path / "twin")
+    found = compare([trained.run, twin], [str(reviews)])
+    assert [note.message.split(":")[0] for note in found["notes"]] == [str(trained.folder), str(twin.folder)]
+
+
+def test_rows_of_ones_own_test_file_are_not_called_trained_on(trained, reviews, tmp_path):
+    run = copied(trained, tmp_path / "run")
+    run.update_manifest({"data": [{**s, "split": "test"} for s in run.manifest["data"]]})
+    assert evaluate(run, [str(reviews)], resamples=20).notes == []

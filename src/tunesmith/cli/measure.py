@@ -58,6 +58,7 @@ def compare(
 
     found = measure(runs, data, metric=metric, text=text, label=label)
     console = show.console()
+    show.notes(console, found["notes"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):
         table.add_column(column)

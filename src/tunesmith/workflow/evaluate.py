@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from tunesmith.metrics.classification import measure
 from tunesmith.metrics.compare import against_best
 from tunesmith.recipe.compose import compose as compose_recipe
 from tunesmith.run.folder import Run
+
+REPEATED = "exact duplicate"
+"""Why a row was set aside although its text was trained on."""
+PLACES = 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,32 @@ def _measure(run: Run, reading: Reading, *, text: str | None, label: str | None,
     ready = as_trained(table, predictor, text=columns["text"], label=columns["label"], spec=_spec(run), ledger=ledger)
     probabilities = predictor.probabilities(ready.texts, cleaned=True)
     metrics = measure(probabilities, ready.gold, task.labels, resamples=resamples)
-    return Measured(metrics, probabilities, ready.gold, task.labels, ledger, reading.notes, len(table), ready.rows)
+    notes = [*reading.notes]
+    if _letters(columns["text"]) == _letters(task.text):
+        notes += _trained_on(run, reading, table.take(ready.rows), ready.texts)
+    return Measured(metrics, probabilities, ready.gold, task.labels, ledger, notes, len(table), ready.rows)
+
+
+def _trained_on(run: Run, reading: Reading, table: Table, texts: Sequence[str]) -> list[Note]:
+    """Warn of rows of the run's own training files that it did not keep for dev or test, nor set aside."""
+    sources = run.manifest.get("data", [])
+    learnt = {source["sha256"] for source in sources if source["split"] == "train"}
+    keys = {file: file_key(reading.sources, file) for file in table.files}
+    if learnt.isdisjoint(digest for digest, _ in keys.values()):
+        return []
+    held = {row["text"] for split in ("dev", "test") for row in run.predictions(split)}
+    gone = {(file_key(sources, e.file), e.row) for e in run.ledger if e.kind == "set aside" and e.reason != REPEATED}
+    rows = []
+    for i, text in enumerate(texts):
+        where = table.where(i)
+        if keys[where.file][0] in learnt and text not in held and (keys[where.file], where.row) not in gone:
+            rows.append(i)
+    if not rows:
+        return []
+    message = f"these are the rows the model was trained on: {len(rows):,} of {len(texts):,}; the numbers flatter it"
+    fix = "measure on rows it has not seen; those on its own test rows are in its report"
+    places = tuple(table.where(i) for i in rows[:PLACES])
+    return [Note("warning", "training rows", message, fix, places, len(rows))]
 
 
 def _spec(run: Run) -> DataSpec:
@@ -189,7 +218,7 @@ def compare(
     """Compare runs on the same rows: `paths`, or the test rows they were all measured on.
 
     Returns:
-        as `tunesmith.metrics.compare.against_best`, and `rows`: name to the number of rows of that run's own.
+        as `tunesmith.metrics.compare.against_best`, `rows` (name to the number of rows it knows) and `notes`.
 
     Raises:
         DataError: there are no rows that all of them predicted.
@@ -209,7 +238,10 @@ def compare(
     gold = np.array([labels.index(predicted[0].gold[key]) for key in shared])
     found = {name: p.on(shared, labels) for name, p in zip(names, predicted, strict=True)}
     rows = {name: len(p.gold) for name, p in zip(names, predicted, strict=True)}
-    return {**against_best(found, gold, labels, metric=metric), "rows": rows}
+    notes = [
+        replace(n, message=f"{name}: {n.message}") for name, p in zip(names, predicted, strict=True) for n in p.notes
+    ]
+    return {**against_best(found, gold, labels, metric=metric), "rows": rows, "notes": notes}
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
@@ -234,11 +266,17 @@ class Predicted:
         classes: names of its classes.
         gold: row to the name of its true class.
         probabilities: row to the probabilities, in the order of `classes`.
+        notes: warnings about this run on these rows.
     """
 
     classes: tuple[str, ...]
     gold: dict[Hashable, str]
     probabilities: dict[Hashable, Sequence[float]]
+    notes: Sequence[Note] = ()
+
+    def said_of(self, name: str) -> list[Note]:
+        """Return the notes with the run's name before them."""
+        return [replace(note, message=f"{name}: {note.message}") for note in self.notes]
 
     def on(self, rows: Sequence[Hashable], classes: Sequence[str]) -> np.ndarray:
         """Return the probabilities of some rows, with the columns in the order of `classes`."""
@@ -250,7 +288,8 @@ def _predicted_now(run: Run, reading: Reading, *, text: str | None, label: str |
     measured = _measure(run, reading, text=text, label=label, resamples=1)
     classes = tuple(label_name(v) for v in measured.labels)
     gold: dict[Hashable, str] = {row: classes[g] for row, g in zip(measured.rows, measured.gold, strict=True)}
-    return Predicted(classes, gold, dict(zip(measured.rows, measured.probabilities, strict=True)))
+    probabilities: dict[Hashable, Sequence[float]] = dict(zip(measured.rows, measured.probabilities, strict=True))
+    return Predicted(classes, gold, probabilities, measured.notes[len(reading.notes) :])
 
 
 def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
@@ -264,9 +303,15 @@ def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
             raise DataError(
                 "this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on"
             )
-    places = [[(file_key(run, row["file"]), row["row"]) for row in mine] for run, mine in zip(runs, rows, strict=True)]
+    places = [_places(run, mine) for run, mine in zip(runs, rows, strict=True)]
     same_files = len({frozenset(file for file, _ in keys) for keys in places}) == 1
     return [_as_said(mine, keys if same_files else _texts(mine)) for mine, keys in zip(rows, places, strict=True)]
+
+
+def _places(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, str], int]]:
+    sources = run.manifest.get("data", [])
+    keys = {file: file_key(sources, file) for file in {row["file"] for row in rows}}
+    return [(keys[row["file"]], row["row"]) for row in rows]
 
 
 def _as_said(rows: Sequence[Mapping[str, Any]], keys: Sequence[Hashable]) -> Predicted:
@@ -287,9 +332,9 @@ def _texts(rows: Sequence[Mapping[str, Any]]) -> list[Hashable]:
     return keys
 
 
-def file_key(run: Run, file: str) -> Hashable:
-    """Return what one of the run's data files is known by, however its path was written: content and base name."""
-    for source in run.manifest.get("data", []):
+def file_key(sources: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
+    """Return what one of the files read is known by, however its path was written: content and base name."""
+    for source in sources:
         if source["file"] == file:
             return source["sha256"], Path(file).name
         if Path(source["file"]) in Path(file).parents:
