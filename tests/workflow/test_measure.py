@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+import tunesmith as ts
 from tests.tiny import sentences, write_csv
 from tunesmith.cli.measure import compared_on
-from tunesmith.core.errors import DataError, RunError
+from tunesmith.core.errors import DataError, ModelError, RunError
+from tunesmith.inference.predictor import Predictor
 from tunesmith.run.folder import Run
 from tunesmith.workflow import predict as predicting
 from tunesmith.workflow.evaluate import compare, evaluate
@@ -234,3 +236,40 @@ def test_rows_of_ones_own_test_file_are_not_called_trained_on(trained, reviews, 
     run = copied(trained, tmp_path / "run")
     run.update_manifest({"data": [{**s, "split": "test"} for s in run.manifest["data"]]})
     assert evaluate(run, [str(reviews)], resamples=20).notes == []
+
+
+def test_a_model_folder_alone_predicts_and_can_be_measured(trained, tmp_path):
+    alone = shutil.copytree(trained.run.model_folder, tmp_path / "handed")
+    model = ts.load(alone)
+    assert model.predict(["good day"]) == trained.predict(["good day"])
+    for part in ("metrics", "intervals", "report"):
+        with pytest.raises(RunError, match="without its run"):
+            getattr(model, part)
+    new = write_csv(tmp_path / "new.csv", sentences(30, seed=9))
+    found = evaluate(Run.with_model(alone), [str(new)], resamples=20)
+    assert found.metrics == evaluate(trained.run, [str(new)], resamples=20).metrics
+    assert [note.topic for note in found.notes] == ["no recipe"]
+    with pytest.raises(DataError, match="no test predictions"):
+        compare([trained.run, Run.with_model(alone)])
+    assert len(compare([trained.run, Run.with_model(alone)], [str(new)])["ranking"]) == 2
+
+
+def test_the_model_folder_of_a_run_is_the_run(trained):
+    model = ts.load(trained.run.model_folder)
+    assert model.folder == trained.folder
+    assert model.metrics == trained.metrics
+
+
+def test_a_run_without_a_model_says_what_to_do(trained, tmp_path):
+    run = copied(trained, tmp_path / "run")
+    shutil.rmtree(run.model_folder)
+    for folder in (run.folder, str(run.folder)):
+        with pytest.raises(RunError, match=r"no model yet.*--resume"):
+            ts.load(folder)
+    with pytest.raises(ModelError, match=r"no model yet.*--resume .*run$"):
+        Predictor.load(run.model_folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"no model of tunesmith's.*tunesmith\.json"):
+        Predictor.load(tmp_path / "empty")
+    with pytest.raises(RunError, match="not a run"):
+        ts.load(tmp_path / "empty")

@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[list[str], typer.Argument(help="File, files or folder; - is standard input.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/reviews-1.", show_default=False)]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set train.lr=3e-5. Repeatable.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: found by itself.")]
@@ -104,7 +105,7 @@ def check(  # noqa: PLR0917
 
 
 @app.command(epilog="Example:  tunesmith evaluate runs/reviews-1 new_labelled.csv")
-def evaluate(run: RunArgument, data: Data, text: TrainedText = None, label: TrainedLabel = None) -> None:
+def evaluate(run: ModelArgument, data: Data, text: TrainedText = None, label: TrainedLabel = None) -> None:
     """Measure a run's model on new labelled rows."""
     from tunesmith.cli import measure as command
 
@@ -115,7 +116,7 @@ def evaluate(run: RunArgument, data: Data, text: TrainedText = None, label: Trai
     epilog="Examples:  tunesmith predict RUN new.csv --out said.csv    cat new.jsonl | tunesmith predict RUN -"
 )
 def predict(
-    run: RunArgument,
+    run: ModelArgument,
     data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")

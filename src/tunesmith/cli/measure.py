@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tunesmith.cli import show
-from tunesmith.core.errors import RunError, Where
+from tunesmith.core.errors import RunError
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 from tunesmith.run.report.numbers import TITLES, shown
@@ -19,7 +19,7 @@ from tunesmith.run.report.numbers import TITLES, shown
 
 def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str | None) -> None:
     """Measure a run's model on labelled rows and print the numbers."""
-    run = finished(folder)
+    run = Run.with_model(folder)
     from tunesmith.workflow.evaluate import evaluate as measure
 
     measured = measure(run, data, text=text, label=label)
@@ -31,7 +31,7 @@ def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str 
 
 def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
     """Label a file with the model of a run, or of a model folder."""
-    model = folder if (folder / "tunesmith.json").is_file() else finished(folder).model_folder
+    model = Run.with_model(folder).model_folder
     from tunesmith.inference.predictor import Predictor
     from tunesmith.workflow.predict import predict_file
 
@@ -51,7 +51,7 @@ def compare(
     """Print which run is better."""
     if len(folders) < 2:
         raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
-    runs = [finished(folder) for folder in folders]
+    runs = [Run.with_model(folder) for folder in folders]
     if not data and (text or label):
         raise RunError("--text and --label name columns of --data", fix="leave them out, or name a file with --data")
     from tunesmith.workflow.evaluate import compare as measure
@@ -98,16 +98,3 @@ def runs(folder: Path) -> None:
         cells = (str(row.folder), row.status, row.model, row.metric, value, low_high, n, seconds, row.created[:16])
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
-
-
-def finished(folder: Path) -> Run:
-    """Open a run that has a model.
-
-    Raises:
-        RunError: it has none yet.
-    """
-    run = Run.open(folder)
-    if not (run.model_folder / "tunesmith.json").is_file():
-        fix = f"tunesmith train --resume {folder}"
-        raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
-    return run

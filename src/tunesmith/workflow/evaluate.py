@@ -56,7 +56,7 @@ def evaluate(
     """Measure the run's model on labelled rows, whose labels are read as the run's recipe says.
 
     Args:
-        run: a finished run.
+        run: a finished run, or a model folder alone.
         paths: files or folders.
         text: column with the text; by default the one the model was trained on.
         label: column with the label; likewise.
@@ -78,6 +78,10 @@ def _measure(run: Run, reading: Reading, *, text: str | None, label: str | None,
     probabilities = predictor.probabilities(ready.texts, cleaned=True)
     metrics = measure(probabilities, ready.gold, task.labels, resamples=resamples)
     notes = [*reading.notes]
+    if not run.recipe_path.is_file():
+        notes.append(
+            Note("info", "no recipe", "no recipe stands beside the model: labels are read as they are written")
+        )
     if _letters(columns["text"]) == _letters(task.text):
         notes += _trained_on(run, reading, table.take(ready.rows), ready.texts)
     return Measured(metrics, probabilities, ready.gold, task.labels, ledger, notes, len(table), ready.rows)
