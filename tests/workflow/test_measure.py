@@ -273,3 +273,27 @@ def test_a_run_without_a_model_says_what_to_do(trained, tmp_path):
         Predictor.load(tmp_path / "empty")
     with pytest.raises(RunError, match="not a run"):
         ts.load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["said.parquet", "said.XLSX", "said.csv.gz", "said.tsv"])
+def test_an_out_that_names_another_form_is_refused(trained, reviews, tmp_path, name):
+    with pytest.raises(DataError, match=r"CSV or JSON Lines.*fix: --out .*said\.csv or --out .*said\.jsonl$"):
+        predict_file(trained.predictor, str(reviews), out=tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_is_none_is_no_text(trained, tmp_path):
+    source = tmp_path / "new.jsonl"
+    source.write_text('{"text": NaN, "label": "pos"}\n{"text": "good", "label": "pos"}\n')
+    predict_file(trained.predictor, str(source), out=tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["predicted"] is None for row in rows] == [True, False]
+    assert evaluate(trained.run, [str(source)], resamples=2).ledger.counts("set aside") == {"no text": 1}
+
+
+def test_the_error_to_catch_is_in_the_package():
+    from tunesmith.core.errors import TunesmithError
+
+    assert ts.TunesmithError is TunesmithError
+    assert "TunesmithError" in dir(ts)
+    assert "TunesmithError" in ts.__doc__

@@ -33,8 +33,10 @@ def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> N
     """Label a file with the model of a run, or of a model folder."""
     model = Run.with_model(folder).model_folder
     from tunesmith.inference.predictor import Predictor
-    from tunesmith.workflow.predict import predict_file
+    from tunesmith.workflow.predict import format_of, predict_file
 
+    if out is not None:
+        format_of(out)  # refused before the model is loaded
     predictor = Predictor.load(model)
     console = show.console(err=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())

@@ -23,6 +23,8 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.workflow.evaluate import clean_text, find_columns
 
 CHUNK_ROWS = 512
+UNWRITTEN = {".parquet", ".xlsx", ".xls", ".json", ".tsv", ".tab", ".gz", ".zip", ".zst", ".feather", ".arrow", ".pkl"}
+"""Ends of names that promise what is not written."""
 LABEL, CONFIDENCE, SHARE = "predicted", "confidence", "p_"
 
 
@@ -47,9 +49,7 @@ def predict_file(
     chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS)
     if out is None:
         return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
-    if out.exists():
-        raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out, or remove it")
-    fmt = "jsonl" if out.suffix in (".jsonl", ".ndjson") else "csv"
+    fmt = format_of(out)
     part = out.with_name(out.name + ".part")
     job_file = part.with_name(part.name + ".json")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +65,22 @@ def predict_file(
     os.replace(part, out)
     job_file.unlink()
     return n
+
+
+def format_of(out: Path) -> str:
+    """Return "jsonl" or "csv", by the end of the name.
+
+    Raises:
+        DataError: the file is there already, or its name says a form that is not written.
+    """
+    if out.exists():
+        raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out, or remove it")
+    end = out.suffix.lower()
+    if end in UNWRITTEN:
+        bare = out.name.removesuffix(out.suffix).removesuffix(".csv").removesuffix(".jsonl")
+        fix = f"--out {out.with_name(bare + '.csv')} or --out {out.with_name(bare + '.jsonl')}"
+        raise DataError(f"predictions are written as CSV or JSON Lines, not as {end}", where=Where(str(out)), fix=fix)
+    return "jsonl" if end in (".jsonl", ".ndjson") else "csv"
 
 
 def _write(
