@@ -5,6 +5,8 @@ run = ts.train("reviews.csv", text="review", label="stars")
 run.metrics["accuracy"]
 run.predict(["Lovely, would buy again."])
 run = ts.load("runs/reviews-1")
+
+A mistake that you can mend raises a `TunesmithError`, which lists all that is wrong and how to mend it.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunesmith.api import TunedModel, load, resume, train
+    from tunesmith.core.errors import TunesmithError
     from tunesmith.recipe.recipe import Recipe
 
-__all__ = ["Recipe", "TunedModel", "__version__", "load", "resume", "train"]
+__all__ = ["Recipe", "TunedModel", "TunesmithError", "__version__", "load", "resume", "train"]
 
 _HOMES = {
     "Recipe": "tunesmith.recipe.recipe",
     "TunedModel": "tunesmith.api",
+    "TunesmithError": "tunesmith.core.errors",
     "load": "tunesmith.api",
     "resume": "tunesmith.api",
     "train": "tunesmith.api",

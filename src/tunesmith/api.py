@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.errors import RunError, Where
 from tunesmith.core.seed import generators_kept
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
@@ -19,34 +20,37 @@ PathLike = str | Path
 
 
 class TunedModel:
-    """A finished run: its numbers, and its model ready to predict. The model is loaded when first used."""
+    """A finished run: its numbers, and its model ready to predict. The model is loaded when first used.
+
+    From a model folder alone it can only predict: `metrics`, `intervals` and `report` raise a RunError.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
+        """The run folder (the model folder where there is no run)."""
         return self.run.folder
 
     @property
     def metrics(self) -> dict[str, float | None]:
         """The point values on the test rows (on the dev rows if there is no test): name to value."""
-        splits = self.run.metrics.get("splits", {})
+        splits = self._run_with("metrics").metrics.get("splits", {})
         values = splits.get("test", splits.get("dev", {})).get("values", {})
         return {name: entry["value"] for name, entry in values.items()}
 
     @property
     def intervals(self) -> dict[str, tuple[float | None, float | None]]:
         """The 95% intervals of `metrics`: name to (low, high)."""
-        splits = self.run.metrics.get("splits", {})
+        splits = self._run_with("metrics").metrics.get("splits", {})
         values = splits.get("test", splits.get("dev", {})).get("values", {})
         return {name: (entry["low"], entry["high"]) for name, entry in values.items()}
 
     @property
     def report(self) -> Path:
         """The report, one HTML file."""
-        return self.run.report_path
+        return self._run_with("report").report_path
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -58,6 +62,15 @@ class TunedModel:
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return one `Prediction` (label, confidence, probabilities) for each text."""
         return self.predictor.predict(texts)
+
+    def _run_with(self, part: str) -> Run:
+        if self.run.is_bare:
+            raise RunError(
+                f"this is a model folder without its run, so it has no {part}",
+                where=Where(str(self.folder)),
+                fix="load the run folder, or measure the model anew: tunesmith evaluate FOLDER DATA",
+            )
+        return self.run
 
     def __repr__(self) -> str:
         return f"TunedModel({str(self.folder)!r})"
@@ -128,12 +141,12 @@ def resume(run: PathLike) -> TunedModel:
 
 
 def load(run: PathLike) -> TunedModel:
-    """Open a finished run.
+    """Open a finished run, or a model folder alone, which can predict but has no numbers.
 
     Raises:
-        RunError: it is not a run.
+        RunError: it is neither, or the run has no model yet.
     """
-    return TunedModel(Run.open(Path(run)))
+    return TunedModel(Run.with_model(Path(run)))
 
 
 def _whole(run: Run) -> TunedModel:

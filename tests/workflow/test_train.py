@@ -11,6 +11,7 @@ import transformers
 
 import tunesmith as ts
 from tests.tiny import sentences, write_csv
+from tests.workflow.test_measure import leave_part
 from tunesmith.core.errors import DataError, RecipeError, RunError, TunesmithError
 from tunesmith.inference.predictor import Predictor
 from tunesmith.recipe.compose import compose
@@ -89,7 +90,7 @@ def test_predict_a_file_goes_on_where_it_was_cut_off(trained, tmp_path):
     assert [row["label"] for row in rows] == [str(i) for i in range(1300)]
     assert {"predicted", "confidence", "p_neg", "p_pos"} <= set(rows[0])
     cut = whole.encode()[: len(whole) // 2]
-    (tmp_path / "again.csv.part").write_bytes(cut)
+    leave_part(tmp_path / "again.csv", cut, predictor, source)
     assert predict_file(predictor, str(source), out=tmp_path / "again.csv") == 1300
     assert [r["label"] for r in csv.DictReader((tmp_path / "again.csv").read_text().splitlines())] == [
         row["label"] for row in rows

@@ -23,10 +23,15 @@ app = typer.Typer(
 )
 
 Data = Annotated[list[str], typer.Argument(help="File, files or folder; - is standard input.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/reviews-1.", show_default=False)]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set train.lr=3e-5. Repeatable.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: found by itself.")]
 LabelColumn = Annotated[str | None, typer.Option("--label", help="Column with the label. Default: found by itself.")]
+TrainedText = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: named as in training.")]
+TrainedLabel = Annotated[
+    str | None, typer.Option("--label", help="Column with the label. Default: named as in training.")
+]
 Group = Annotated[str | None, typer.Option("--group", help="Column whose equal values stay in one split.")]
 
 
@@ -100,27 +105,28 @@ def check(  # noqa: PLR0917
 
 
 @app.command(epilog="Example:  tunesmith evaluate runs/reviews-1 new_labelled.csv")
-def evaluate(run: RunArgument, data: Data) -> None:
+def evaluate(run: ModelArgument, data: Data, text: TrainedText = None, label: TrainedLabel = None) -> None:
     """Measure a run's model on new labelled rows."""
     from tunesmith.cli import measure as command
 
-    command.evaluate(run, data)
+    command.evaluate(run, data, text=text, label=label)
 
 
 @app.command(
     epilog="Examples:  tunesmith predict RUN new.csv --out said.csv    cat new.jsonl | tunesmith predict RUN -"
 )
 def predict(
-    run: RunArgument,
+    run: ModelArgument,
     data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")
     ] = None,
+    text: TrainedText = None,
 ) -> None:
     """Label new texts; order and columns are kept, an interrupted job goes on where it was."""
     from tunesmith.cli import measure as command
 
-    command.predict(run, data, out=out)
+    command.predict(run, data, out=out, text=text)
 
 
 @app.command(epilog="Example:  tunesmith compare runs/a-1 runs/b-1")
@@ -130,11 +136,13 @@ def compare(
         list[str] | None, typer.Option("--data", help="Rows to compare on. Default: the runs' own test rows.")
     ] = None,
     metric: Annotated[str | None, typer.Option("--metric", help="Default: the first run's main metric.")] = None,
+    text: TrainedText = None,
+    label: TrainedLabel = None,
 ) -> None:
     """Say which run is better, by how much, and how sure that is."""
     from tunesmith.cli import measure as command
 
-    command.compare(runs, data or [], metric=metric)
+    command.compare(runs, data or [], metric=metric, text=text, label=label)
 
 
 @app.command()

@@ -2,59 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tunesmith.cli import show
-from tunesmith.core.errors import RunError, Where
+from tunesmith.core.errors import RunError
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 from tunesmith.run.report.numbers import TITLES, shown
 
 
-def evaluate(folder: Path, data: Sequence[str]) -> None:
+def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str | None) -> None:
     """Measure a run's model on labelled rows and print the numbers."""
-    run = finished(folder)
+    run = Run.with_model(folder)
     from tunesmith.workflow.evaluate import evaluate as measure
 
-    measured = measure(run, data)
+    measured = measure(run, data, text=text, label=label)
     console = show.console()
     show.notes(console, measured.notes)
     console.print(escape(measured.ledger.summary(measured.n_read)))
     show.numbers(console, {"splits": {"test": measured.metrics}})
 
 
-def predict(folder: Path, data: str, *, out: Path | None) -> None:
+def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
     """Label a file with the model of a run, or of a model folder."""
-    model = folder if (folder / "tunesmith.json").is_file() else finished(folder).model_folder
+    model = Run.with_model(folder).model_folder
     from tunesmith.inference.predictor import Predictor
-    from tunesmith.workflow.predict import predict_file
+    from tunesmith.workflow.predict import format_of, predict_file
 
+    if out is not None:
+        format_of(out)  # refused before the model is loaded
     predictor = Predictor.load(model)
     console = show.console(err=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
-        n = predict_file(predictor, data, out=out, on_rows=lambda rows: progress.advance(task, rows))
+        n = predict_file(predictor, data, out=out, text=text, on_rows=lambda rows: progress.advance(task, rows))
     if out is not None:
         console.print(f"{n:,} rows labelled: {escape(str(out))}")
 
 
-def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None) -> None:
+def compare(
+    folders: Sequence[Path], data: Sequence[str], *, metric: str | None, text: str | None, label: str | None
+) -> None:
     """Print which run is better."""
     if len(folders) < 2:
         raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
-    runs = [finished(folder) for folder in folders]
-    if len({run.name for run in runs}) < len(runs):
-        raise RunError("two of these runs have the same name", fix="rename one of the folders")
+    runs = [Run.with_model(folder) for folder in folders]
+    if not data and (text or label):
+        raise RunError("--text and --label name columns of --data", fix="leave them out, or name a file with --data")
     from tunesmith.workflow.evaluate import compare as measure
 
-    found = measure(runs, data, metric=metric)
+    found = measure(runs, data, metric=metric, text=text, label=label)
     console = show.console()
+    show.notes(console, found["notes"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):
         table.add_column(column)
@@ -62,8 +68,18 @@ def compare(folders: Sequence[Path], data: Sequence[str], *, metric: str | None)
         low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])
         table.add_row(escape(entry["name"]), shown(found["metric"], entry["value"]), f"{low} to {high}")
     console.print(table)
+    console.print(f"[dim]{escape(compared_on(found))}[/dim]")
     for pair in found["pairs"]:
         console.print(escape(pair["sentence"]))
+
+
+def compared_on(found: Mapping[str, Any]) -> str:
+    """Return on how many rows runs were compared, and what share of each run's rows that is."""
+    n = found["n_rows"]
+    if set(found["rows"].values()) == {n}:
+        return f"on the same {n:,} rows"
+    shares = ", ".join(f"{n / mine:.0%} of the {mine:,} of {name}" for name, mine in found["rows"].items())
+    return f"on the {n:,} rows they share: {shares}"
 
 
 def runs(folder: Path) -> None:
@@ -84,16 +100,3 @@ def runs(folder: Path) -> None:
         cells = (str(row.folder), row.status, row.model, row.metric, value, low_high, n, seconds, row.created[:16])
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
-
-
-def finished(folder: Path) -> Run:
-    """Open a run that has a model.
-
-    Raises:
-        RunError: it has none yet.
-    """
-    run = Run.open(folder)
-    if not (run.model_folder / "tunesmith.json").is_file():
-        fix = f"tunesmith train --resume {folder}"
-        raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
-    return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,14 @@ class Predictor:
         model = model.float().to(pick(device)).eval()
         use_onednn(model)
         return cls(model, tokenizer, settings)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of weights and settings: equal for models that give the same answers."""
+        digest = hashlib.sha256(self.settings.model_dump_json().encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy())
+        return digest.hexdigest()
 
     def logits(
         self, texts: Sequence[str], *, cleaned: bool = False, on_rows: Callable[[int], None] | None = None

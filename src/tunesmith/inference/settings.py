@@ -48,12 +48,18 @@ def load_settings(folder: Path) -> ModelSettings:
         ModelError: it is missing or newer than this version can read.
     """
     if not (folder / NAME).is_file():
-        raise ModelError(
-            f"no {NAME} in the model folder", where=Where(str(folder)), fix="point to a run, or to its model/ folder"
-        )
+        raise _no_model(folder)
     content = read_json(folder / NAME)
     if content.get("format", 0) > FORMAT:
         raise ModelError(
             "this model was written by a newer tunesmith", where=Where(str(folder)), fix="pip install -U tunesmith"
         )
     return ModelSettings(**content)
+
+
+def _no_model(folder: Path) -> ModelError:
+    where = Where(str(folder))
+    if folder.name == "model" and (folder.parent / "manifest.json").is_file():
+        return ModelError("this run has no model yet", where=where, fix=f"tunesmith train --resume {folder.parent}")
+    fix = f"name a finished run, or a model folder that tunesmith wrote (it holds {NAME})"
+    return ModelError("there is no model of tunesmith's in this folder", where=where, fix=fix)

@@ -21,6 +21,7 @@ from tunesmith.core.errors import RunError, Where, did_you_mean
 from tunesmith.core.files import read_json, replacing, write_json, write_text
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.inference.settings import NAME as SETTINGS
 from tunesmith.run.lock import is_locked, locked
 from tunesmith.run.manifest import Status, check_manifest, new_manifest, now
 
@@ -100,15 +101,40 @@ class Run:
         check_manifest(run.manifest, run.folder / "manifest.json")
         return run
 
+    @classmethod
+    def with_model(cls, path: Path | str) -> Run:
+        """Open what can predict: a finished run, its model folder, or a model folder alone (see `is_bare`).
+
+        Raises:
+            RunError: it is neither, or the run has no model yet.
+        """
+        folder = Path(path)
+        alone = cls(folder)
+        if alone.is_bare:
+            inside = folder.name == "model" and (folder.parent / "manifest.json").is_file()
+            with contextlib.suppress(RunError):  # a damaged run around a whole model
+                return cls.open(folder.parent) if inside else alone
+            return alone
+        run = cls.open(folder)
+        if not (run.model_folder / SETTINGS).is_file():
+            fix = f"tunesmith train --resume {folder}"
+            raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
+        return run
+
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether this is a model folder alone: it can predict, and knows nothing of its training."""
+        return (self.folder / SETTINGS).is_file() and not (self.folder / "manifest.json").is_file()
 
     # -- places
 
     @property
     def model_folder(self) -> Path:
         """The tuned model in plain Hugging Face format."""
-        return self.folder / "model"
+        return self.folder if self.is_bare else self.folder / "model"
 
     @property
     def checkpoints_folder(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import sys
@@ -13,41 +14,73 @@ from typing import IO, Any
 import numpy as np
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.files import read_json, sha256, write_json
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
-from tunesmith.workflow.evaluate import need_columns
+from tunesmith.workflow.evaluate import clean_text, find_columns
 
 CHUNK_ROWS = 512
+UNWRITTEN = {".parquet", ".xlsx", ".xls", ".json", ".tsv", ".tab", ".gz", ".zip", ".zst", ".feather", ".arrow", ".pkl"}
+"""Ends of names that promise what is not written."""
 LABEL, CONFIDENCE, SHARE = "predicted", "confidence", "p_"
 
 
 def predict_file(
-    predictor: Predictor, source: str, *, out: Path | None, on_rows: Callable[[int], None] | None = None
+    predictor: Predictor,
+    source: str,
+    *,
+    out: Path | None,
+    text: str | None = None,
+    on_rows: Callable[[int], None] | None = None,
 ) -> int:
     """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV); return the rows.
 
-    What is finished stands in `out.part`; started again after an interruption, rows that stand there are skipped.
-    A row without text gets an empty prediction.
+    The text is in the column `text`, by default the one the model was trained on.
+
+    What is finished stands in `out.part`, and `out.part.json` says of which job it is; started again after an
+    interruption, rows that stand there are skipped. A row without text gets an empty prediction.
 
     Raises:
-        DataError: `out` exists, a column is missing, or a row can't be read.
+        DataError: `out` exists, the part file is another job's, a column is missing, or a row can't be read.
     """
     chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS)
     if out is None:
-        return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, on_rows=on_rows)
+        return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
+    fmt = format_of(out)
+    part = out.with_name(out.name + ".part")
+    job_file = part.with_name(part.name + ".json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    done = _take_over(part, job_file, _job(predictor, source, text), fmt=fmt)
+    try:
+        with part.open("a", encoding="utf-8", newline="") as target:
+            n = _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
+    except BaseException:
+        if not part.stat().st_size:
+            part.unlink()
+            job_file.unlink()
+        raise
+    os.replace(part, out)
+    job_file.unlink()
+    return n
+
+
+def format_of(out: Path) -> str:
+    """Return "jsonl" or "csv", by the end of the name.
+
+    Raises:
+        DataError: the file is there already, or its name says a form that is not written.
+    """
     if out.exists():
         raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out, or remove it")
-    fmt = "jsonl" if out.suffix in (".jsonl", ".ndjson") else "csv"
-    part = out.with_name(out.name + ".part")
-    done = _recover(part, fmt) if source != "-" else _fresh(part)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("a", encoding="utf-8", newline="") as target:
-        n = _write(predictor, chunks, target, fmt=fmt, done=done, on_rows=on_rows)
-    os.replace(part, out)
-    return n
+    end = out.suffix.lower()
+    if end in UNWRITTEN:
+        bare = out.name.removesuffix(out.suffix).removesuffix(".csv").removesuffix(".jsonl")
+        fix = f"--out {out.with_name(bare + '.csv')} or --out {out.with_name(bare + '.jsonl')}"
+        raise DataError(f"predictions are written as CSV or JSON Lines, not as {end}", where=Where(str(out)), fix=fix)
+    return "jsonl" if end in (".jsonl", ".ndjson") else "csv"
 
 
 def _write(
@@ -57,20 +90,21 @@ def _write(
     *,
     fmt: str,
     done: int,
+    text: str | None,
     on_rows: Callable[[int], None] | None,
 ) -> int:
-    n, columns = 0, None
+    n, column, columns = 0, "", None
     writer = csv.writer(target)
     for table in chunks:
         if columns is None:
-            need_columns(table, [predictor.task.text])
+            column = find_columns(table, {"text": (predictor.task.text, text)})["text"]
             columns = [*table.columns, *_added(table, predictor)]
-            if fmt == "csv" and not done:
-                writer.writerow(columns)
         skip = min(max(done - n, 0), len(table))
         n += len(table)
         if skip < len(table):
-            rows = list(_rows(table.take(range(skip, len(table))), predictor))
+            rows = list(_rows(table.take(range(skip, len(table))), predictor, column))
+            if fmt == "csv" and n == len(table) and not done:
+                writer.writerow(columns)
             if fmt == "csv":
                 writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
             else:
@@ -81,10 +115,10 @@ def _write(
     return n
 
 
-def _rows(table: Table, predictor: Predictor) -> Iterator[dict[str, Any]]:
+def _rows(table: Table, predictor: Predictor, column: str) -> Iterator[dict[str, Any]]:
     """Yield each row with its prediction; rows without text get none."""
     names = _names(table, predictor)
-    texts = [predictor.clean("" if value is None else str(value)) for value in table[predictor.task.text]]
+    texts = [clean_text(value, predictor) for value in table[column]]
     filled = [i for i, text in enumerate(texts) if text]
     found: Mapping[int, np.ndarray] = {}
     if filled:
@@ -117,23 +151,66 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def _fresh(part: Path) -> int:
-    part.unlink(missing_ok=True)
-    return 0
+def _job(predictor: Predictor, source: str, text: str | None) -> dict[str, str]:
+    """Return what a part file is tied to: the model, and the content of the input (where that can be read twice)."""
+    column = predictor.task.text if text is None else text
+    return {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source)), "text": column}
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a folder's files; "" for a pipe."""
+    if path.is_file():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+    lines = "".join(f"{file.relative_to(path)} {sha256(file)}\n" for file in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest() if files else ""
+
+
+def _take_over(part: Path, job_file: Path, job: dict[str, str], *, fmt: str) -> int:
+    """Return how many rows of this job stand in the part file, 0 if there is none; the job is written down.
+
+    Raises:
+        DataError: the part file is another job's, or can't be continued.
+    """
+    done = 0
+    if part.exists() and part.stat().st_size:
+        reason = _foreign(job_file, job)
+        if reason:
+            fix = "choose another --out, or remove this file and the .part.json beside it"
+            raise DataError(f"an interrupted job left this file, and {reason}", where=Where(str(part)), fix=fix)
+        done = _recover(part, fmt)
+    write_json(job_file, job)
+    return done
+
+
+def _foreign(job_file: Path, job: dict[str, str]) -> str:
+    """Return why the part file can't be continued by this job, "" if it can."""
+    try:
+        written = read_json(job_file)
+    except (OSError, ValueError):
+        return "it is not known which job that was"
+    if not isinstance(written, dict) or written.get("model") != job["model"]:
+        return "it was made with another model"
+    if not job["content"] or not written.get("content"):
+        return f"what came from {written.get('input') if job['content'] else job['input']} can't be read again"
+    if written["content"] != job["content"]:
+        changed = written.get("input") == job["input"]
+        return f"{job['input']} has changed since" if changed else f"it was made from {written.get('input')}"
+    return "it was made from another column" if written.get("text") != job.get("text") else ""
 
 
 def _recover(part: Path, fmt: str) -> int:
     """Return how many rows a part file holds whole; a row cut off in the middle is removed."""
-    if not part.exists():
-        return 0
     good, done = 0, 0
     with part.open("rb") as stream_:
-        ends = (line for line in _ends(stream_, quoted=fmt == "csv"))
+        ends = _ends(stream_, quoted=fmt == "csv")
+        if fmt == "csv":
+            next(ends, 0)  # the header; without a row it is written again
         for end in ends:
             good, done = end, done + 1
     with part.open("r+b") as stream_:
         stream_.truncate(good)
-    return done if fmt == "jsonl" else max(0, done - 1)
+    return done
 
 
 def _ends(stream_: IO[bytes], *, quoted: bool) -> Iterator[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tunesmith.core import hardware
+from tunesmith.core.allocator import memory_kept
 from tunesmith.engine import checkpoint
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
 from tunesmith.engine.loop import Setup, StepReport, train_steps
@@ -57,7 +58,8 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
     recipe, examples = resolved.recipe, resolved.encoded.examples
     setup = make_setup(recipe, resolved.task, examples=examples["train"], tokenizer=resolved.tokenizer)
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
-    reports = _some_steps(setup, plan)
+    with memory_kept():
+        reports = _some_steps(setup, plan)
     timed = reports[2:] or reports
     per_token = sum(r.seconds for r in timed) / sum(r.tokens for r in timed)
     learning = per_token * _tokens(examples["train"]) * plan.epoch_of(len(plan))
