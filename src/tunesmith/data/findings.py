@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.clean import Cleaner
 from tunesmith.data.columns import leaky_columns
-from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels
+from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels, unused_names
 from tunesmith.data.near import Copies, find_copies
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
@@ -42,6 +43,7 @@ def inspect(tables: dict[str, Table], *, text: str, label: str, spec: DataSpec) 
     found = Inspected({})
     for split, table in tables.items():
         found.tables[split] = _usable(table, found, text=text, label=label, spec=spec, cleaner=cleaner, split=split)
+    found.notes += unused_names(tables.values(), column=label, spec=spec)
     found.copies = _copies(found, text=text, spec=spec)
     train = found.tables["train"]
     found.notes += leaky_columns(train, text=text, label=label)
@@ -110,7 +112,9 @@ def _shape(table: Table, *, text: str, label: str) -> list[Note]:
     groups = _group_columns(table, text=text, label=label)
     if groups:
         message = f'the column "{groups[0]}" repeats over rows that may belong together'
-        notes.append(Note("info", "groups", message, fix=f'--group "{groups[0]}" keeps such rows in one split'))
+        notes.append(
+            Note("info", "groups", message, fix=f"--group {shlex.quote(groups[0])} keeps such rows in one split")
+        )
     return notes
 
 

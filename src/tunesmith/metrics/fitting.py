@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
 from tunesmith.metrics.more_rows import more_rows
-from tunesmith.metrics.wording import amount, difference, metric_name, rows
+from tunesmith.metrics.wording import amount, difference, metric_name
 
 LARGE_GAP = 0.05
 """Training rows this much better than unseen ones: over-fitting."""

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.scores import LOWER_IS_BETTER
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
-from tunesmith.metrics.wording import amount, bare, difference, metric_name, rows
+from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
 WORTH_POINTS = 0.01
 """A gain below this counts as small ..."""

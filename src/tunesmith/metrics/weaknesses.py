@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding
 from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.scores import LOWER_IS_BETTER
-from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted, rows
+from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted
 
 WIDE = 0.03
 """Half an interval from which more test rows are advised."""
