@@ -66,3 +66,23 @@ def test_the_note_on_an_unused_label_map_reaches_the_user(tmp_path):
 
 def test_one_row_is_one_row():
     assert (rows(1), rows(2), rows(1821, "test"), count(1, "text")) == ("1 row", "2 rows", "1,821 test rows", "1 text")
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 test row: too few"), (10, " test rows: too few"), (60, "up to +-1")])
+def test_few_test_rows_are_said_in_words_that_mean_something(n, said):
+    from tunesmith.data.spec import SplitSpec
+    from tunesmith.data.split import divide
+    from tunesmith.data.table import Table
+
+    columns = {"text": [f"text {i}" for i in range(5 * n)], "label": ["a"] * 5 * n}
+    found = divide(Table.of(columns), text="text", label="label", spec=SplitSpec(test=0.2))
+    assert any(said in note.message for note in found.notes)
+
+
+def test_findings_about_one_row(tmp_path):
+    rows_ = [*sentences(60), sentences(1)[0], ("a text of its own", "pos"), ("a text of its own", "neg")]
+    path = write_csv(tmp_path / "t.csv", rows_)
+    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)]})
+    said = " / ".join(note.message for note in prepare(recipe).notes)
+    assert "1 row repeats another row exactly" in said
+    assert "1 text stands with different labels (2 rows, kept)" in said

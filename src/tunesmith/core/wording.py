@@ -22,6 +22,11 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def does(n: int, noun: str, one: str, many: str) -> str:
+    """Say what a number of things do: "1 row repeats", "2 rows repeat"."""
+    return f"{count(n, noun)} {one if n == 1 else many}"
+
+
 def setting(key: str, value: object) -> str:
     """Return "--set KEY=VALUE" as it can be typed into a shell; a mapping is written as YAML."""
     shown = _yaml(value) if isinstance(value, Mapping) else str(value)
