@@ -92,7 +92,7 @@ def test_a_clear_win_that_fits_well():
     assert said(found, "Fine-tuning is worth it here: it is 11.0 points of macro F1 better than TF-IDF with logistic")
     assert said(found, "regression (80.0%; 95% interval of the difference ")
     assert said(found, "In 100 texts it gets about 9 wrong instead of 20.", "It fits well")
-    assert advised(found, "--preset best")
+    assert advised(found, 'Train half as long again: --set train.length="5 epochs"')
 
 
 def test_a_baseline_that_is_as_good():
@@ -135,7 +135,7 @@ def test_few_test_rows_cannot_tell_and_say_how_many_could():
     assert said(found, "cannot be told yet", "may be chance", "If it is real, about ", " test rows would show it.")
     assert said(found, "about 400 test rows would halve that")
     assert advised(found, "Label more rows: 40 rows to train on are few for 2 classes")
-    assert advised(found, "--set data.split.test=0.2")
+    assert advised(found, "Label more rows to measure on: 42% of them are test rows already")
 
 
 def test_a_gain_that_cannot_matter_is_not_worth_it():
@@ -431,3 +431,84 @@ def test_rare_classes_found_at_the_price_of_accuracy_are_not_nothing():
     metrics = weak([[800, 130], [15, 55]])
     metrics["splits"]["train"] = {"n_rows": 500, "values": {"accuracy": {"value": 0.86}, "macro_f1": {"value": 0.68}}}
     assert not said(verdict(metrics), "learnt next to nothing")
+
+
+def with_rare_classes(*, n_rare=3, counted=True):
+    """A model that knows its eight large classes, and none of the rare ones of one training row each."""
+    n, rows = 8 + n_rare, 50
+    labels = [f"c{i}" for i in range(n)]
+    gold = np.repeat(np.arange(8), rows)
+    train_gold = np.concatenate([gold, np.arange(8, n)])
+    answer = np.concatenate([gold, np.zeros(n_rare, dtype=int)])
+    dev = answers(gold, 0.92, n_classes=8, seed=2)
+    dev = np.pad(dev, ((0, 0), (0, n_rare)))
+    train = measure(np.eye(n)[answer], train_gold, labels, resamples=1)
+    wanted = ("n_rows", "values", "per_class") if counted else ("n_rows", "values")
+    splits = {"test": measure(dev, gold, labels), "dev": measure(dev, gold, labels)}
+    return {"main": "macro_f1", "splits": {**splits, "train": {key: train[key] for key in wanted}}}
+
+
+def test_classes_that_dev_lacks_are_not_held_against_training():
+    metrics = with_rare_classes()
+    assert metrics["splits"]["train"]["values"]["macro_f1"]["value"] < 0.75
+    found = verdict(metrics, events=GOOD_CURVE)
+    assert found["fit"] == "over"
+    assert said(
+        found, "99.6% macro F1 on training rows, ", "(the dev rows lack 3 of the 11 classes, which are left out)"
+    )
+
+
+def test_without_counts_by_class_accuracy_is_compared_where_classes_are_missing():
+    found = verdict(with_rare_classes(counted=False), events=GOOD_CURVE)
+    assert found["fit"] == "over"
+    assert said(found, "99.3% accuracy on training rows, ", "(accuracy, because the dev rows lack 3 of the 11 classes)")
+    assert said(verdict(with_rare_classes(n_rare=0)), "100.0% macro F1 on training rows")
+
+
+def test_longer_training_is_not_advised_where_patience_ended_it():
+    metrics = run_metrics(model=0.66, baseline=0.6, dev=0.66, train=0.68)
+    events = curve((0.6, 0.7), (0.5, 0.78), (0.5, 0.7), (0.5, 0.7), epochs=7.0)
+    plan = {"train.length": "15 epochs", "evaluate.patience": 3}
+    found = verdict(metrics, events=events, settings=plan)
+    assert advised(found, "--set evaluate.patience=6 (training ended at epoch 7 of 15, after 3 measurements without")
+    assert not advised(found, "train.length")
+    assert advised(verdict(metrics, events=events, settings={"train.length": "7 epochs"}), '="14 epochs"')
+    in_steps = verdict(metrics, events=events, settings={"train.length": "400 steps"})
+    assert advised(in_steps, 'Train longer: --set train.length="800 steps"')
+    stopped = verdict(metrics, events=events, settings={"train.length": "900 steps", "evaluate.patience": 3})
+    assert advised(stopped, "ended at step 400 of 900")
+
+
+def test_no_preset_is_advised_where_the_length_is_what_it_would_change():
+    assert not any(advised(found, "--preset") for found in scenarios())
+
+
+@pytest.mark.parametrize(
+    ("n_train", "settings", "part"),
+    [
+        (340, {}, "keep back more of them to measure on: --set data.split.test=0.3"),
+        (100, {"data.split.test": 0.3}, "Label more rows to measure on: 50% of them are test rows already"),
+        (3000, {}, "--set data.split.test=0.2"),
+        (3000, {"data.test": ["t.csv"]}, "Label more test rows to measure on: they come from a file of yours"),
+    ],
+)
+def test_a_share_that_is_in_force_is_not_advised(n_train, settings, part):
+    metrics = run_metrics(model=0.86, dev=0.86, train=0.87, n_test=100, n_dev=60)
+    if n_train == 100:
+        del metrics["splits"]["dev"]
+    assert advised(verdict(metrics, n_train=n_train, settings=settings), part)
+
+
+def test_dev_rows_are_asked_for_as_what_they_are():
+    metrics = run_metrics(model=0.8, confidence=0.99)
+    found = verdict(metrics, n_train=4000)
+    assert advised(found, "Keep back dev rows to set its confidence by, there are none now: --set data.split.dev=0.2")
+    found = verdict(metrics, n_train=4000, settings={"evaluate.calibrate": False})
+    assert advised(found, "--set evaluate.calibrate=true")
+
+
+def test_what_holds_back_already_is_not_advised():
+    metrics = run_metrics(model=0.82, dev=0.82, train=0.995)
+    assert advised(verdict(metrics, settings={"model.dropout": 0.2}), "a little: --set task.label_smoothing=0.1")
+    both = {"model.dropout": 0.3, "task.label_smoothing": 0.1}
+    assert not advised(verdict(metrics, settings=both), "Hold it back")

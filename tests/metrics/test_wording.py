@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value, quoted, rows
+from tunesmith.core.wording import rows
+from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value, quoted
 
 
 def test_shares_are_percent_and_other_metrics_plain():

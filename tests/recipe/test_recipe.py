@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,3 +160,48 @@ def test_a_section_as_a_mapping_adds_to_the_rest():
 def test_a_negative_seed_is_refused():
     with pytest.raises(RecipeError, match="seed"):
         compose(file=None, overrides=("seed=-1",), arguments={})
+
+
+def problems(tmp_path, text="", **more):
+    with pytest.raises(RecipeError) as raised:
+        load(tmp_path, text, **more)
+    return raised.value.problems
+
+
+def test_a_number_where_a_unit_is_missing_says_how_it_is_written(tmp_path):
+    (problem,) = problems(tmp_path, overrides=["train.length=3"])
+    assert problem.message == 'expected a positive number and epochs or steps, like "3 epochs"'
+    every, size = problems(tmp_path, "evaluate:\n  every: 3\ntrain:\n  step_size: 32\n")
+    assert (every.where.row, size.where.row) == (2, 4)
+    assert 'like "3 epochs"' in every.message and 'like "3 rows"' in size.message
+
+
+def test_a_number_for_a_name_is_to_be_quoted(tmp_path):
+    (problem,) = problems(tmp_path, "task:\n  text: 3\n")
+    assert (problem.message, problem.fix) == ("is a number, not text", 'write "3", with the quotes')
+    (problem,) = problems(tmp_path, overrides=["task.text=3"])
+    recipe, _ = load(tmp_path, "", overrides=[shlex.split(problem.fix)[1]])
+    assert recipe.task.text == "3"
+
+
+@pytest.mark.parametrize("override", ["track=mlflow", "data.clean=fix_unicode", "data.missing=none", "data.test=a.csv"])
+def test_one_word_is_a_list_of_one(tmp_path, override):
+    recipe, _ = load(tmp_path, "", overrides=[override])
+    key, _, value = override.partition("=")
+    found = recipe
+    for name in key.split("."):
+        found = getattr(found, name)
+    assert found == (value,)
+
+
+def test_an_unknown_cleaning_step_has_its_line_and_a_fix(tmp_path):
+    text = "data:\n  path: x.csv\n  clean:\n    - fix_unicode\n    - strip_htm\n"
+    (problem,) = problems(tmp_path, text)
+    assert (problem.where.row, problem.where.column) == (5, "data.clean[1]")
+    assert (problem.message, problem.fix) == ("unknown cleaning step", 'did you mean "strip_html"?')
+
+
+def test_mistakes_come_in_the_order_of_the_file(tmp_path):
+    found = problems(tmp_path, BAD, overrides=["train.lr=abc"])
+    rows = [problem.where.row for problem in found]
+    assert rows == [*sorted(row for row in rows if row), 0]

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import rows
 from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
 
 MARKS = {"info": "[dim]·[/dim]", "warning": "[yellow]![/yellow]", "error": "[red]x[/red]"}
@@ -35,8 +36,10 @@ def notes(out: Console, found: Iterable[Note], *, places: bool = False) -> None:
         fix = f"  [dim]→ {escape(note.fix)}[/dim]" if note.fix else ""
         out.print(f"{MARKS[note.level]} {escape(note.message)}{fix}")
         if places and note.places:
-            rows = ", ".join(f"{place.row}" for place in note.places[:12])
-            out.print(f"  [dim]{escape(note.places[0].file)}, rows {rows}{' …' if note.n_rows > 12 else ''}[/dim]")
+            shown_rows = ", ".join(f"{place.row}" for place in note.places[:12])
+            more = " …" if note.n_rows > 12 else ""
+            word = "row" if len(note.places) == 1 else "rows"
+            out.print(f"  [dim]{escape(note.places[0].file)}, {word} {shown_rows}{more}[/dim]")
 
 
 def choices(out: Console, origins: Mapping[str, Any]) -> None:
@@ -52,18 +55,20 @@ def choices(out: Console, origins: Mapping[str, Any]) -> None:
 
 
 def numbers(out: Console, metrics: Mapping[str, Any]) -> None:
-    """Print the metrics with intervals, the baselines beside."""
+    """Print the metrics with intervals, the baselines beside; micro F1 only where it is not accuracy again."""
     split = primary_split(metrics)
     if not split:
         return
     measured = metrics["splits"][split]
     baselines = metrics.get("baselines", {})
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (f"{measured['n_rows']:,} {split} rows", "model", "95% interval", *baselines):
-        table.add_column(column, justify="left" if column.endswith("rows") else "right")
+    table.add_column(rows(measured["n_rows"], split))
+    for column in ("model", "95% interval", *baselines):
+        table.add_column(column, justify="right")
     for name, title in TITLES.items():
         number = interval(measured, name)
-        if number.value is not None:
+        repeats = name == "micro_f1" and number.value == interval(measured, "accuracy").value
+        if number.value is not None and not repeats:
             others = [shown(name, interval(b, name).value) for b in baselines.values()]
             low, high = shown(name, number.low), shown(name, number.high)
             table.add_row(title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} to {high}", *others)

@@ -16,14 +16,21 @@ from rich.markup import escape
 from tunesmith.cli import show
 from tunesmith.cli.progress import TrainingDisplay
 from tunesmith.core.hardware import is_main_process
+from tunesmith.core.wording import count
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 
 
 def train(
-    recipe: Path | None, settings: Sequence[str], *, arguments: Mapping[str, Any], out: Path | None, dry_run: bool
+    recipe: Path | None,
+    settings: Sequence[str],
+    *,
+    arguments: Mapping[str, Any],
+    out: Path | None,
+    dry_run: bool,
+    more: Sequence[str] = (),
 ) -> None:
-    """Train, or with `dry_run` only rehearse it."""
+    """Train, or with `dry_run` only rehearse it; `more`: further commands to suggest at the end."""
     composed = compose(file=recipe, overrides=settings, arguments=arguments)
     from tunesmith.workflow import start
     from tunesmith.workflow.fit import Watch
@@ -37,7 +44,7 @@ def train(
         run = start.start(*composed, out=out, watch=Watch([display, Talk(console)]), command=command_line())
     finally:
         display.close()
-    ending(console, run)
+    ending(console, run, more=more)
 
 
 def resume(folder: Path, settings: Sequence[str]) -> None:
@@ -66,7 +73,7 @@ def demo(*, out: Path | None) -> None:
             "data.label_map": {"damagd_item": "damaged_item"},
             "train.length": "6 epochs",
         }
-        train(None, [], arguments=arguments, out=out, dry_run=False)
+        train(None, [], arguments=arguments, out=out, dry_run=False, more=["tunesmith train YOUR.csv"])
 
 
 class Talk:
@@ -88,14 +95,35 @@ class Talk:
             self._console.print(f"run folder: {escape(str(event['run'].folder))}")
 
 
-def ending(console: Console, run: Run) -> None:
+def ending(console: Console, run: Run, *, more: Sequence[str] = ()) -> None:
     """Print the result and what to do next; exit with 130 if the run was interrupted."""
     if not is_main_process():
         return
     if run.status != "done":
-        console.print(f"\nStopped: {run.manifest['reason']}. Go on with:\n  tunesmith train --resume {run.folder}")
+        command = f"tunesmith train --resume {shlex.quote(str(run.folder))}"
+        console.print(escape(f"\nStopped: {run.manifest['reason']}. Go on with:\n  {command}"), soft_wrap=True)
         raise typer.Exit(130)
+    _result(console, run)
+    seconds = run.manifest.get("seconds", {})
+    console.print(f"\nrun      {escape(str(run.folder))}   [dim]({show.duration(seconds.get('total', 0))})[/dim]")
+    console.print(f"report   {escape(str(run.report_path))}   [dim](open it in a browser)[/dim]")
+    console.print(f"model    {escape(str(run.model_folder))}   [dim](plain Hugging Face format)[/dim]")
+    console.print("\nNext:")
+    folder = shlex.quote(str(run.folder))
+    for command in (
+        f"tunesmith predict {folder} NEW.csv --out labelled.csv",
+        f"tunesmith evaluate {folder} OTHER_LABELLED.csv",
+        *more,
+    ):
+        console.print(f"  {escape(command)}", soft_wrap=True)
+
+
+def _result(console: Console, run: Run) -> None:
+    """Print how training ended, the numbers and the verdict."""
     metrics = run.metrics
+    ended = how_training_ended(run)
+    if ended:
+        console.print(ended)
     console.print()
     show.numbers(console, metrics)
     console.print()
@@ -103,14 +131,21 @@ def ending(console: Console, run: Run) -> None:
         console.print(escape(sentence))
     for step in metrics["verdict"]["try_next"]:
         console.print(f"[dim]try next:[/dim] {escape(step)}")
-    seconds = run.manifest.get("seconds", {})
-    console.print(f"\nrun      {escape(str(run.folder))}   [dim]({show.duration(seconds.get('total', 0))})[/dim]")
-    console.print(f"report   {escape(str(run.report_path))}   [dim](open it in a browser)[/dim]")
-    console.print(f"model    {escape(str(run.model_folder))}   [dim](plain Hugging Face format)[/dim]")
-    console.print("\nNext:")
-    console.print(f"  tunesmith predict {escape(str(run.folder))} NEW.csv --out labelled.csv", soft_wrap=True)
-    console.print(f"  tunesmith evaluate {escape(str(run.folder))} OTHER_LABELLED.csv", soft_wrap=True)
-    console.print("  tunesmith train YOUR.csv")
+
+
+def how_training_ended(run: Run) -> str:
+    """Say that patience ended training, and which weights were kept where these are not the last ones."""
+    manifest = run.manifest
+    step, best = manifest.get("step"), manifest.get("best_step")
+    if not step or not best:
+        return ""
+    kept = f"the weights of step {best:,} were kept"
+    if manifest.get("reason") != "patience":
+        return f"Trained to the end; {kept}, the best on dev rows." if best != step else ""
+    epochs = max((event["epoch"] for event in run.events() if event["event"] == "step"), default=0)
+    of = epochs * manifest["steps"] / step
+    patience = run.origins.get("evaluate.patience", {}).get("value", 0)
+    return f"Training stopped at epoch {epochs:.3g} of {of:.3g}: no gain in {count(patience, 'measurement')}; {kept}."
 
 
 def command_line() -> str:

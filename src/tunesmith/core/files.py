@@ -23,7 +23,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -43,9 +43,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield new
         for file in new.rglob("*"):
+            os.chmod(file, (0o777 if file.is_dir() else 0o666) & ~umask())
             if file.is_file():
                 sync(file)
-        os.chmod(new, 0o755)
+        os.chmod(new, 0o777 & ~umask())
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.rename(path, old)
@@ -55,6 +56,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
         recover_folder(path)
         raise
+
+
+def umask() -> int:
+    """Return which permissions new files are not to have, as the user set it."""
+    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/self/status", encoding="ascii") as lines:
+        # Without side effects, where the system says it; os.umask has to set it for a moment, for all threads.
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def recover_folder(path: Path) -> None:

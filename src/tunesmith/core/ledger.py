@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tunesmith.core.files import replacing
+from tunesmith.core.wording import rows
 
 Kind = Literal["set aside", "changed", "cut", "moved"]
 
@@ -67,7 +68,7 @@ class Ledger:
         if not counts:
             return f"all {n_rows:,} rows used"
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-        return f"{sum(counts.values()):,} of {n_rows:,} rows set aside: {reasons}"
+        return f"{sum(counts.values()):,} of {rows(n_rows)} set aside: {reasons}"
 
     def save(self, path: Path) -> None:
         """Write one JSON object a line, atomically."""

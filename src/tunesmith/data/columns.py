@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def _by_name(hints: Sequence[str], profiles: dict[str, Profile], taken: set[str]
 
 
 def _unclear(table: Table, what: str, candidates: Sequence[str]) -> DataError:
-    flags = " or ".join(f'--{what} "{name}"' for name in candidates[:6])
+    flags = " or ".join(f"--{what} {shlex.quote(name)}" for name in candidates[:6])
     return DataError(f"it is not clear which column is the {what}", where=Where(table.files[0]), fix=f"say {flags}")
 
 

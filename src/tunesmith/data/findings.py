@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from typing import Any, Literal
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count, does
 from tunesmith.data.clean import Cleaner
 from tunesmith.data.columns import leaky_columns
-from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels
+from tunesmith.data.labels import LabelReading, check_classes, label_name, read_labels, unused_names
 from tunesmith.data.near import Copies, find_copies
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
@@ -42,6 +44,7 @@ def inspect(tables: dict[str, Table], *, text: str, label: str, spec: DataSpec) 
     found = Inspected({})
     for split, table in tables.items():
         found.tables[split] = _usable(table, found, text=text, label=label, spec=spec, cleaner=cleaner, split=split)
+    found.notes += unused_names(tables.values(), column=label, spec=spec)
     found.copies = _copies(found, text=text, spec=spec)
     train = found.tables["train"]
     found.notes += leaky_columns(train, text=text, label=label)
@@ -100,9 +103,8 @@ def _shape(table: Table, *, text: str, label: str) -> list[Note]:
     most, least = counts.most_common(1)[0], counts.most_common()[-1]
     notes = []
     if most[1] > IMBALANCE * least[1]:
-        message = (
-            f'"{most[0]}" has {most[1]:,} rows, "{least[0]}" {least[1]:,}: accuracy will flatter, look at macro F1'
-        )
+        sizes = f'"{most[0]}" has {count(most[1], "row")}, "{least[0]}" {least[1]:,}'
+        message = f"{sizes}: accuracy will flatter, look at macro F1"
         notes.append(Note("warning", "imbalance", message, fix="--set task.class_weights=balanced"))
     changes = sum(a != b for a, b in zip(table[label], table[label][1:], strict=False))
     if len(table) > 50 and changes < len(counts):
@@ -110,7 +112,9 @@ def _shape(table: Table, *, text: str, label: str) -> list[Note]:
     groups = _group_columns(table, text=text, label=label)
     if groups:
         message = f'the column "{groups[0]}" repeats over rows that may belong together'
-        notes.append(Note("info", "groups", message, fix=f'--group "{groups[0]}" keeps such rows in one split'))
+        notes.append(
+            Note("info", "groups", message, fix=f"--group {shlex.quote(groups[0])} keeps such rows in one split")
+        )
     return notes
 
 
@@ -136,7 +140,8 @@ def _conflicts(table: Table, found: Inspected, *, text: str, label: str, spec: D
     n_texts = len({table[text][i] for i in rows})
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     drop = spec.conflicts == "drop"
-    message = f"{n_texts:,} texts stand with different labels ({len(rows):,} rows{', set aside' if drop else ', kept'})"
+    stand = does(n_texts, "text", "stands", "stand")
+    message = f"{stand} with different labels ({len(rows):,} rows{', set aside' if drop else ', kept'})"
     fix = "" if drop else "decide for one label, or --set data.conflicts=drop"
     found.notes.append(Note("warning", "conflicting labels", message, fix, places, len(rows)))
     return _set_aside(table, found, rows, "conflicting label") if drop else table
@@ -165,7 +170,8 @@ def _duplicates(table: Table, found: Inspected, *, text: str, label: str, spec: 
     if not rows:
         return table
     drop = spec.duplicates == "drop"
-    message = f"{len(rows):,} rows repeat another row exactly ({'one of each is kept' if drop else 'all kept'})"
+    repeat = does(len(rows), "row", "repeats", "repeat")
+    message = f"{repeat} another row exactly ({'one of each is kept' if drop else 'all kept'})"
     places = tuple(table.where(i) for i in rows[:PLACES])
     found.notes.append(Note("info", "exact duplicates", message, "" if drop else "data.duplicates", places, len(rows)))
     return _set_aside(table, found, rows, "exact duplicate") if drop else table
@@ -215,9 +221,9 @@ def _leak(table: Table, found: Inspected, split: str, *, text: str, near: bool, 
     if not twin:
         return table
     rows = list(twin)
-    kind = "are near copies of" if near else "also stand in"
+    kind = ("is a near copy of", "are near copies of") if near else ("also stands in", "also stand in")
     message = (
-        f"{len(rows):,} training rows {kind} the {split} data ({'not trained on' if drop else 'kept'}), "
+        f"{does(len(rows), 'training row', *kind)} the {split} data ({'not trained on' if drop else 'kept'}), "
         f"for example {_both(table.where(rows[0]), other.where(twin[rows[0]]))}"
     )
     fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"
@@ -252,7 +258,8 @@ def _refuse_new_classes(found: Inspected, label: str) -> None:
         rows = [i for i, v in enumerate(table[label]) if (type(v), v) not in known]
         if rows:
             new = sorted({label_name(table[label][i]) for i in rows})
-            message = f"{len(rows):,} {split} rows have labels no training row has: {', '.join(new[:8])}"
+            have = does(len(rows), f"{split} row", "has a label", "have labels")
+            message = f"{have} no training row has: {', '.join(new[:8])}"
             found.notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
             found.tables[split] = _set_aside(table, found, rows, "label not in training")
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError, Where, did_you_mean
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import rows, setting
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
@@ -104,6 +104,19 @@ def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note
     return [*_variants(reading.values), *_typos(counts), *_rare(counts)]
 
 
+def unused_names(tables: Iterable[Table], *, column: str, spec: DataSpec) -> list[Note]:
+    """Warn of labels in `data.label_map` that no row has."""
+    values = (_one(value, set())[0] for table in tables for value in table[column])
+    written = {fold(value): label_name(value) for value in values if value is not None}
+    unused = [old for old in spec.label_map if fold(old) not in written]
+    if not unused:
+        return []
+    near = [did_you_mean(old, list(written.values())) for old in unused[:8]]
+    hints = [f"{old}: {hint}" for old, hint in zip(unused, near, strict=False) if hint]
+    shown = ", ".join(f'"{old}"' for old in unused[:8]) + (" …" if len(unused) > 8 else "")
+    return [Note("warning", "unused label map", f"no row has this label of data.label_map: {shown}", "; ".join(hints))]
+
+
 def _one(written: Any, missing: set[str]) -> tuple[Any, str]:
     """Return one label and why it is none ("" if it is one)."""
     if written is None or (isinstance(written, float) and math.isnan(written)):
@@ -133,7 +146,7 @@ def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
         numbers = sum(isinstance(v, int | float) or _is_number(v) for v in counts) > 0.9 * len(counts)
         hint = "this looks like a score to predict (regression)" if numbers else "this looks like an id or a free text"
         raise DataError(
-            f"{len(counts):,} different labels in {n_rows:,} rows: {hint}",
+            f"{len(counts):,} different labels in {rows(n_rows)}: {hint}",
             where=where,
             fix="name the label column with --label",
         )
@@ -179,22 +192,25 @@ def _typos(counts: Counter[Any]) -> list[Note]:
     folded: Counter[str] = Counter()
     for value, n in counts.items():
         folded[fold(value)] += n
-    notes = []
+    found: dict[str, str] = {}
     for rare, n in folded.items():
         frequent = [w for w, m in folded.items() if n <= TYPO_SHARE * m and not _numbered(rare, w)]
         near = difflib.get_close_matches(rare, frequent, n=1, cutoff=0.8)
         if near:
-            fix = f"--set data.label_map={json.dumps({rare: near[0]})}"
-            notes.append(
-                Note(
-                    "warning",
-                    "likely typo",
-                    f'"{rare}" ({n:,} rows) is close to "{near[0]}" ({folded[near[0]]:,} rows)',
-                    fix,
-                    n_rows=n,
-                )
-            )
-    return notes
+            found[rare] = near[0]
+    spelt = {fold(value): label_name(value) for value, _ in sorted(counts.items(), key=lambda item: item[1])}
+    # One setting for all of them: a second --set of the same setting would replace the first.
+    fix = setting("data.label_map", {spelt[rare]: spelt[near] for rare, near in found.items()})
+    return [
+        Note(
+            "warning",
+            "likely typo",
+            f'"{spelt[rare]}" ({rows(folded[rare])}) is close to "{spelt[near]}" ({rows(folded[near])})',
+            fix,
+            n_rows=folded[rare],
+        )
+        for rare, near in found.items()
+    ]
 
 
 def _rare(counts: Counter[Any]) -> list[Note]:

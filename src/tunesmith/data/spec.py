@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from tunesmith.core.errors import did_you_mean
 from tunesmith.core.spec import Spec
+from tunesmith.data.clean import STEPS
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -15,7 +17,14 @@ def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _known_step(name: str) -> str:
+    if name not in STEPS:
+        raise ValueError("unknown cleaning step", did_you_mean(name, list(STEPS)) or f"one of: {', '.join(STEPS)}")
+    return name
+
+
 Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Step = Annotated[str, AfterValidator(_known_step)]
 
 
 class SplitSpec(Spec):
@@ -50,7 +59,7 @@ class DataSpec(Spec):
     """Whether double quotes enclose fields; "off" for files with stray quotes."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first row of a CSV file names the columns."""
-    clean: tuple[str, ...] = ("fix_unicode", "strip_html", "normalize_space")
+    clean: tuple[Step, ...] = ("fix_unicode", "strip_html", "normalize_space")
     """Cleaning steps in order; see `tunesmith.data.clean`. Saved with the model and applied in prediction."""
     missing: tuple[str, ...] = (
         "",

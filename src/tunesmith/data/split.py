@@ -15,6 +15,7 @@ from typing import Any
 
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
+from tunesmith.core.wording import rows as rows_of
 from tunesmith.data.labels import label_name
 from tunesmith.data.near import Copies, text_key
 from tunesmith.data.spec import SplitSpec
@@ -24,6 +25,8 @@ FEW = 500
 """Up to here no dev rows are taken away from training."""
 MOST_TEST, MOST_DEV = 5000, 2000
 STRAY = 0.1
+WIDEST = 25
+"""Points of an interval, either way, beyond which its width is not worth saying."""
 FEW_JOINED, MOST_JOINED = 5, 2000
 """Near copies join at most a tenth of the rows, within these numbers: templates would else join everything."""
 
@@ -185,7 +188,8 @@ def _notes(
         notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
-        message = f"{len(parts['test'])} test rows: expect intervals of up to +-{half:.0f} points"
+        expect = f"expect intervals of up to +-{half:.0f} points" if half <= WIDEST else "too few to judge a model by"
+        message = f"{rows_of(len(parts['test']), 'test')}: {expect}"
         notes.append(Note("warning", "few test rows", message))
     lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
     if lost:

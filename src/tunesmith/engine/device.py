@@ -139,6 +139,6 @@ def refuse_missing_device(spec: TrainSpec) -> None:
     if not there.get(spec.device, True):
         raise RecipeError(
             f'this machine has no "{spec.device}" device',
-            where=Where(column="train.device", value=spec.device),
+            where=Where(column="train.device"),
             fix="use --set train.device=auto",
         )

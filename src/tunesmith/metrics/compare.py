@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.core.wording import rows
 from tunesmith.metrics.bootstrap import affordable, interval, resampled_weights, two_sided_p, unit_weights
 from tunesmith.metrics.predictions import Predictions
 from tunesmith.metrics.scores import LOWER_IS_BETTER, VALUES, Scores
-from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value, rows
+from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value
 
 Array = np.ndarray
 

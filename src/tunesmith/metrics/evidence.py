@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tunesmith.data.labels import label_name
 from tunesmith.metrics.scores import LOWER_IS_BETTER
 
 
@@ -103,6 +104,16 @@ class Evidence:
         support = [sum(row) for row in (self.splits.get(split) or {}).get("confusion") or []]
         return max(support) / sum(support) if sum(support) else None
 
+    def per_class(self, split: str) -> dict[str, Mapping[str, Any]]:
+        """Return class name to its numbers, of the classes that occur in a split; empty if they were not counted."""
+        found = (self.splits.get(split) or {}).get("per_class") or []
+        return {label_name(entry["label"]): entry for entry in found if entry["support"]}
+
+    def share(self, split: str) -> float:
+        """Return the share of all rows that a split has; 0 where it has none or the training rows are not known."""
+        n = {name: int((self.splits.get(name) or {}).get("n_rows", 0)) for name in ("dev", "test")}
+        return n.get(split, 0) / (self.n_train + sum(n.values())) if self.n_train else 0.0
+
     def error(self, value: float) -> float:
         """Return how far a main metric is from perfect; smaller is better for every metric."""
         return value if self.main in LOWER_IS_BETTER else 1 - value
@@ -126,6 +137,26 @@ class Evidence:
     def epochs(self) -> float | None:
         """How many passes over the data were made; None where the log does not say."""
         return max((float(e["epoch"]) for e in self._steps if _is_number(e.get("epoch"))), default=None)
+
+    @property
+    def planned(self) -> tuple[float, str]:
+        """How long training was to be, in "epochs" or "steps"; as long as it was where no plan is known, else 0."""
+        number, _, unit = str(self.settings.get("train.length", "")).partition(" ")
+        if unit:
+            return float(number), unit
+        return self.epochs or 0.0, "epochs"
+
+    @property
+    def trained(self) -> float:
+        """How long training was, in the unit of the plan."""
+        if self.planned[1] == "epochs":
+            return self.epochs or 0.0
+        return max((float(e["step"]) for e in self._steps), default=0.0)
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether patience ended training before the planned length; nothing else does in a finished run."""
+        return 0 < self.trained < self.planned[0] * (1 - 1e-6)
 
     @property
     def peak_lr(self) -> float | None:

@@ -7,10 +7,14 @@ large.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
-from tunesmith.metrics.wording import amount, difference, metric_name, rows
+from tunesmith.metrics.more_rows import more_rows
+from tunesmith.metrics.wording import amount, difference, metric_name
 
 LARGE_GAP = 0.05
 """Training rows this much better than unseen ones: over-fitting."""
@@ -22,18 +26,27 @@ RISE = 1.1
 """Last dev loss over lowest dev loss from which it is said to have risen."""
 STILL_GAINING = 0.01
 """Gain in the last third of training from which more training is advised."""
+LARGER_MODEL = "Take a larger model: --model with a folder or a hub id"
 STUCK = 0.95
 """Late training loss over early training loss above which nothing was learnt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Training against unseen rows in the main metric; `size` is positive where training rows do better."""
+    """Training against unseen rows in one metric, on the same classes.
+
+    Attributes:
+        size: positive where training rows do better.
+        metric: the main one, or accuracy where that can't be had for the same classes.
+        aside: said of classes that the unseen rows lack, "" where they have all.
+    """
 
     train: Measured
     unseen: Measured
     split: str
     size: float
+    metric: str
+    aside: str = ""
 
     @property
     def noise(self) -> float:
@@ -62,12 +75,52 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
 
 
 def gap_of(evidence: Evidence) -> Gap | None:
-    """Compare training rows with dev rows (test rows where there is no dev); None if one side is missing."""
-    split = evidence.held_out
+    """Compare training rows with dev rows (test rows where there is no dev); None if one side is missing.
+
+    Macro F1 is only compared over the classes that both have: a class of one training row, missed, costs as much as
+    a large one, and the unseen rows can't have it.
+    """
+    split, metric, aside = evidence.held_out, evidence.main, ""
     train, unseen = evidence.measured("train"), evidence.measured(split)
+    n_missing = _n_missing(evidence, split) if metric == "macro_f1" else 0
+    if n_missing and train and unseen:
+        lacking = f"the {split} rows lack {n_missing} of the {_n_classes(evidence, split)} classes"
+        shared = _on_shared_classes(evidence, train, unseen, split)
+        if shared:
+            (train, unseen), aside = shared, f" ({lacking}, which are left out)"
+        else:
+            metric, aside = "accuracy", f" (accuracy, because {lacking})"
+            train, unseen = evidence.measured("train", metric), evidence.measured(split, metric)
     if train is None or unseen is None:
         return None
-    return Gap(train, unseen, split, evidence.error(unseen.value) - evidence.error(train.value))
+    return Gap(train, unseen, split, evidence.error(unseen.value) - evidence.error(train.value), metric, aside)
+
+
+def _n_classes(evidence: Evidence, split: str) -> int:
+    return len((evidence.splits.get(split) or {}).get("per_class") or [])
+
+
+def _n_missing(evidence: Evidence, split: str) -> int:
+    return _n_classes(evidence, split) - len(evidence.per_class(split))
+
+
+def _on_shared_classes(
+    evidence: Evidence, train: Measured, unseen: Measured, split: str
+) -> tuple[Measured, Measured] | None:
+    """Return both sides' macro F1 over the classes that occur in both; None if classes were not counted in both."""
+    known, seen = evidence.per_class("train"), evidence.per_class(split)
+    names = [name for name in seen if name in known]
+    if not names:
+        return None
+    return _mean_f1(train, [known[name] for name in names]), _mean_f1(unseen, [seen[name] for name in names])
+
+
+def _mean_f1(measured: Measured, classes: Sequence[Mapping[str, Any]]) -> Measured:
+    """Return the mean F1 of some classes; the interval keeps its width."""
+    value = sum(float(entry["f1"]["value"]) for entry in classes) / len(classes)
+    by = value - measured.value
+    low, high = (None if end is None else end + by for end in (measured.low, measured.high))
+    return Measured(value, measured.n_rows, low, high)
 
 
 def risen_loss(evidence: Evidence) -> tuple[Evaluation, Evaluation] | None:
@@ -92,9 +145,24 @@ def still_gaining(evidence: Evidence) -> float:
 
 
 def longer(evidence: Evidence) -> str:
-    """Advise twice the training."""
-    epochs = f"{math.ceil(2 * evidence.epochs):g} epochs" if evidence.epochs else "10 epochs"
-    return f'Train longer: --set train.length="{epochs}"'
+    """Advise twice the training, or, where patience ended it, more patience."""
+    number, unit = evidence.planned
+    if evidence.ended_early:
+        patience = evidence.settings.get("evaluate.patience") or 3
+        return (
+            f"Wait longer for a gain: --set evaluate.patience={2 * patience} (training ended at "
+            f"{unit.removesuffix('s')} {math.ceil(evidence.trained - 1e-6):,} of {number:,g}, after {patience} "
+            "measurements without one)"
+        )
+    return f'Train longer: --set train.length="{math.ceil(2 * number) or 10} {unit}"'
+
+
+def half_as_long_again(evidence: Evidence) -> tuple[str, ...]:
+    """Advise somewhat more training, where it was not ended for want of gain."""
+    number, unit = evidence.planned
+    if evidence.ended_early or not number:
+        return ()
+    return (f'Train half as long again: --set train.length="{math.ceil(1.5 * number)} {unit}"',)
 
 
 def rate(evidence: Evidence, factor: float) -> str:
@@ -104,9 +172,9 @@ def rate(evidence: Evidence, factor: float) -> str:
     return f"Try a {word} learning rate: --set train.lr={value}"
 
 
-def _sides(evidence: Evidence, gap: Gap) -> str:
-    train, unseen = amount(evidence.main, gap.train.value), amount(evidence.main, gap.unseen.value)
-    return f"{train} {metric_name(evidence.main)} on training rows, {unseen} on {gap.split} rows"
+def _sides(gap: Gap) -> str:
+    train, unseen = amount(gap.metric, gap.train.value), amount(gap.metric, gap.unseen.value)
+    return f"{train} {metric_name(gap.metric)} on training rows, {unseen} on {gap.split} rows{gap.aside}"
 
 
 def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
@@ -118,7 +186,7 @@ def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     first, last = _early_and_late(evidence.training_losses)
     if last <= STUCK * first or evidence.error(gap.train.value) <= LOW:
         return "under", None
-    sentence = f"The training loss hardly moved, from {first:.2f} to {last:.2f}: {_sides(evidence, gap)}."
+    sentence = f"The training loss hardly moved, from {first:.2f} to {last:.2f}: {_sides(gap)}."
     return "under", Finding(sentence, advice)
 
 
@@ -158,17 +226,22 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
         return "over", None
     now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
     sentence = (
-        f"It over-fits: {_sides(evidence, gap)}. The gap of {difference(evidence.main, gap.size)} is more "
+        f"It over-fits: {_sides(gap)}. The gap of {difference(gap.metric, gap.size)} is more "
         "than chance: it knows its training rows better than it understands new ones."
     )
     return "over", Finding(
         sentence,
-        (
-            f"Label more rows, the surest cure{now}",
-            "Hold it back a little: --set model.dropout=0.2 --set task.label_smoothing=0.1",
-            rate(evidence, 0.5),
-        ),
+        (f"Label more rows, the surest cure{now}", *_held_back(evidence), rate(evidence, 0.5)),
     )
+
+
+def _held_back(evidence: Evidence) -> tuple[str, ...]:
+    """Advise dropout and label smoothing, what of them is not in force."""
+    wanted = {"model.dropout": 0.2, "task.label_smoothing": 0.1}
+    now = {key: evidence.settings.get(key) for key in wanted}
+    low = [key for key, value in now.items() if not isinstance(value, int | float) or value < wanted[key]]
+    settings = " ".join(f"--set {key}={wanted[key]}" for key in low)
+    return (f"Hold it back a little: {settings}",) if settings else ()
 
 
 def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
@@ -176,18 +249,18 @@ def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     if gain >= STILL_GAINING and evidence.error(gap.unseen.value) > NOTABLE_GAP:
         sentence = (
             f"It was still learning when training ended: the last third brought "
-            f"{difference(evidence.main, gain)} on dev rows ({_sides(evidence, gap)})."
+            f"{difference(evidence.main, gain)} on dev rows ({_sides(gap)})."
         )
-        return "under", Finding(sentence, (longer(evidence), "Use the careful settings: --preset best"))
+        return "under", Finding(sentence, (longer(evidence),))
     if evidence.error(gap.train.value) <= LOW:
         return "under", None
     sentence = (
-        f"It under-fits: {_sides(evidence, gap)}. It misses many of the very rows it learnt from, so either "
+        f"It under-fits: {_sides(gap)}. It misses many of the very rows it learnt from, so either "
         "it needs more training or a larger model, or the labels contradict each other."
     )
     advice = (
         longer(evidence),
-        "Use the careful settings: --preset best",
+        LARGER_MODEL,
         f"Look for wrong labels: tunesmith check {evidence.data}",
     )
     return "under", Finding(sentence, advice)
@@ -195,14 +268,13 @@ def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
 
 def _unsure(evidence: Evidence, gap: Gap) -> Finding:
     return Finding(
-        f"Over-fitting cannot be told: {_sides(evidence, gap)}, but with {rows(gap.unseen.n_rows)} such a "
-        "gap may be chance.",
-        ("Keep back more rows to judge by: --set data.split.dev=0.2",) if gap.split == "dev" else (),
+        f"Over-fitting cannot be told: {_sides(gap)}, but with {rows(gap.unseen.n_rows)} such a gap may be chance.",
+        (more_rows(evidence, "dev", "judge by"),) if gap.split == "dev" else (),
     )
 
 
 def _good(evidence: Evidence, gap: Gap) -> Finding:
-    return Finding(f"It fits well, neither too tightly nor too loosely: {_sides(evidence, gap)}.")
+    return Finding(f"It fits well, neither too tightly nor too loosely: {_sides(gap)}.")
 
 
 def _rising(evidence: Evidence) -> list[Finding]:

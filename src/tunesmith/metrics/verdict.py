@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding
-from tunesmith.metrics.fitting import diagnose
+from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.scores import LOWER_IS_BETTER
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
-from tunesmith.metrics.wording import amount, bare, difference, metric_name, rows
+from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
 WORTH_POINTS = 0.01
 """A gain below this counts as small ..."""
@@ -101,7 +102,10 @@ def verdict(
         "worth_it": worth,
         "fit": fit,
         "sentences": [finding.sentence for finding in findings],
-        "try_next": _advice([*fit_findings, *findings], more=worth == "yes" and fit in ("good", "unknown")),
+        "try_next": _advice(
+            [*fit_findings, *findings],
+            more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
+        ),
     }
 
 
@@ -197,15 +201,13 @@ def _mistakes(evidence: Evidence) -> str:
 def _not_worth(evidence: Evidence) -> tuple[str, ...]:
     few = 0 < evidence.n_train < FEW_TRAINING_ROWS * _n_classes(evidence)
     more = (f"Label more rows: {rows(evidence.n_train)} to train on are few for {_n_classes(evidence)} classes",)
-    return (*(more if few else ()), "Use the careful settings: --preset best")
+    return (*(more if few else ()), *half_as_long_again(evidence))
 
 
-def _advice(findings: Sequence[Finding], *, more: bool) -> list[str]:
-    """Collect advice in the order of the findings, each once; `more`: all is well, so only say what could add."""
-    found = list(dict.fromkeys(advice for finding in findings for advice in finding.advice))
-    if more:
-        found.append("For a little more: --preset best, or a larger model with --model")
-    return found[:MOST_ADVICE] or ["Try a larger model: --model with a folder or a hub id"]
+def _advice(findings: Sequence[Finding], *, more: Sequence[str]) -> list[str]:
+    """Collect advice in the order of the findings, each once, then `more`, what could add a little."""
+    found = [*(advice for finding in findings for advice in finding.advice), *more]
+    return list(dict.fromkeys(found))[:MOST_ADVICE] or [LARGER_MODEL]
 
 
 def _ends(metric: str, low: float | None, high: float | None) -> str:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding
+from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.scores import LOWER_IS_BETTER
-from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted, rows
+from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted
 
 WIDE = 0.03
 """Half an interval from which more test rows are advised."""
@@ -34,7 +36,7 @@ def few_rows(evidence: Evidence) -> list[Finding]:
             Finding(
                 f"It made no mistake in {rows(accuracy.n_rows, split)}; that still leaves room for up to "
                 f"{100 * hidden:.2g}% of new texts to go wrong.",
-                (_more_test_rows(evidence),) if hidden > WIDE else (),
+                (more_rows(evidence, split, "measure on"),) if hidden > WIDE else (),
             )
         ]
     if found is None or found.half <= WIDE or evidence.main in LOWER_IS_BETTER:
@@ -43,7 +45,7 @@ def few_rows(evidence: Evidence) -> list[Finding]:
         f"With {rows(found.n_rows)} the {metric_name(evidence.main)} is only known to about "
         f"{points(found.half)} either way; about {rough(4 * found.n_rows):,} {split} rows would halve that."
     )
-    return [Finding(sentence, (_more_test_rows(evidence),))]
+    return [Finding(sentence, (more_rows(evidence, split, "measure on"),))]
 
 
 def disagreement(evidence: Evidence) -> list[Finding]:
@@ -95,13 +97,15 @@ def confidence(evidence: Evidence) -> list[Finding]:
     return [
         Finding(
             f"Take its confidence with care: it is {points(ece.value)} off on average{side}{scaled}.",
-            ("Give it more dev rows to set its confidence by: --set data.split.dev=0.2",),
+            (_better_confidence(evidence),),
         )
     ]
 
 
-def _more_test_rows(evidence: Evidence) -> str:
-    return f"Label more {evidence.primary} rows, or keep back more: --set data.split.{evidence.primary}=0.2"
+def _better_confidence(evidence: Evidence) -> str:
+    if evidence.settings.get("evaluate.calibrate") is False:
+        return "Set its confidence by the dev rows: --set evaluate.calibrate=true"
+    return more_rows(evidence, "dev", "set its confidence by")
 
 
 def _never(evidence: Evidence, classes: list[Any]) -> Finding:

@@ -52,11 +52,6 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
 
 
-def rows(n: int, kind: str = "") -> str:
-    """Say a number of rows: "1 row", "1,821 rows", "1,821 test rows"."""
-    return f"{n:,} {kind} row{'' if n == 1 else 's'}".replace("  ", " ")
-
-
 def quoted(label: Any) -> str:
     """Say a label: its text in double quotes."""
     return f'"{label_name(label)}"'

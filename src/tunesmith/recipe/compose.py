@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tunesmith.core.errors import Problem, RecipeError, Where, did_you_mean, shorten
 from tunesmith.recipe.origins import Kind, Origins, trace
-from tunesmith.recipe.problems import problems_of
+from tunesmith.recipe.problems import problems_of, wrap_single_words
 from tunesmith.recipe.recipe import Recipe
 
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
@@ -46,13 +46,16 @@ def _build(tree: dict[str, Any], places: Mapping[str, Where], given: Mapping[str
     from tunesmith.tasks import TASKS
 
     problems: list[Problem] = []
+    wrap_single_words(tree, Recipe)
     task = tree.get("task")
     if isinstance(task, dict):
         tree, problems = _check_task(tree, task, places, TASKS)
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError.of([*problems, *problems_of(error, model=Recipe, places=places)]) from None
+        found = [*problems, *problems_of(error, model=Recipe, places=places)]
+        # In the order of the file; what stands on the command line last.
+        raise RecipeError.of(sorted(found, key=lambda p: (not p.where.row, p.where.row))) from None
     if problems:
         raise RecipeError.of(problems)
     return recipe, trace(recipe, given)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from tunesmith.core.errors import Problem, Where, did_you_mean
 from tunesmith.core.spec import Spec
+from tunesmith.core.wording import setting
 
 Lines = Mapping[str, Where]
 """Dotted key to where the user wrote it."""
@@ -55,8 +57,29 @@ def _problem(item: Any, model: type[BaseModel], places: Lines) -> Problem:
     where = _place(key, places)
     value = item["input"] if not isinstance(item["input"], dict | list | tuple | BaseModel) else None
     where = Where(where.file, where.row, key, None if item["type"] == "extra_forbidden" else value)
-    message, fix = _words(item, key, model)
+    if item["type"] == "string_type" and isinstance(value, int | float):
+        message, fix = _number_for_text(value, key, model, typed=where.file)
+    else:
+        message, fix = _words(item, key, model)
     return Problem(message, where, fix)
+
+
+def _number_for_text(value: float, key: str, model: type[BaseModel], *, typed: str) -> tuple[str, str]:
+    """Say of a number in the place of text what the setting's own check says of it ("3" lacks a unit), or to quote it.
+
+    YAML reads 3 as a number, on the command line, too.
+    """
+    field = dict(settings_of(model)).get(key)
+    for check in field.metadata if field else ():
+        if isinstance(check, AfterValidator):
+            try:
+                check.func(str(value))  # type: ignore[call-arg]
+            except ValueError as error:
+                return str(error), ""
+    text = json.dumps(str(value))
+    if typed.startswith("--set "):
+        return "is a number, not text", setting(typed.removeprefix("--set ").partition("=")[0], text)
+    return "is a number, not text", f"write {text}, with the quotes"
 
 
 def _words(item: Any, key: str, model: type[BaseModel]) -> tuple[str, str]:
@@ -71,6 +94,15 @@ def _words(item: Any, key: str, model: type[BaseModel]) -> tuple[str, str]:
         return "is out of range", f"must be {_LIMITS[kind]} {next(iter(context.values()))}"
     if kind in _TYPES:
         return f"is not {_TYPES[kind]}", f"write {_TYPES[kind]}"
+    return _own_words(item)
+
+
+def _own_words(item: Any) -> tuple[str, str]:
+    """Return what a check of ours raised: a message, or a message and a fix."""
+    raised = item.get("ctx", {}).get("error")
+    if raised is not None and len(raised.args) == 2:
+        message, fix = raised.args
+        return str(message), str(fix)
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:], ""
 
@@ -125,6 +157,18 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
             inner = TASKS["text-classification"]
         if isinstance(inner, type) and issubclass(inner, Spec):
             yield from settings_of(inner, f"{key}.")
+
+
+def wrap_single_words(tree: dict[str, Any], model: type[BaseModel]) -> None:
+    """Make a single word given for a list setting a list of one, in place."""
+    for key, field in settings_of(model):
+        if get_origin(field.annotation) is tuple:
+            *parents, name = key.split(".")
+            node: Any = tree
+            for parent in parents:
+                node = node.get(parent) if isinstance(node, dict) else None
+            if isinstance(node, dict) and isinstance(node.get(name), str):
+                node[name] = [node[name]]
 
 
 def dotted(parts: Sequence[str | int]) -> str:

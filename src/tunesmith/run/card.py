@@ -9,8 +9,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tunesmith.core.files import read_json
+from tunesmith.core.wording import rows
 from tunesmith.run.folder import Run
 from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
+
+_LONG_TEXTS = {
+    "windows": ", and reads long texts in windows",
+    "head": ", and reads the beginning of long texts only",
+    "head_tail": ", and reads the beginning and the end of long texts only",
+}
 
 
 def model_card(run: Run) -> str:
@@ -35,7 +42,9 @@ def model_card(run: Run) -> str:
         'pipeline("text-classification", "path/to/this/folder")("your text")\n```',
         "Texts were cleaned before training ("
         + ", ".join(settings["clean"])
-        + "); `tunesmith predict` does that, too, and reads long texts in windows. "
+        + "); `tunesmith predict` does that, too"
+        + _LONG_TEXTS.get(settings["task"].get("long_text", ""), "")
+        + ". "
         f"Logits were divided by a temperature of {settings['temperature']:.3f}, which is in the head's weights.",
         "## Limits",
         "Measured on rows like those it was trained on; other sources, times or languages may give other numbers. "
@@ -74,7 +83,7 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
     measured = metrics.get("splits", {}).get(split)
     if not measured:
         return "Not measured: there were no rows to spare."
-    lines = [f"On {measured['n_rows']:,} {split} rows:", "", "| metric | value | 95% interval |", "|---|---|---|"]
+    lines = [f"On {rows(measured['n_rows'], split)}:", "", "| metric | value | 95% interval |", "|---|---|---|"]
     for name, title in TITLES.items():
         number = interval(measured, name)
         if number.value is not None:
@@ -85,11 +94,12 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
 
 
 def _rows(run: Run) -> str:
-    rows = run.manifest.get("rows", {})
-    counts = ", ".join(f"{rows[s]:,} {s}" for s in ("train", "dev", "test") if rows.get(s))
-    return f"{counts} rows; {rows.get('set_aside', 0):,} of {rows.get('read', 0):,} rows were set aside."
+    n = run.manifest.get("rows", {})
+    counts = ", ".join(f"{n[s]:,} {s}" for s in ("train", "dev", "test") if n.get(s))
+    return f"{counts} rows; {n.get('set_aside', 0):,} of {rows(n.get('read', 0))} set aside."
 
 
 def _plain(text: str) -> str:
     """Return user text that can't be read as Markdown or HTML."""
-    return json.dumps(text, ensure_ascii=False)[1:-1].replace("`", "'").replace("<", "&lt;").replace("|", "\\|")
+    one_line = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    return one_line.replace("`", "'").replace("<", "&lt;").replace("|", "\\|")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from tunesmith.core.wording import does
+
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 34
@@ -37,7 +39,8 @@ def reliability(bins: Sequence[dict], *, before: Sequence[dict] = (), label: str
     for name, group, style in (("before", before, "s1"), ("", bins, "s0")):
         for b in group:
             if b["n"] and b["confidence"] is not None:
-                title = f"{name} {b['n']:,} rows say {b['confidence']:.0%}, {b['accuracy']:.0%} are right".strip()
+                say = does(b["n"], "row", "says", "say")
+                title = f"{name} {say} {b['confidence']:.0%}, {b['accuracy']:.0%} are right".strip()
                 body.append(
                     _dot(b["confidence"], b["accuracy"], unit, unit, style, title, 3 + 7 * (b["n"] / total) ** 0.5)
                 )

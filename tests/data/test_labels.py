@@ -1,0 +1,88 @@
+"""What is said about labels can be pasted into a shell and does what it says."""
+
+import shlex
+
+import pytest
+
+from tests.tiny import sentences, write_csv
+from tunesmith.core.wording import count, rows, setting
+from tunesmith.data.labels import check_classes, read_labels, unused_names
+from tunesmith.data.read import read
+from tunesmith.data.spec import DataSpec
+from tunesmith.recipe.compose import compose
+from tunesmith.workflow.prepare import prepare
+
+HARD = ["a b", "it's", 'say "x"', "a: b", "{a}", "$HOME", "`ls`", "a, b", "true", "3", "#no", "é", "x!", "-", "~", "\t"]
+
+
+@pytest.mark.parametrize("label", HARD)
+def test_a_setting_survives_shell_and_yaml(label):
+    typed = setting("data.label_map", {label: "other", "more": label})
+    words = shlex.split(f"tunesmith train x.csv {typed}")
+    assert words[:4] == ["tunesmith", "train", "x.csv", "--set"] and len(words) == 5
+    recipe, _ = compose(file=None, overrides=[words[4]], arguments={})
+    assert recipe.data.label_map == {label: "other", "more": label}
+
+
+def test_plain_settings_stay_readable():
+    assert setting("data.labels", "merge_case") == "--set data.labels=merge_case"
+    assert setting("data.label_map", {"damagd_item": "damaged_item"}) == (
+        "--set 'data.label_map={damagd_item: damaged_item}'"
+    )
+
+
+def table(tmp_path, labels):
+    path = write_csv(tmp_path / "t.csv", [(f"text number {i} of some length", label) for i, label in enumerate(labels)])
+    return read(DataSpec(path=(str(path),))).tables["train"]
+
+
+def test_typos_are_mended_by_what_is_advised_in_the_spelling_of_the_file(tmp_path):
+    found = table(tmp_path, ["Late Parcel"] * 40 + ["Broken Item"] * 40 + ["Late Parcl", "Brokn Item"])
+    notes = check_classes(read_labels(found, column="label", spec=DataSpec()), file="t.csv", column="label")
+    typos = [note for note in notes if note.topic == "likely typo"]
+    assert {note.message for note in typos} == {
+        '"Late Parcl" (1 row) is close to "Late Parcel" (40 rows)',
+        '"Brokn Item" (1 row) is close to "Broken Item" (40 rows)',
+    }
+    (fix,) = {note.fix for note in typos}
+    spec = compose(file=None, overrides=[shlex.split(fix)[1]], arguments={})[0].data
+    assert set(read_labels(found, column="label", spec=spec).values) == {"Late Parcel", "Broken Item"}
+
+
+def test_a_label_map_that_matches_nothing_is_said(tmp_path):
+    found = table(tmp_path, ["positive"] * 10 + ["negative"] * 10)
+    spec = DataSpec(label_map={"postive": "positive", "NEGATIVE.": "negative"})
+    (note,) = unused_names([found], column="label", spec=spec)
+    assert note.level == "warning"
+    assert note.message == 'no row has this label of data.label_map: "postive"'
+    assert note.fix == 'postive: did you mean "positive"?'
+
+
+def test_the_note_on_an_unused_label_map_reaches_the_user(tmp_path):
+    path = write_csv(tmp_path / "t.csv", sentences(60))
+    recipe, _ = compose(file=None, overrides=["data.label_map={poz: pos}"], arguments={"data.path": [str(path)]})
+    assert "unused label map" in [note.topic for note in prepare(recipe).notes]
+
+
+def test_one_row_is_one_row():
+    assert (rows(1), rows(2), rows(1821, "test"), count(1, "text")) == ("1 row", "2 rows", "1,821 test rows", "1 text")
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 test row: too few"), (10, " test rows: too few"), (60, "up to +-1")])
+def test_few_test_rows_are_said_in_words_that_mean_something(n, said):
+    from tunesmith.data.spec import SplitSpec
+    from tunesmith.data.split import divide
+    from tunesmith.data.table import Table
+
+    columns = {"text": [f"text {i}" for i in range(5 * n)], "label": ["a"] * 5 * n}
+    found = divide(Table.of(columns), text="text", label="label", spec=SplitSpec(test=0.2))
+    assert any(said in note.message for note in found.notes)
+
+
+def test_findings_about_one_row(tmp_path):
+    rows_ = [*sentences(60), sentences(1)[0], ("a text of its own", "pos"), ("a text of its own", "neg")]
+    path = write_csv(tmp_path / "t.csv", rows_)
+    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)]})
+    said = " / ".join(note.message for note in prepare(recipe).notes)
+    assert "1 row repeats another row exactly" in said
+    assert "1 text stands with different labels (2 rows, kept)" in said
