@@ -7,6 +7,7 @@ import pytest
 
 import tunesmith as ts
 from tests.tiny import sentences, write_csv
+from tunesmith.cli.measure import compare as compare_command
 from tunesmith.cli.measure import compared_on
 from tunesmith.core.errors import DataError, ModelError, RunError
 from tunesmith.inference.predictor import Predictor
@@ -297,3 +298,9 @@ def test_the_error_to_catch_is_in_the_package():
     assert ts.TunesmithError is TunesmithError
     assert "TunesmithError" in dir(ts)
     assert "TunesmithError" in ts.__doc__
+
+
+def test_columns_are_named_for_a_file_only(trained, tmp_path):
+    twin = copied(trained, tmp_path / "twin")
+    with pytest.raises(RunError, match="name columns of --data"):
+        compare_command([trained.folder, twin.folder], [], metric=None, text="text", label=None)

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[list[str], typer.Argument(help="File, files or folder; - is standard input.", show_default=False)]
-ModelArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a model folder.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/reviews-1.", show_default=False)]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set train.lr=3e-5. Repeatable.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: found by itself.")]

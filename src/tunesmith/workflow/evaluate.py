@@ -235,17 +235,25 @@ def compare(
         predicted = [_predicted_now(run, reading, text=text, label=label) for run in runs]
     else:
         predicted = _predicted_before(runs)
-    labels = same_classes([p.classes for p in predicted])
-    shared = [key for key, gold in predicted[0].gold.items() if all(p.gold.get(key) == gold for p in predicted)]
+    named = dict(zip(names, predicted, strict=True))
+    notes = [note for name, p in named.items() for note in p.said_of(name)]
+    rows = {name: len(p.gold) for name, p in named.items()}
+    return {**_on_shared(named, metric, fix=_NEW if paths else _OLD), "rows": rows, "notes": notes}
+
+
+def _on_shared(named: Mapping[str, Predicted], metric: str, *, fix: str) -> dict[str, Any]:
+    first, *others = named.values()
+    labels = same_classes([first.classes, *(p.classes for p in others)])
+    shared = [key for key, gold in first.gold.items() if all(p.gold.get(key) == gold for p in others)]
     if not shared:
-        raise _nothing_shared(paths)
-    gold = np.array([labels.index(predicted[0].gold[key]) for key in shared])
-    found = {name: p.on(shared, labels) for name, p in zip(names, predicted, strict=True)}
-    rows = {name: len(p.gold) for name, p in zip(names, predicted, strict=True)}
-    notes = [
-        replace(n, message=f"{name}: {n.message}") for name, p in zip(names, predicted, strict=True) for n in p.notes
-    ]
-    return {**against_best(found, gold, labels, metric=metric), "rows": rows, "notes": notes}
+        raise DataError("the runs have no row with the same label in common", fix=fix)
+    gold = np.array([labels.index(first.gold[key]) for key in shared])
+    found = {name: p.on(shared, labels) for name, p in named.items()}
+    return against_best(found, gold, labels, metric=metric)
+
+
+_OLD = "name a file to compare on: tunesmith compare RUN RUN --data FILE"
+_NEW = "see data.label_map in their recipes"
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
@@ -344,15 +352,6 @@ def file_key(sources: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]
         if Path(source["file"]) in Path(file).parents:
             return source["sha256"], str(Path(file).relative_to(source["file"]))
     return "", file
-
-
-def _nothing_shared(paths: Sequence[str]) -> DataError:
-    if paths:
-        return DataError("the runs read no row with the same label", fix="see data.label_map in their recipes")
-    return DataError(
-        "the runs have no test row in common, or not with the same label",
-        fix="name a file to compare on: tunesmith compare RUN RUN --data FILE",
-    )
 
 
 def same_classes(classes: Sequence[Sequence[Any]]) -> tuple[str, ...]:

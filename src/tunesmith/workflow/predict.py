@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,21 +51,27 @@ def predict_file(
     if out is None:
         return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
     fmt = format_of(out)
+    with _part_of(out, _job(predictor, source, text), fmt=fmt) as (target, done):
+        return _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
+
+
+@contextlib.contextmanager
+def _part_of(out: Path, job: dict[str, str], *, fmt: str) -> Iterator[tuple[IO[str], int]]:
+    """Yield the open part file and how many rows of the job stand in it; when all is done, it becomes `out`."""
     part = out.with_name(out.name + ".part")
     job_file = part.with_name(part.name + ".json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = _take_over(part, job_file, _job(predictor, source, text), fmt=fmt)
+    done = _take_over(part, job_file, job, fmt=fmt)
     try:
         with part.open("a", encoding="utf-8", newline="") as target:
-            n = _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
+            yield target, done
     except BaseException:
         if not part.stat().st_size:
             part.unlink()
-            job_file.unlink()
+            job_file.unlink(missing_ok=True)
         raise
     os.replace(part, out)
-    job_file.unlink()
-    return n
+    job_file.unlink(missing_ok=True)
 
 
 def format_of(out: Path) -> str:
@@ -93,26 +100,30 @@ def _write(
     text: str | None,
     on_rows: Callable[[int], None] | None,
 ) -> int:
-    n, column, columns = 0, "", None
-    writer = csv.writer(target)
+    n, column, columns = 0, "", []
     for table in chunks:
-        if columns is None:
+        if not n:
             column = find_columns(table, {"text": (predictor.task.text, text)})["text"]
             columns = [*table.columns, *_added(table, predictor)]
         skip = min(max(done - n, 0), len(table))
-        n += len(table)
         if skip < len(table):
             rows = list(_rows(table.take(range(skip, len(table))), predictor, column))
-            if fmt == "csv" and n == len(table) and not done:
-                writer.writerow(columns)
-            if fmt == "csv":
-                writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
-            else:
-                target.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-            target.flush()
+            _put(target, rows, columns, fmt=fmt, header=not n and not done)
+        n += len(table)
         if on_rows:
             on_rows(len(table))
     return n
+
+
+def _put(target: IO[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, fmt: str, header: bool) -> None:
+    if fmt == "csv":
+        writer = csv.writer(target)
+        if header:
+            writer.writerow(columns)
+        writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+    else:
+        target.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+    target.flush()
 
 
 def _rows(table: Table, predictor: Predictor, column: str) -> Iterator[dict[str, Any]]:
