@@ -210,3 +210,14 @@ def test_findings_put_every_lost_row_into_the_ledger(tmp_path):
 
 def test_every_step_is_listed_with_its_meaning():
     assert all(step.__doc__ for step in STEPS.values())
+
+
+def test_merged_spellings_are_those_of_the_training_rows():
+    spec = DataSpec(labels="merge_case")
+    tables = {
+        "test": Table.of({"t": ["good one", "bad one", "fine one"], "l": ["POSITIVE", "negative", "POSITIVE"]}),
+        "train": Table.of({"t": ["warm", "cold", "mild"], "l": ["Positive", "negative", "Positive"]}),
+    }
+    found = inspect(tables, text="t", label="l", spec=spec)
+    assert list(found.tables["test"]["l"]) == ["Positive", "negative", "Positive"]
+    assert not any(note.topic == "unknown labels" for note in found.notes)

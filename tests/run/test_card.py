@@ -15,10 +15,10 @@ from tunesmith.run.folder import Run
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ("windows", "does both, and reads long texts in windows."),
-        ("head", "does both, and reads the beginning of long texts only."),
+        ("windows", "does that, too, and reads long texts in windows."),
+        ("head", "does that, too, and reads the beginning of long texts only."),
         ("head_tail", "the beginning and the end of long texts only."),
-        ("error", "does both."),
+        ("error", "does that, too."),
     ],
 )
 def test_the_card_says_how_long_texts_were_read(trained, tmp_path, policy, words):

@@ -42,7 +42,7 @@ def inspect(tables: dict[str, Table], *, text: str, label: str, spec: DataSpec) 
     """
     cleaner = Cleaner(spec.clean)
     found = Inspected({})
-    for split, table in tables.items():
+    for split, table in sorted(tables.items(), key=lambda item: item[0] != "train"):  # it says how labels are spelt
         found.tables[split] = _usable(table, found, text=text, label=label, spec=spec, cleaner=cleaner, split=split)
     found.notes += unused_names(tables.values(), column=label, spec=spec)
     found.copies = _copies(found, text=text, spec=spec)
@@ -61,7 +61,8 @@ def _usable(
     table: Table, found: Inspected, *, text: str, label: str, spec: DataSpec, cleaner: Cleaner, split: str
 ) -> Table:
     """Keep the rows with a text and a label, both in the form they are used in."""
-    labels = read_labels(table, column=label, spec=spec)
+    known = found.tables["train"][label] if "train" in found.tables else ()
+    labels = read_labels(table, column=label, spec=spec, classes=known)
     found.ledger.extend(labels.entries)
     texts = [_clean(value, cleaner) for value in table[text]]
     kept = []

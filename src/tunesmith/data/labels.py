@@ -60,8 +60,11 @@ def order(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(sorted(distinct.values(), key=_sort_key))
 
 
-def read_labels(table: Table, *, column: str, spec: DataSpec) -> LabelReading:
-    """Read the labels of a table's rows; nothing is merged that the user did not ask to merge."""
+def read_labels(table: Table, *, column: str, spec: DataSpec, classes: Iterable[Any] = ()) -> LabelReading:
+    """Read the labels of a table's rows; nothing is merged that the user did not ask to merge.
+
+    Where spellings are merged, those of `classes` (the training rows' labels) come first.
+    """
     missing = {fold(word) for word in spec.missing} | {word.casefold() for word in spec.missing}
     values: list[Any] = []
     reasons: list[str] = []
@@ -76,12 +79,13 @@ def read_labels(table: Table, *, column: str, spec: DataSpec) -> LabelReading:
         values.append(None if reason else new)
         reasons.append(reason)
     reading = LabelReading(values, reasons, entries)
-    return merge_case(reading, table) if spec.labels == "merge_case" else reading
+    return merge_case(reading, table, classes) if spec.labels == "merge_case" else reading
 
 
-def merge_case(reading: LabelReading, table: Table) -> LabelReading:
-    """Give labels that differ only in case, spaces or a final full stop their most frequent spelling."""
+def merge_case(reading: LabelReading, table: Table, classes: Iterable[Any] = ()) -> LabelReading:
+    """Give labels that differ only in case, spaces or a final full stop the spelling of `classes`, or the commonest."""
     best = {key: _most_frequent(spellings) for key, spellings in _spellings(reading.values).items()}
+    best |= {fold(value): value for value in classes}
     values, entries = [], list(reading.entries)
     for i, value in enumerate(reading.values):
         new = None if value is None else best[fold(value)]

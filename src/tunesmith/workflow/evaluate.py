@@ -14,7 +14,7 @@ import numpy as np
 from tunesmith.core.errors import DataError, Problem, RunError, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.data.labels import fold, label_name, read_labels
+from tunesmith.data.labels import label_name, read_labels
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
@@ -132,9 +132,9 @@ def as_trained(table: Table, predictor: Predictor, *, text: str, label: str, spe
     The others go to the ledger. With merge_case a label becomes the class that is spelt like it.
     """
     task = predictor.task
-    reading = read_labels(table, column=label, spec=spec.model_copy(update={"labels": "keep"}))
+    reading = read_labels(table, column=label, spec=spec, classes=task.labels)
     ledger.extend(reading.entries)
-    values = _merged(reading.values, task.labels) if spec.labels == "merge_case" else reading.values
+    values = reading.values
     texts = [clean_text(value, predictor) for value in table[text]]
     gold = task.gold(Table.of({task.label: values}))
     rows = []
@@ -154,12 +154,6 @@ def as_trained(table: Table, predictor: Predictor, *, text: str, label: str, spe
             fix=f"the model knows: {', '.join(task.names[:20])}",
         )
     return Ready(rows, [texts[i] for i in rows], gold[rows])
-
-
-def _merged(values: Sequence[Any], labels: Sequence[Any]) -> list[Any]:
-    """Return labels with the spelling of the class that differs only in case, spaces or a final full stop."""
-    spelling = {fold(known): known for known in reversed(labels)}
-    return [value if value is None or value in labels else spelling.get(fold(value), value) for value in values]
 
 
 def clean_text(value: Any, predictor: Predictor) -> str:
