@@ -29,9 +29,6 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run:[^>]*-->\s*\Z")
 BEGIN, END = "<!-- settings: made by `python -m tests.guide`, do not edit by hand -->", "<!-- end of settings -->"
 
-UNDESCRIBED = {"task.kind": "Which task it is."}
-"""For settings whose field says nothing."""
-
 
 @dataclass(frozen=True)
 class Block:
@@ -120,7 +117,7 @@ def table() -> str:
     for key, field in settings().items():
         if key in defaults:
             section = key.rpartition(".")[0]
-            meaning = " ".join((field.description or UNDESCRIBED.get(key, "")).split()).replace("|", "\\|")
+            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
             values = _choices(field.annotation)
             if values:
                 meaning += f" One of: {', '.join(f'`{value}`' for value in values)}."

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import RecipeError
 from tunesmith.recipe.choose import Facts, choose
 from tunesmith.recipe.compose import compose
-from tunesmith.recipe.problems import format_problems
-from tunesmith.recipe.write import template, to_yaml
+from tunesmith.recipe.problems import format_problems, settings_of
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.write import HIDDEN, template, to_yaml
 
 
 def load(tmp_path, text, **more):
@@ -205,3 +206,9 @@ def test_mistakes_come_in_the_order_of_the_file(tmp_path):
     found = problems(tmp_path, BAD, overrides=["train.lr=abc"])
     rows = [problem.where.row for problem in found]
     assert rows == [*sorted(row for row in rows if row), 0]
+
+
+def test_every_setting_and_section_is_described():
+    assert [key for key, field in settings_of(Recipe) if key not in HIDDEN and not field.description] == []
+    recipe, _ = compose(file=None, overrides=[], arguments={})
+    assert "  # How rows are divided" in template(recipe) and "  # Which task it is." in template(recipe)

@@ -90,3 +90,4 @@ class DataSpec(Spec):
     near_duplicates: Literal["together", "off"] = "together"
     """Rows that differ in a few words or are cut off: report them and keep them in one split, or do not look."""
     split: SplitSpec = SplitSpec()
+    """How rows are divided where you did not bring a dev or test file."""

@@ -37,6 +37,7 @@ class TextClassification(Task):
     metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
 
     kind: Literal["text-classification"] = "text-classification"
+    """Which task it is."""
     text: str = "auto"
     """Column with the text; "auto" looks for it."""
     label: str = "auto"
