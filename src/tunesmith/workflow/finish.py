@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
         events=list(run.events()),
         n_train=len(prepared.tables["train"]),
         settings=flat(resolved.recipe),
-        data=" ".join(resolved.recipe.data.path),
+        data=shlex.join(resolved.recipe.data.path),
     )
     run.save_metrics(metrics)
     for split, values in probabilities.items():
@@ -123,9 +124,11 @@ def _train_sample(resolved: Any, fitted: Fitted, metrics: dict[str, Any]) -> Non
     moved = [type(e)(e.ids, place[e.row], e.target, e.weight) for e in chosen]
     merged = resolved.task.merge(moved, outputs, n_rows=len(rows))
     values = resolved.task.quick_metrics(merged, gold[rows])
+    per_class = measure(softmax(merged), gold[rows], resolved.task.labels, resamples=1)["per_class"]
     metrics["splits"]["train"] = {
         "n_rows": len(rows),
         "values": {name: {"value": value} for name, value in values.items()},
+        "per_class": per_class,
     }
 
 
