@@ -22,17 +22,31 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-Data = Annotated[list[str], typer.Argument(help="File, files or folder; - is standard input.", show_default=False)]
-ModelArgument = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
-RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as runs/reviews-1.", show_default=False)]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set train.lr=3e-5. Repeatable.")]
-TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: found by itself.")]
-LabelColumn = Annotated[str | None, typer.Option("--label", help="Column with the label. Default: found by itself.")]
-TrainedText = Annotated[str | None, typer.Option("--text", help="Column with the text. Default: named as in training.")]
-TrainedLabel = Annotated[
-    str | None, typer.Option("--label", help="Column with the label. Default: named as in training.")
+Data = Annotated[
+    list[str], typer.Argument(metavar="DATA", help="File, files or folder; - is standard input.", show_default=False)
 ]
-Group = Annotated[str | None, typer.Option("--group", help="Column whose equal values stay in one split.")]
+ModelArgument = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/reviews-1.", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: --set train.lr=3e-5. Repeatable.")
+]
+TextColumn = Annotated[
+    str | None, typer.Option("--text", metavar="COLUMN", help="Column with the text. Default: found by itself.")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="Column with the label. Default: found by itself.")
+]
+TrainedText = Annotated[
+    str | None, typer.Option("--text", metavar="COLUMN", help="Column with the text. Default: named as in training.")
+]
+TrainedLabel = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="Column with the label. Default: named as in training.")
+]
+Group = Annotated[
+    str | None, typer.Option("--group", metavar="COLUMN", help="Column whose equal values stay in one split.")
+]
 
 
 @app.callback()
@@ -50,22 +64,31 @@ def root(
 @app.command(epilog="Examples:  tunesmith train reviews.csv    tunesmith train -c recipe.yaml --set train.lr=3e-5")
 def train(  # noqa: PLR0917  (typer hands options over by position)
     data: Annotated[
-        list[str] | None, typer.Argument(help="File, files or folder; - is standard input.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="DATA", help="File, files or folder; - is standard input.", show_default=False),
     ] = None,
-    recipe: Annotated[Path | None, typer.Option("-c", "--recipe", help="A recipe (tunesmith init writes one).")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("-c", "--recipe", metavar="FILE", help="A recipe (tunesmith init writes one).")
+    ] = None,
     text: TextColumn = None,
     label: LabelColumn = None,
     group: Group = None,
     test: Annotated[
-        list[str] | None, typer.Option("--test", help="File for the final numbers; never trained on.")
+        list[str] | None, typer.Option("--test", metavar="FILE", help="File for the final numbers; never trained on.")
     ] = None,
-    dev: Annotated[list[str] | None, typer.Option("--dev", help="File for early stopping.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="minilm, a folder, or a hub id.")] = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="fast, balanced (default) or best.")] = None,
+    dev: Annotated[list[str] | None, typer.Option("--dev", metavar="FILE", help="File for early stopping.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="minilm, a folder, or a hub id.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="fast, balanced (default) or best.")
+    ] = None,
     settings: Settings = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder. Default: the next free runs/NAME-N.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of everything random. Default: 0.")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this interrupted run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="Run folder. Default: the next free runs/NAME-N.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything random. Default: 0.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this interrupted run.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, time a few updates, write nothing.")
     ] = False,
@@ -95,7 +118,9 @@ def check(  # noqa: PLR0917
     label: LabelColumn = None,
     group: Group = None,
     settings: Settings = None,
-    fix: Annotated[Path | None, typer.Option("--fix", help="Write a cleaned copy here, and a list of changes.")] = None,
+    fix: Annotated[
+        Path | None, typer.Option("--fix", metavar="FILE", help="Write a cleaned copy here, and a list of changes.")
+    ] = None,
 ) -> None:
     """Look for trouble in the data, without training: columns, labels, duplicates, leaks, lengths."""
     from tunesmith.cli import check as command
@@ -119,7 +144,8 @@ def predict(
     run: ModelArgument,
     data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="CSV or .jsonl file; without it, CSV goes to the screen.")
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="CSV or .jsonl file; without it, CSV goes to the screen."),
     ] = None,
     text: TrainedText = None,
 ) -> None:
@@ -133,9 +159,12 @@ def predict(
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="Rows to compare on. Default: the runs' own test rows.")
+        list[str] | None,
+        typer.Option("--data", metavar="FILE", help="Rows to compare on. Default: the runs' own test rows."),
     ] = None,
-    metric: Annotated[str | None, typer.Option("--metric", help="Default: the first run's main metric.")] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="NAME", help="Default: the first run's main metric.")
+    ] = None,
     text: TrainedText = None,
     label: TrainedLabel = None,
 ) -> None:
@@ -167,7 +196,9 @@ def init(
     data: Annotated[
         list[str] | None, typer.Argument(help="File, files or folder to put into it.", show_default=False)
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write here instead of to the screen.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="Write here instead of to the screen.")
+    ] = None,
 ) -> None:
     """Write a commented recipe with every setting."""
     from tunesmith.cli import check as command
@@ -184,7 +215,7 @@ def doctor() -> None:
 
 
 @app.command()
-def demo(out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None) -> None:
+def demo(out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Run folder.")] = None) -> None:
     """Fine-tune the embedded model on the sample that comes with tunesmith (about a minute)."""
     from tunesmith.cli import train as command
 
@@ -195,7 +226,7 @@ def main() -> None:
     """Run the command line; the user's mistakes end with exit code 2 and no traceback."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app()
+        app(prog_name="tunesmith")
     except TunesmithError as error:
         from tunesmith.recipe.problems import format_problems
 
