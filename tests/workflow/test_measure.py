@@ -13,7 +13,8 @@ from tunesmith.core.errors import DataError, ModelError, RunError
 from tunesmith.inference.predictor import Predictor
 from tunesmith.run.folder import Run
 from tunesmith.workflow import predict as predicting
-from tunesmith.workflow.evaluate import compare, evaluate
+from tunesmith.workflow.compare import compare
+from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
 
 

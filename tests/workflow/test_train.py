@@ -18,7 +18,8 @@ from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.workflow import fit as fitting
-from tunesmith.workflow.evaluate import compare, evaluate
+from tunesmith.workflow.compare import compare
+from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.start import resume

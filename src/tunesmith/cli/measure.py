@@ -56,7 +56,7 @@ def compare(
     runs = [Run.with_model(folder) for folder in folders]
     if not data and (text or label):
         raise RunError("--text and --label name columns of --data", fix="leave them out, or name a file with --data")
-    from tunesmith.workflow.evaluate import compare as measure
+    from tunesmith.workflow.compare import compare as measure
 
     found = measure(runs, data, metric=metric, text=text, label=label)
     console = show.console()

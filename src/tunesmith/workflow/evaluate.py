@@ -1,17 +1,16 @@
-"""Measure a finished run on new labelled rows, or two and more runs on the same ones."""
+"""Measure a finished run on new labelled rows."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.errors import DataError, Problem, RunError, Where, did_you_mean
+from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.labels import label_name, read_labels
@@ -20,7 +19,6 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
 from tunesmith.metrics.classification import measure
-from tunesmith.metrics.compare import against_best
 from tunesmith.recipe.compose import compose as compose_recipe
 from tunesmith.run.folder import Run
 
@@ -65,10 +63,11 @@ def evaluate(
     Raises:
         DataError: a column is missing or no row has a label the model knows.
     """
-    return _measure(run, read(DataSpec(path=tuple(paths))), text=text, label=label, resamples=resamples)
+    return measure_rows(run, read(DataSpec(path=tuple(paths))), text=text, label=label, resamples=resamples)
 
 
-def _measure(run: Run, reading: Reading, *, text: str | None, label: str | None, resamples: int) -> Measured:
+def measure_rows(run: Run, reading: Reading, *, text: str | None, label: str | None, resamples: int) -> Measured:
+    """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
     task = predictor.task
     table = concat(list(reading.tables.values()))
@@ -205,139 +204,6 @@ def _missing(table: Table, option: str, trained: str, named: str | None) -> Prob
     return Problem(message, where, f"name the one to use with --{option}; {here}")
 
 
-def compare(
-    runs: Sequence[Run],
-    paths: Sequence[str] = (),
-    *,
-    metric: str | None = None,
-    text: str | None = None,
-    label: str | None = None,
-) -> dict[str, Any]:
-    """Compare runs on the same rows: `paths`, or the test rows they were all measured on.
-
-    Returns:
-        as `tunesmith.metrics.compare.against_best`, `rows` (name to the number of rows it knows) and `notes`.
-
-    Raises:
-        DataError: there are no rows that all of them predicted.
-        RunError: a run is named twice.
-    """
-    names = names_of(runs)
-    metric = metric or str(runs[0].metrics.get("main", "macro_f1"))
-    if paths:
-        reading = read(DataSpec(path=tuple(paths)))
-        predicted = [_predicted_now(run, reading, text=text, label=label) for run in runs]
-    else:
-        predicted = _predicted_before(runs)
-    named = dict(zip(names, predicted, strict=True))
-    notes = [note for name, p in named.items() for note in p.said_of(name)]
-    rows = {name: len(p.gold) for name, p in named.items()}
-    return {**_on_shared(named, metric, fix=_NEW if paths else _OLD), "rows": rows, "notes": notes}
-
-
-def _on_shared(named: Mapping[str, Predicted], metric: str, *, fix: str) -> dict[str, Any]:
-    first, *others = named.values()
-    labels = same_classes([first.classes, *(p.classes for p in others)])
-    shared = [key for key, gold in first.gold.items() if all(p.gold.get(key) == gold for p in others)]
-    if not shared:
-        raise DataError("the runs have no row with the same label in common", fix=fix)
-    gold = np.array([labels.index(first.gold[key]) for key in shared])
-    found = {name: p.on(shared, labels) for name, p in named.items()}
-    return against_best(found, gold, labels, metric=metric)
-
-
-_OLD = "name a file to compare on: tunesmith compare RUN RUN --data FILE"
-_NEW = "see data.label_map in their recipes"
-
-
-def names_of(runs: Sequence[Run]) -> list[str]:
-    """Return what to call the runs: their names, or their paths where two have the same name.
-
-    Raises:
-        RunError: a run is named twice.
-    """
-    folders = [run.folder.resolve() for run in runs]
-    twice = next((run for i, run in enumerate(runs) if folders[i] in folders[:i]), None)
-    if twice is not None:
-        raise RunError("this run is named twice", where=Where(str(twice.folder)), fix="name two different runs")
-    names = [run.name for run in runs]
-    return [str(run.folder) if names.count(run.name) > 1 else run.name for run in runs]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What a run says of rows.
-
-    Attributes:
-        classes: names of its classes.
-        gold: row to the name of its true class.
-        probabilities: row to the probabilities, in the order of `classes`.
-        notes: warnings about this run on these rows.
-    """
-
-    classes: tuple[str, ...]
-    gold: dict[Hashable, str]
-    probabilities: dict[Hashable, Sequence[float]]
-    notes: Sequence[Note] = ()
-
-    def said_of(self, name: str) -> list[Note]:
-        """Return the notes with the run's name before them."""
-        return [replace(note, message=f"{name}: {note.message}") for note in self.notes]
-
-    def on(self, rows: Sequence[Hashable], classes: Sequence[str]) -> np.ndarray:
-        """Return the probabilities of some rows, with the columns in the order of `classes`."""
-        order = [self.classes.index(name) for name in classes]
-        return np.array([self.probabilities[row] for row in rows])[:, order]
-
-
-def _predicted_now(run: Run, reading: Reading, *, text: str | None, label: str | None) -> Predicted:
-    measured = _measure(run, reading, text=text, label=label, resamples=1)
-    classes = tuple(label_name(v) for v in measured.labels)
-    gold: dict[Hashable, str] = {row: classes[g] for row, g in zip(measured.rows, measured.gold, strict=True)}
-    probabilities: dict[Hashable, Sequence[float]] = dict(zip(measured.rows, measured.probabilities, strict=True))
-    return Predicted(classes, gold, probabilities, measured.notes[len(reading.notes) :])
-
-
-def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
-    """Return what each run said of its test rows.
-
-    A row is known by its place where all runs were measured on the same files, otherwise by its text.
-    """
-    rows = [list(run.predictions("test")) for run in runs]
-    for run, mine in zip(runs, rows, strict=True):
-        if not mine:
-            raise DataError(
-                "this run has no test predictions", where=Where(str(run.folder)), fix="name a file to compare on"
-            )
-    places = [_places(run, mine) for run, mine in zip(runs, rows, strict=True)]
-    same_files = len({frozenset(file for file, _ in keys) for keys in places}) == 1
-    return [_as_said(mine, keys if same_files else _texts(mine)) for mine, keys in zip(rows, places, strict=True)]
-
-
-def _places(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, str], int]]:
-    sources = run.manifest.get("data", [])
-    keys = {file: file_key(sources, file) for file in {row["file"] for row in rows}}
-    return [(keys[row["file"]], row["row"]) for row in rows]
-
-
-def _as_said(rows: Sequence[Mapping[str, Any]], keys: Sequence[Hashable]) -> Predicted:
-    classes = tuple(rows[0]["probabilities"])
-    golds = [label_name(row["gold"]) for row in rows]
-    kept = [i for i, gold in enumerate(golds) if gold in classes]
-    gold = {keys[i]: golds[i] for i in kept}
-    return Predicted(classes, gold, {keys[i]: [rows[i]["probabilities"][c] for c in classes] for i in kept})
-
-
-def _texts(rows: Sequence[Mapping[str, Any]]) -> list[Hashable]:
-    """Return each row's text and how many rows before it have the same."""
-    seen: Counter[str] = Counter()
-    keys: list[Hashable] = []
-    for row in rows:
-        keys.append((row["text"], seen[row["text"]]))
-        seen[row["text"]] += 1
-    return keys
-
-
 def file_key(sources: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
     """Return what one of the files read is known by, however its path was written: content and base name."""
     for source in sources:
@@ -346,17 +212,3 @@ def file_key(sources: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]
         if Path(source["file"]) in Path(file).parents:
             return source["sha256"], str(Path(file).relative_to(source["file"]))
     return "", file
-
-
-def same_classes(classes: Sequence[Sequence[Any]]) -> tuple[str, ...]:
-    """Return the names of the classes, in the order of the first model.
-
-    Raises:
-        DataError: the models do not know the same ones.
-    """
-    named = [tuple(label_name(label) for label in labels) for labels in classes]
-    if len({tuple(sorted(names)) for names in named}) > 1:
-        raise DataError(
-            "the runs do not know the same classes", fix="compare runs that were trained on the same labels"
-        )
-    return named[0]
