@@ -57,7 +57,8 @@ def test_the_check_reads_pipes_quotes_and_launchers(tmp_path):
 @pytest.mark.parametrize("block", YAML, ids=name)
 def test_recipes_in_the_text_are_recipes(block, tmp_path):
     (tmp_path / "r.yaml").write_text(block.text, encoding="utf-8")
-    compose(file=tmp_path / "r.yaml", overrides=[], arguments={})
+    _, origins = compose(file=tmp_path / "r.yaml", overrides=[], arguments={})
+    assert "file" in {entry["origin"] for entry in origins.as_dict().values()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -34,7 +34,7 @@ def test_all_mistakes_at_once_with_lines_and_fixes(tmp_path):
         load(tmp_path, BAD, overrides=["train.lr=abc"])
     found = {(p.where.row, p.where.column): p for p in raised.value.problems}
     assert found[4, "train.lrr"].fix == 'did you mean "lr"?'
-    assert 'like "3 epochs"' in found[5, "train.length"].message
+    assert '"3 epochs"' in found[5, "train.length"].fix
     assert found[6, "train.clip_norm"].fix == "must be at least 0.0"
     assert found[7, "modle"].fix == 'did you mean "model"?'
     assert "not a whole number" in found[8, "evaluate.patience"].message
@@ -171,10 +171,11 @@ def problems(tmp_path, text="", **more):
 
 def test_a_number_where_a_unit_is_missing_says_how_it_is_written(tmp_path):
     (problem,) = problems(tmp_path, overrides=["train.length=3"])
-    assert problem.message == 'expected a positive number and epochs or steps, like "3 epochs"'
+    assert problem.message == "is not a positive number of epochs or steps"
+    assert problem.fix == 'write for example "3 epochs"'
     every, size = problems(tmp_path, "evaluate:\n  every: 3\ntrain:\n  step_size: 32\n")
     assert (every.where.row, size.where.row) == (2, 4)
-    assert 'like "3 epochs"' in every.message and 'like "3 rows"' in size.message
+    assert '"3 epochs"' in every.fix and '"3 rows"' in size.fix
 
 
 def test_a_number_for_a_name_is_to_be_quoted(tmp_path):

@@ -22,7 +22,8 @@ def _amount(*units: str) -> AfterValidator:
         match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s+({names})\s*", text)
         if not match or float(match[1]) <= 0:
             raise ValueError(
-                f'expected a positive number and {" or ".join(f"{u}s" for u in units)}, like "3 {units[0]}s"'
+                f"is not a positive number of {' or '.join(f'{u}s' for u in units)}",
+                f'write for example "3 {units[0]}s"',
             )
         unit = match[2].rstrip("s") + "s"
         number = float(match[1])

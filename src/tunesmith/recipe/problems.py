@@ -75,7 +75,7 @@ def _number_for_text(value: float, key: str, model: type[BaseModel], *, typed: s
             try:
                 check.func(str(value))  # type: ignore[call-arg]
             except ValueError as error:
-                return str(error), ""
+                return _said(error)
     text = json.dumps(str(value))
     if typed.startswith("--set "):
         return "is a number, not text", setting(typed.removeprefix("--set ").partition("=")[0], text)
@@ -101,10 +101,14 @@ def _own_words(item: Any) -> tuple[str, str]:
     """Return what a check of ours raised: a message, or a message and a fix."""
     raised = item.get("ctx", {}).get("error")
     if raised is not None and len(raised.args) == 2:
-        message, fix = raised.args
-        return str(message), str(fix)
+        return _said(raised)
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:], ""
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    message, fix = (*error.args, "")[:2]
+    return str(message), str(fix)
 
 
 _LIMITS = {
