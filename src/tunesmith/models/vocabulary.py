@@ -29,13 +29,13 @@ class RowsEmbedding(nn.Embedding):
     rows: nn.Parameter
     trained: Tensor
     place: Tensor
+    padding_row: int | None
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the vectors of token ids, shape (..., width)."""
         if not self.training:
             return super().forward(input)
-        padding = None if self.padding_idx is None else int(self.place[self.padding_idx])
-        found: Tensor = F.embedding(self.place[input], self.rows, None if padding == -1 else padding)
+        found: Tensor = F.embedding(self.place[input], self.rows, self.padding_row)
         return found
 
     def train(self, mode: bool = True) -> RowsEmbedding:
@@ -66,7 +66,11 @@ def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequ
     trained = torch.as_tensor(occurring, device=embedding.weight.device)
     place = torch.full((embedding.num_embeddings,), -1, device=trained.device)
     place[trained] = torch.arange(len(trained), device=trained.device)
+    padding = embedding.padding_idx
+    # A plain number, found once: asking the tensor in every step would make a GPU wait.
+    padding_row = None if padding is None or place[padding] < 0 else int(place[padding])
     embedding.__class__ = cast(type[nn.Embedding], RowsEmbedding)
+    cast(RowsEmbedding, embedding).padding_row = padding_row
     embedding.rows = nn.Parameter(embedding.weight.detach()[trained].clone())
     embedding.register_buffer("trained", trained, persistent=False)
     embedding.register_buffer("place", place, persistent=False)
@@ -78,7 +82,7 @@ def make_plain(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, RowsEmbedding):
             module.fold()
-            del module.rows, module.trained, module.place
+            del module.rows, module.trained, module.place, module.padding_row
             cast(nn.Embedding, module).__class__ = nn.Embedding
             module.weight.requires_grad_(True)
 
