@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from tests.data.divided import divided
 from tests.tiny import sentences, write_csv
 from tunesmith.core.wording import count, rows, setting
 from tunesmith.data.labels import check_classes, read_labels, unused_names
@@ -71,11 +72,10 @@ def test_one_row_is_one_row():
 @pytest.mark.parametrize(("n", "said"), [(1, "1 test row: too few"), (10, " test rows: too few"), (60, "up to +-1")])
 def test_few_test_rows_are_said_in_words_that_mean_something(n, said):
     from tunesmith.data.spec import SplitSpec
-    from tunesmith.data.split import divide
     from tunesmith.data.table import Table
 
     columns = {"text": [f"text {i}" for i in range(5 * n)], "label": ["a"] * 5 * n}
-    found = divide(Table.of(columns), text="text", label="label", spec=SplitSpec(test=0.2))
+    found = divided(Table.of(columns), spec=SplitSpec(test=0.2))
     assert any(said in note.message for note in found.notes)
 
 

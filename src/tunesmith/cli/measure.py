@@ -12,9 +12,9 @@ from rich.table import Table
 
 from tunesmith.cli import show
 from tunesmith.core.errors import RunError
+from tunesmith.metrics.names import shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
-from tunesmith.run.report.numbers import TITLES, shown
 
 
 def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str | None) -> None:
@@ -62,7 +62,7 @@ def compare(
     console = show.console()
     show.notes(console, found["notes"])
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):
+    for column in ("run", titled(found["metric"]), "95% interval"):
         table.add_column(column)
     for entry in found["ranking"]:
         low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])
