@@ -125,9 +125,19 @@ def test_few_rows_get_enough_updates():
     assert few["train.step_size"] == "16 rows"
     assert few["model.pooling"] == "mean"
     assert many["train.length"] == "3 epochs"
-    assert many["model.pooling"] == "first"
-    assert many["evaluate.patience"] > 0
     assert few["evaluate.patience"] == 0
+
+
+def test_only_long_trainings_stop_early():
+    assert chosen(n_rows=67_000, n_dev=2000)["evaluate.patience"] == 0
+    assert chosen(n_rows=800, n_dev=80)["evaluate.patience"] == 3
+    assert chosen({"train.length": "30 epochs"}, n_rows=800, n_dev=80)["evaluate.patience"] == 10
+    assert chosen({"train.length": "500 steps"}, n_rows=800, n_dev=80)["evaluate.patience"] == 0
+
+
+def test_texts_are_pooled_by_their_mean_where_that_can_be_saved():
+    assert {chosen(n_rows=n)["model.pooling"] for n in (100, 67_000)} == {"mean"}
+    assert chosen(can_pool_mean=False)["model.pooling"] == "first"
 
 
 def test_many_classes_get_more_updates():

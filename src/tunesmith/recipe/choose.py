@@ -14,10 +14,12 @@ from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
 
 FEW_ROWS = 2000
-"""Up to here steps are small, and texts are pooled by their mean."""
+"""Up to here steps are small."""
 UPDATES = 400
 UPDATES_PER_CLASS = 20
 MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
+LONG_EPOCHS = 6
+"""From here on, a third of the planned epochs without a gain end training; a shorter one runs to its end."""
 LR_AT_384 = 1e-4
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
@@ -62,7 +64,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_model(facts))
     found.update(_steps(recipe, facts))
     found.update(_rates(facts))
-    found.update(_measuring(facts))
+    found.update(_measuring(facts, length=_length(recipe, found)))
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
 
@@ -79,12 +81,10 @@ def _texts(facts: Facts) -> Choices:
 
 
 def _model(facts: Facts) -> Choices:
-    if not facts.can_pool_mean:
-        pooling = ("first", "this family's own head")
-    elif facts.n_rows <= FEW_ROWS:
-        pooling = ("mean", f"{facts.n_rows:,} rows are few: the mean of the tokens needs less to learn from")
+    if facts.can_pool_mean:
+        pooling = ("mean", "the mean of the tokens needs less to learn from than the first token")
     else:
-        pooling = ("first", f"{facts.n_rows:,} rows are enough for the model's own head, which is a layer cheaper")
+        pooling = ("first", "this family's own head")
     return {
         "model.pooling": pooling,
         "model.head_start": ("random", "a probe start brought nothing measurable"),
@@ -128,14 +128,24 @@ def _rates(facts: Facts) -> Choices:
     }
 
 
-def _measuring(facts: Facts) -> Choices:
+def _length(recipe: Recipe, found: Choices) -> str:
+    """Return how long training will be: as the recipe says, else as chosen."""
+    return str(found["train.length"][0] if recipe.train.length == "auto" else recipe.train.length)
+
+
+def _measuring(facts: Facts, *, length: str) -> Choices:
     every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
-    if facts.n_dev:
-        often = (every, "often enough to catch the best weights")
-        patience = (3, f"stop when {facts.n_dev:,} dev rows show no gain three times")
-    else:
+    number, unit = amount(length)
+    if not facts.n_dev:
         often = (every, "not used: there are no dev rows")
         patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
+    else:
+        often = (every, "often enough to catch the best weights")
+        if unit == "epochs" and number >= LONG_EPOCHS:
+            n = math.ceil(number / 3)
+            patience = (n, f"stop when {n} measurements of {facts.n_dev:,} dev rows in a row show no gain")
+        else:
+            patience = (0, "a short training is best at its end, when the rate has fallen; the best weights are kept")
     return {
         "evaluate.every": often,
         "evaluate.patience": patience,
