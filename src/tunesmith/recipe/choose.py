@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.wording import count, does
 from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
 
@@ -79,12 +80,13 @@ def _texts(facts: Facts) -> Choices:
 
 
 def _model(facts: Facts) -> Choices:
+    are = does(facts.n_rows, "row", "is", "are")
     if not facts.can_pool_mean:
         pooling = ("first", "this family's own head")
     elif facts.n_rows <= FEW_ROWS:
-        pooling = ("mean", f"{facts.n_rows:,} rows are few: the mean of the tokens needs less to learn from")
+        pooling = ("mean", f"{are} few: the mean of the tokens needs less to learn from")
     else:
-        pooling = ("first", f"{facts.n_rows:,} rows are enough for the model's own head, which is a layer cheaper")
+        pooling = ("first", f"{are} enough for the model's own head, which is a layer cheaper")
     return {
         "model.pooling": pooling,
         "model.head_start": ("random", "a probe start brought nothing measurable"),
@@ -103,7 +105,8 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
     length = max(1, round(epochs * factor))
-    reason = f"{per_epoch:,.0f} updates an epoch; {facts.n_classes} classes want about {wanted:,}, in 3 to 15 epochs"
+    want = does(facts.n_classes, "class", "wants", "want")
+    reason = f"{count(round(per_epoch), 'update')} an epoch; {want} about {wanted:,}, in 3 to 15 epochs"
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"
     return {
@@ -111,7 +114,7 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
             f"{rows} rows",
             "small steps give few rows more updates" if rows == 16 else "the usual size",
         ),
-        "train.length": (f"{length} epochs", reason),
+        "train.length": (count(length, "epoch"), reason),
         "train.tokens_per_batch": (
             MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],
             "little memory at full speed; larger steps are cut, the result is the same",
@@ -129,10 +132,11 @@ def _rates(facts: Facts) -> Choices:
 
 
 def _measuring(facts: Facts) -> Choices:
-    every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
+    every = "1 epoch" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
     if facts.n_dev:
         often = (every, "often enough to catch the best weights")
-        patience = (3, f"stop when {facts.n_dev:,} dev rows show no gain three times")
+        show = does(facts.n_dev, "dev row", "shows", "show")
+        patience = (3, f"stop when {show} no gain three times")
     else:
         often = (every, "not used: there are no dev rows")
         patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
