@@ -206,7 +206,7 @@ def test_findings_put_every_lost_row_into_the_ledger(tmp_path):
     assert len(written) == 3
     assert len(written[-1].read_text().splitlines()) >= 6
     with pytest.raises(DataError, match="there already"):
-        write_fixed(found.tables, tables, ledger=Ledger(), text="text", out=out)
+        write_fixed(found.tables, tables, ledger=Ledger(), texts=["text"], out=out)
 
 
 def test_every_step_is_listed_with_its_meaning():

@@ -166,6 +166,6 @@ def _dry_run(console: Console, composed: Any, out: Path) -> None:
     estimate = rehearse(resolved, out=out)
     needs = f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)}"
     console.print(
-        f"{estimate.steps:,} updates, about {show.duration(estimate.seconds)}; {needs} "
+        f"{count(estimate.steps, 'update')}, about {show.duration(estimate.seconds)}; {needs} "
         f"({show.size(estimate.free_disk_bytes)} free). Nothing was written."
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import does
+from tunesmith.core.wording import count, does
 from tunesmith.data.clean import Cleaner
 from tunesmith.data.labels import unused_names
 from tunesmith.data.near import Copies, find_copies
@@ -87,7 +87,7 @@ def _conflicts(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tabl
     n_texts = len({keys[i] for i in rows})
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     stand = does(n_texts, "text", "stands", "stand")
-    message = f"{stand} with different labels ({len(rows):,} rows{', set aside' if drop else ', kept'})"
+    message = f"{stand} with different labels ({count(len(rows), 'row')}{', set aside' if drop else ', kept'})"
     fix = "" if drop else "decide for one label, or --set data.conflicts=drop"
     found.notes.append(Note("warning", "conflicting labels", message, fix, places, len(rows)))
     return _set_aside(table, found, rows, "conflicting label") if drop else table
@@ -141,7 +141,7 @@ def _couples(
         return
     level: Literal["info", "warning"] = "warning" if "label" in topic else "info"
     fix = "see whether both labels are right" if "label" in topic else ""
-    message = f"{len(rows):,} rows {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
+    message = f"{count(len(rows), 'row')} {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     found.notes.append(Note(level, topic, message, fix, places, len(rows)))
 

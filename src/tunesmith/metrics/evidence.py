@@ -143,7 +143,7 @@ class Evidence:
         """How long training was to be, in "epochs" or "steps"; as long as it was where no plan is known, else 0."""
         number, _, unit = str(self.settings.get("train.length", "")).partition(" ")
         if unit:
-            return float(number), unit
+            return float(number), unit.removesuffix("s") + "s"
         return self.epochs or 0.0, "epochs"
 
     @property

@@ -158,7 +158,7 @@ def _undecided(evidence: Evidence, gain: Gain) -> Finding:
     sentence = f"Whether fine-tuning is worth it here cannot be told yet: it is {gain.said}{chance}."
     needed = gain.n_rows * ((gain.high - gain.low) / 2 / gain.value) ** 2 if gain.value > 0 else 0
     if gain.n_rows >= FEWEST_ROWS and gain.n_rows < needed <= 20 * gain.n_rows:
-        sentence += f" If it is real, about {rough(needed):,} {evidence.primary} rows would show it."
+        sentence += f" If it is real, about {rows(rough(needed), evidence.primary)} would show it."
     return Finding(sentence, _not_worth(evidence))
 
 

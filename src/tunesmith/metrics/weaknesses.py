@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.core.wording import rows
+from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evidence, Finding
 from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.names import lower_is_better
@@ -43,7 +43,7 @@ def few_rows(evidence: Evidence) -> list[Finding]:
         return []
     sentence = (
         f"With {rows(found.n_rows)} the {metric_name(evidence.main)} is only known to about "
-        f"{points(found.half)} either way; about {rough(4 * found.n_rows):,} {split} rows would halve that."
+        f"{points(found.half)} either way; about {rows(rough(4 * found.n_rows), split)} would halve that."
     )
     return [Finding(sentence, (more_rows(evidence, split, "measure on"),))]
 
@@ -145,7 +145,7 @@ def _confused(metrics: Mapping[str, Any], index: int) -> tuple[str, str]:
         return f"{n:,} of its {rows(sum(confusion[index]))} {_was(n)} taken for {other}", other
     n, other = wrong[source], quoted(labels[source])
     n_answers = sum(row[index] for row in confusion)
-    return f"{n:,} of the {n_answers:,} texts given this label {_was(n)} {other}", other
+    return f"{n:,} of the {count(n_answers, 'text')} given this label {_was(n)} {other}", other
 
 
 def _was(n: int) -> str:

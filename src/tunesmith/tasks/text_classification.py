@@ -16,6 +16,7 @@ from pydantic import Field
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
 from tunesmith.data.columns import choose_columns, leaky_columns
 from tunesmith.data.labels import LabelReading, check_classes, label_name, order, read_labels
 from tunesmith.data.shape import shape
@@ -179,7 +180,7 @@ class TextClassification(Task):
         for row, ids in enumerate(tokenizer.ids(table[self.text])):
             if policy == "error" and len(ids) > tokenizer.room:
                 raise DataError(
-                    f"the text has {len(ids):,} tokens, the model reads {tokenizer.room:,}",
+                    f"the text has {count(len(ids), 'token')}, the model reads {tokenizer.room:,}",
                     where=table.where(row, self.text),
                     fix="shorten it, or use --set task.long_text=windows",
                 )

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tunesmith.core.files import write_text
+from tunesmith.core.wording import count
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
@@ -30,6 +31,7 @@ def write_report(run: Run) -> Path:
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda n: f"{n:,}"
+    environment.filters["counted"] = count
     write_text(run.report_path, environment.get_template("report.html").render(**content(run)))
     return run.report_path
 
