@@ -211,7 +211,7 @@ class Task(Spec):
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
         columns = [tokenizer.ids(table[column]) for column in self.columns.values()]
-        extra = tokenizer.max_tokens - tokenizer.room
+        extra = tokenizer.max_tokens - tokenizer.room(len(columns))
         return [sum(map(len, parts)) + extra for parts in zip(*columns, strict=True)]
 
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:

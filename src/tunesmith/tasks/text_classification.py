@@ -1,8 +1,4 @@
-"""One label for each text: sentiment, topic, spam, intent.
-
-Long texts are read in windows, and the logits of a row's windows are averaged: the same in training (each window
-carries its share of the row's loss), evaluation and prediction.
-"""
+"""One label for each text, or for each pair of texts: sentiment, topic, spam, intent, entailment, paraphrase."""
 
 from __future__ import annotations
 
@@ -16,23 +12,22 @@ from pydantic import Field
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count
 from tunesmith.data.columns import choose_columns, leaky_columns
 from tunesmith.data.labels import LabelReading, check_classes, label_name, order, read_labels
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.texts import TextTask
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from tunesmith.data.spec import DataSpec
     from tunesmith.metrics.classification import ClassScorer
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
-    from tunesmith.models.tokenize import Tokenizer
 
 Label = bool | int | float | str
 
@@ -58,20 +53,15 @@ class ClassPrediction(Prediction):
         return {"predicted": self.label, "confidence": round(self.confidence, 6), **shares}
 
 
-class TextClassification(Task):
-    """Give each text one label. Rows need a text and, for training, a label."""
+class TextClassification(TextTask):
+    """Give each text, or pair of texts, one label. Rows need a text and, for training, a label."""
 
     main_metric: ClassVar[str] = "macro_f1"
     metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
-    auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     prediction: ClassVar[type[Prediction]] = ClassPrediction
 
     kind: Literal["text-classification"] = "text-classification"
     """Which task it is."""
-    text: str = "auto"
-    """Column with the text; "auto" looks for it."""
-    label: str = "auto"
-    """Column with the label; "auto" looks for it."""
     labels: tuple[Label, ...] = ()
     """The classes, in the order of the model's outputs; learnt from the training rows."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -83,8 +73,15 @@ class TextClassification(Task):
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the text and label columns; see `tunesmith.data.columns`."""
-        choice = choose_columns(table, text=_named(self.text), label=_named(self.label), need_label=need_label)
-        return self.model_copy(update={"text": choice.text, "label": choice.label or self.label}), choice.notes
+        choice = choose_columns(
+            table,
+            text=_named(self.text),
+            label=_named(self.label),
+            text_pair=_named(self.text_pair),
+            need_label=need_label,
+        )
+        columns = {"text": choice.text, "text_pair": choice.text_pair, "label": choice.label or self.label}
+        return self.model_copy(update=columns), choice.notes
 
     def usable(
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
@@ -92,10 +89,10 @@ class TextClassification(Task):
         """Keep the rows with a text and a label, both in the form they are used in; see `Task.usable`."""
         labels = read_labels(table, column=self.label, spec=spec, classes=known or self.labels)
         found = Usable(table, Ledger(labels.entries))
-        texts = [clean(value) for value in table[self.text]]
+        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
         kept = []
-        for i, text in enumerate(texts):
-            reason = labels.reasons[i] or ("" if text else "no text")
+        for i, texts_ in enumerate(zip(*texts.values(), strict=True)):
+            reason = labels.reasons[i] or ("" if all(texts_) else "no text")
             if reason:
                 where = table.where(i)
                 found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
@@ -105,7 +102,7 @@ class TextClassification(Task):
             raise self._nothing(table, labels)
         if split == "train":
             found.notes += check_classes(labels, file=table.files[0], column=self.label)
-        found.table = table.replace(**{self.text: texts, self.label: labels.values}).take(kept)
+        found.table = table.replace(**texts, **{self.label: labels.values}).take(kept)
         return found
 
     def _nothing(self, table: Table, labels: LabelReading) -> DataError:
@@ -125,9 +122,10 @@ class TextClassification(Task):
 
     def look(self, table: Table) -> list[Note]:
         """Return what gives the label away, and what is unusual about the classes."""
+        read = table.named({name: name for name in table.columns if name != self.text_pair})
         return [
-            *leaky_columns(table, text=self.text, label=self.label),
-            *shape(table, text=self.text, label=self.label),
+            *leaky_columns(read, text=self.text, label=self.label),
+            *shape(read, text=self.text, label=self.label),
         ]
 
     def learn(self, table: Table) -> Self:
@@ -159,6 +157,16 @@ class TextClassification(Task):
         name = label_name(label)
         return self.names.index(name) if name in self.names else -1
 
+    @property
+    def n_outputs(self) -> int:
+        """How many classes there are."""
+        return len(self.labels)
+
+    def numbers(self, table: Table) -> list[int]:
+        """Return the class indices."""
+        found: list[int] = self.indices(table).tolist()
+        return found
+
     def indices(self, table: Table) -> np.ndarray:
         """Return each row's class index, -1 for unknown labels, shape (rows,)."""
         import numpy as np
@@ -171,22 +179,6 @@ class TextClassification(Task):
                 known[key] = self.index_of(label)
             indices[row] = known[key]
         return indices
-
-    def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
-        """Encode texts; a long one gives several examples under the policy `windows`."""
-        targets = self.indices(table).tolist() if self.label in table.columns else [None] * len(table)
-        policy = "head" if self.long_text == "auto" else self.long_text
-        examples: list[Example] = []
-        for row, ids in enumerate(tokenizer.ids(table[self.text])):
-            if policy == "error" and len(ids) > tokenizer.room:
-                raise DataError(
-                    f"the text has {count(len(ids), 'token')}, the model reads {tokenizer.room:,}",
-                    where=table.where(row, self.text),
-                    fix="shorten it, or use --set task.long_text=windows",
-                )
-            pieces = tokenizer.pieces(ids, policy)
-            examples += [Example(piece, row, targets[row], 1 / len(pieces)) for piece in pieces]
-        return examples
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own sequence classification class with one output per label."""
@@ -212,20 +204,6 @@ class TextClassification(Task):
             reduction="none",
         )
         return (each * batch.weights).sum()
-
-    def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
-        """Return logits, shape (batch, classes)."""
-        logits: np.ndarray = model(**batch.inputs).logits.detach().float().cpu().numpy()
-        return logits
-
-    def merge(self, examples: Sequence[Example], outputs: Sequence[np.ndarray], *, n_rows: int) -> np.ndarray:
-        """Average each row's window logits, shape (rows, classes)."""
-        import numpy as np
-
-        merged = np.zeros((n_rows, len(self.labels)))
-        for example, logits in zip(examples, outputs, strict=True):
-            merged[example.row] += example.weight * logits
-        return merged
 
     def predictions(self, outputs: Any, table: Table) -> list[ClassPrediction]:
         """Return the most probable class of each row with all probabilities."""
