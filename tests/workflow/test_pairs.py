@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tunesmith.workflow.predict import predict_file
 
 def write_pairs(path, n, *, seed=0):
     ones, others = sentences(n, seed=seed), sentences(n, seed=seed + 1)
+    random.Random(seed).shuffle(others)
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["id", "premise", "hypothesis", "label"])

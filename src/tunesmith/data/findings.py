@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does
-from tunesmith.data.clean import Cleaner
+from tunesmith.data.clean import cleaning
 from tunesmith.data.labels import unused_names
 from tunesmith.data.near import Copies, find_copies
 from tunesmith.data.spec import DataSpec
@@ -61,18 +60,6 @@ def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspec
     _near_duplicates(train, found, task=task)
     found.tables["train"] = _leaks(train, found, task=task, spec=spec)
     return found
-
-
-def cleaning(steps: Sequence[str]) -> Callable[[Any], str]:
-    """Return what makes a cell a clean text, "" where it holds none."""
-    cleaner = Cleaner(steps)
-
-    def clean(value: Any) -> str:
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return ""
-        return cleaner(str(value))
-
-    return clean
 
 
 def _conflicts(table: Table, found: Inspected, *, task: Any, drop: bool) -> Table:

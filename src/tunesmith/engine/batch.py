@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Batch, Example, Task, padded
 
 
 def collate(examples: Sequence[Example], task: Task, *, pad_id: int, blank: bool = False) -> Batch:
     """Pad examples on the right to the longest; `blank` sets their weights to zero."""
-    ids = _padded([example.ids for example in examples], pad_id)
-    mask = _padded([[1] * len(example.ids) for example in examples], 0)
-    extras = {name: _padded([example.extras[name] for example in examples], 0) for name in examples[0].extras}
+    ids = padded([example.ids for example in examples], pad_id)
+    mask = padded([[1] * len(example.ids) for example in examples], 0)
+    extras = {name: padded([example.extras[name] for example in examples], 0) for name in examples[0].extras}
     weights = torch.tensor([0.0 if blank else example.weight for example in examples])
     targets = [example.target for example in examples]
     return Batch(
@@ -21,14 +21,6 @@ def collate(examples: Sequence[Example], task: Task, *, pad_id: int, blank: bool
         weights,
         None if targets[0] is None else task.stack(targets),
     )
-
-
-def _padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
-    """Return rows of numbers as one tensor, filled up on the right."""
-    found = torch.full((len(rows), max(map(len, rows))), fill, dtype=torch.long)
-    for i, row in enumerate(rows):
-        found[i, : len(row)] = torch.as_tensor(row, dtype=torch.long)
-    return found
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -11,7 +11,7 @@ import transformers
 from transformers import PreTrainedModel
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.clean import Cleaner
+from tunesmith.data.clean import cleaning
 from tunesmith.data.table import Table
 from tunesmith.engine.device import pick
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
@@ -32,7 +32,7 @@ class Predictor:
         self.tokenizer = tokenizer
         self.settings = settings
         self.task = settings.build_task()
-        self.clean = Cleaner(settings.clean)
+        self.clean = cleaning(settings.clean)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
@@ -91,7 +91,7 @@ class Predictor:
         columns = self.task.columns
         rows = [item if isinstance(item, Mapping) else _named(item, list(columns)) for item in items]
         named = {
-            column: [self.clean(str(row[field] if field in row else row[column])) for row in rows]
+            column: [self.task.read_cell(row[field] if field in row else row[column], self.clean) for row in rows]
             for field, column in columns.items()
         }
         return Table.of(named)

@@ -129,6 +129,10 @@ class Task(Spec):
     """The fields that name the columns of texts the model reads."""
     target: ClassVar[str] = "label"
     """The field that names the column to learn."""
+    pools: ClassVar[bool] = False
+    """Whether the model makes one vector of a text, so that it can be their mean."""
+    may_cut: ClassVar[bool] = True
+    """Whether a part of a long text can do."""
     one_answer: ClassVar[bool] = True
     """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
     prediction: ClassVar[type[Prediction]]
@@ -173,6 +177,10 @@ class Task(Spec):
             DataError: nothing usable is left.
         """
         raise _missing(self, "usable")
+
+    def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
+        """Return a cell of an input column as the model reads it; cleaned text, but where positions in it count."""
+        return clean(value)
 
     def key(self, table: Table) -> list[str]:
         """Return the text by which each row is split and recognised as a copy of another."""
@@ -278,6 +286,16 @@ class Task(Spec):
         """Return how far two sets of predictions of the same rows are apart, from 0 to 1."""
         n_other = len([1 for a, b in zip(one, other, strict=True) if a != b])
         return n_other / max(1, len(one))
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+    """Return rows of numbers as one tensor, filled up on the right."""
+    import torch
+
+    found = torch.full((len(rows), max(map(len, rows))), fill, dtype=torch.long)
+    for i, row in enumerate(rows):
+        found[i, : len(row)] = torch.as_tensor(row, dtype=torch.long)
+    return found
 
 
 def _missing(task: Task, method: str) -> TypeError:

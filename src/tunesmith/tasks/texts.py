@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class TextTask(Task):
     """Base of the tasks whose model is one of transformers' sequence classification classes."""
 
+    pools: ClassVar[bool] = True
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
 
     text: str = "auto"

@@ -10,7 +10,6 @@ from typing import Any
 from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.data.findings import cleaning
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
@@ -128,7 +127,7 @@ def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledge
     The others go to the ledger.
     """
     task = predictor.task
-    usable = task.usable(table, clean=cleaning(predictor.settings.clean), spec=spec, split="test")
+    usable = task.usable(table, clean=predictor.clean, spec=spec, split="test")
     ledger.extend(usable.ledger)
     known = task.knows(usable.table)
     for i, is_known in enumerate(known):

@@ -15,7 +15,6 @@ from typing import IO, Any, Self
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.files import read_json, sha256, write_json
-from tunesmith.data.findings import cleaning
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
@@ -145,9 +144,9 @@ class Answering:
             yield table.row(i) | {here: cells.get(name) for name, here in self.names.items()}
 
     def _cleaned(self, table: Table) -> Table:
-        clean = cleaning(self.predictor.settings.clean)
-        read = table.named(self.columns)
-        return read.replace(**{name: [clean(value) for value in read[name]] for name in self.columns})
+        predictor, read = self.predictor, table.named(self.columns)
+        cells = {n: [predictor.task.read_cell(value, predictor.clean) for value in read[n]] for n in self.columns}
+        return read.replace(**cells)
 
 
 def _put(target: IO[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, fmt: str, header: bool) -> None:

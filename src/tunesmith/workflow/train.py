@@ -84,10 +84,11 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         n_dev=len(prepared.tables.get("dev", ())),
         n_classes=len(prepared.task.summary({"train": train}).get("train", ())),
         mean_tokens=float(np.minimum(array, tokenizer.max_tokens).mean()),
+        may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
         max_tokens=tokenizer.max_tokens,
         hidden_size=int(getattr(config, "hidden_size", 768)),
-        can_pool_mean=can_pool_mean(config.model_type),
+        can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
         has_gpu=gpu,
         main_metric=prepared.task.main_metric,
     )
