@@ -41,15 +41,15 @@ def run(tiny, tmp_path_factory):
 def test_the_columns_are_known_by_their_names(run):
     task = run.predictor.task
     assert task.columns == {"text": "premise", "text_pair": "hypothesis"}
-    said = [note["message"] for note in run.run.notes]
-    assert any('text columns "premise" and "hypothesis", a pair' in message for message in said)
+    assert any('text columns "premise" and "hypothesis", a pair' in note.message for note in run.run.notes)
 
 
 def test_both_texts_are_read(run):
     (a, _), (b, _) = sentences(2, seed=9)
     one, other = run.predict([(a, b), (a, "awful bad sad")])
     assert one.probabilities != other.probabilities
-    assert run.predict([{"premise": a, "hypothesis": b}]) == [one]
+    (named,) = run.predict([{"premise": a, "hypothesis": b}])
+    assert named.probabilities == pytest.approx(one.probabilities, abs=1e-5)
     with pytest.raises(DataError, match="1 texts where the model reads 2"):
         run.predict(["alone"])
 
