@@ -136,6 +136,12 @@ def test_only_long_trainings_stop_early():
     assert chosen({"train.length": "500 steps"}, n_rows=800, n_dev=80)["evaluate.patience"] == 0
 
 
+def test_long_trainings_average_their_late_weights():
+    assert chosen(n_rows=67_000, n_dev=2000)["train.average"] == 0.5
+    assert chosen(n_rows=800)["train.average"] == 0
+    assert chosen({"train.length": "2000 steps"}, n_rows=800)["train.average"] == 0.5
+
+
 def test_texts_are_pooled_by_their_mean_where_that_can_be_saved():
     assert {chosen(n_rows=n)["model.pooling"] for n in (100, 67_000)} == {"mean"}
     assert chosen(can_pool_mean=False)["model.pooling"] == "first"

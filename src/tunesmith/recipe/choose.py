@@ -19,6 +19,8 @@ FEW_ROWS = 2000
 UPDATES = 400
 UPDATES_PER_CLASS = 20
 MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
+MANY_UPDATES = 1000
+"""From here on, late weights are averaged."""
 LONG_EPOCHS = 6
 """From here on, a third of the planned epochs without a gain end training; a shorter one runs to its end."""
 LR_AT_384 = 1e-4
@@ -67,6 +69,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_model(facts))
     found.update(_steps(recipe, facts))
     found.update(_rates(facts))
+    found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_measuring(facts, length=_length(recipe, found)))
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
@@ -98,12 +101,8 @@ def _model(facts: Facts) -> Choices:
 
 def _steps(recipe: Recipe, facts: Facts) -> Choices:
     rows = 16 if facts.n_rows <= FEW_ROWS else 32
-    size = str(recipe.train.step_size)
-    per_step = float(rows)
-    if size != "auto":
-        number, unit = amount(size)
-        per_step = number if unit == "rows" else number / max(1.0, facts.mean_tokens)
-    per_epoch = max(1.0, math.ceil(facts.n_rows / per_step))
+    size = f"{rows} rows" if recipe.train.step_size == "auto" else str(recipe.train.step_size)
+    per_epoch = _per_epoch(facts, size)
     wanted = UPDATES + UPDATES_PER_CLASS * facts.n_classes
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
@@ -132,6 +131,28 @@ def _rates(facts: Facts) -> Choices:
         "train.layer_decay": (0.9, "lower layers hold general knowledge and move less"),
         "train.head_lr_factor": (1.0, "the head learns at the top layer's rate"),
     }
+
+
+def _average(facts: Facts, *, length: str, step_size: str) -> Choices:
+    number, unit = amount(length)
+    steps = number if unit == "steps" else number * _per_epoch(facts, step_size)
+    if steps >= MANY_UPDATES:
+        return {"train.average": (0.5, f"of {steps:,.0f} updates, the weights of the second half are averaged")}
+    return {
+        "train.average": (0.0, f"{does(round(steps), 'update', 'is', 'are')} too few for an average to bring anything")
+    }
+
+
+def _per_epoch(facts: Facts, step_size: str) -> float:
+    """Return the updates of an epoch."""
+    number, unit = amount(step_size)
+    rows = number if unit == "rows" else number / max(1.0, facts.mean_tokens)
+    return max(1.0, math.ceil(facts.n_rows / rows))
+
+
+def _step_size(recipe: Recipe, found: Choices) -> str:
+    """Return what one update learns from: as the recipe says, else as chosen."""
+    return str(found["train.step_size"][0] if recipe.train.step_size == "auto" else recipe.train.step_size)
 
 
 def _length(recipe: Recipe, found: Choices) -> str:

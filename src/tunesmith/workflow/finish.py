@@ -76,6 +76,7 @@ def _facts(prepared: Prepared, resolved: Any, fitted: Fitted, *, seconds: Mappin
         "step": fitted.step,
         "steps": fitted.planned,
         "best_step": fitted.best_step,
+        "averaged": fitted.averaged,
         "lengths": histogram(resolved.lengths),
         "tokens_cut": resolved.n_cut,
         "labels": resolved.task.summary(prepared.tables),
