@@ -4,10 +4,12 @@ import re
 import shutil
 
 import pytest
+import typer
 
 import tunesmith as ts
 from tests.guide import FENCE, GUIDE, PAGES, ROOT, blocks, check_command, commands, options, settings, table, with_table
 from tests.tiny import sentences, write_csv
+from tunesmith.core.errors import RecipeError
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.origins import flat
 from tunesmith.recipe.recipe import Recipe
@@ -16,6 +18,7 @@ from tunesmith.recipe.write import HIDDEN
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 YAML = [block for page in PAGES for block in blocks(page, "yaml")]
+UsageError = typer.BadParameter.__base__  # of click, or of the copy that newer typers bring
 
 
 def name(block):
@@ -30,20 +33,20 @@ def test_commands_options_and_settings_exist(block):
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "error", "said"),
     [
-        "tunesmith tran reviews.csv",
-        "tunesmith train reviews.csv --epochs 3",
-        "tunesmith train reviews.csv --set train.epochs=3",
-        "tunesmith train reviews.csv --set train.length=3",
-        "tunesmith train reviews.csv --preset slow",
-        "tunesmith predict runs/reviews-1",
-        "cat new.csv | tunesmith predict runs/reviews-1 - --label x > out.csv",
-        "torchrun --nproc-per-node=2 -m tunesmith train reviews.csv --set trian.lr=1",
+        ("tunesmith tran reviews.csv", LookupError, "there is no command tran"),
+        ("tunesmith train reviews.csv --epochs 3", UsageError, "No such option: --epochs"),
+        ("tunesmith train reviews.csv --set train.epochs=3", RecipeError, "train.epochs: unknown setting"),
+        ("tunesmith train reviews.csv --set train.length=3", RecipeError, "not a positive number of epochs or steps"),
+        ("tunesmith train reviews.csv --preset slow", RecipeError, "preset: is none of the choices"),
+        ("tunesmith predict runs/reviews-1", UsageError, "Missing parameter: data"),
+        ("cat new.csv | tunesmith predict runs/a-1 - --label x > out.csv", UsageError, "No such option: --label"),
+        ("torchrun --nproc-per-node=2 -m tunesmith train a.csv --set trian.lr=1", RecipeError, 'did you mean "train"'),
     ],
 )
-def test_the_check_fails_on_what_is_made_up(line, tmp_path):
-    with pytest.raises(Exception, match=r"."):
+def test_the_check_fails_on_what_is_made_up(line, error, said, tmp_path):
+    with pytest.raises(error, match=re.escape(said)):
         check_command(line, folder=tmp_path)
 
 

@@ -260,7 +260,7 @@ def _not_empty(texts: Sequence[str], codes: np.ndarray, *, classes: np.ndarray, 
     if len(kept) < len(texts):
         empty = sorted(set(range(len(texts))) - set(kept))
         shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
-        message = f"{len(empty):,} of {len(texts):,} texts are empty after cleaning and not trained on: rows {shown}"
+        message = f"empty after cleaning and not trained on: {len(empty):,} of {len(texts):,} texts, rows {shown}"
         warnings.warn(message, UserWarning, stacklevel=3)
     return kept
 

@@ -103,7 +103,7 @@ def test_too_much_text_is_sampled_and_still_learnt(monkeypatch):
     ("texts", "labels", "message"),
     [
         ([], [], "at least one training row"),
-        (["a", "b"], [0], "2 training rows but 1 labels"),
+        (["a", "b"], [0], "2 training rows but 1 label  fix"),
         (["a", "b"], [0, 2], "none of the classes"),
         (["a", "b"], [0, -1], "none of the classes"),
     ],

@@ -250,7 +250,7 @@ def test_macro_f1_matches_the_learning_curves(made):
         (np.array([[0.5, 0.5], [np.nan, 0.5]]), np.zeros(2, dtype=int), "first at position 2"),
         (np.array([[0.5, 0.6]]), np.zeros(1, dtype=int), "no probabilities"),
         (np.array([[-0.5, 1.5]]), np.zeros(1, dtype=int), "no probabilities"),
-        (np.full((2, 2), 0.5), np.array([0, -1]), "1 of 2 rows have a label the model does not know"),
+        (np.full((2, 2), 0.5), np.array([0, -1]), "labels the model does not know in 1 of 2 rows"),
         (np.full((2, 2), 0.5), np.array([0, 2]), "does not know"),
         (np.full((2, 2), 0.5), np.array([0.0, 1.0]), "whole numbers"),
     ],

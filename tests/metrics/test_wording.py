@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.core.wording import rows
+from tunesmith.core.wording import count, does, rows
 from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value, quoted
 
 
@@ -33,6 +33,16 @@ def test_rows_have_a_singular_and_a_kind():
         "1 test row",
         "20 dev rows",
     )
+
+
+def test_one_of_a_thing_is_singular():
+    assert (count(1, "class"), count(2, "class"), count(1, "epoch"), count(1200, "NUL byte")) == (
+        "1 class",
+        "2 classes",
+        "1 epoch",
+        "1,200 NUL bytes",
+    )
+    assert (does(1, "class", "wants", "want"), does(3, "class", "wants", "want")) == ("1 class wants", "3 classes want")
 
 
 def test_labels_are_said_as_the_model_names_them():

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import RecipeError
+from tunesmith.engine.spec import amount
 from tunesmith.recipe.choose import Facts, choose
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.problems import format_problems, settings_of
@@ -149,6 +150,16 @@ def test_texts_are_pooled_by_their_mean_where_that_can_be_saved():
 def test_many_classes_get_more_updates():
     epochs = {k: int(chosen(n_rows=10_000, n_classes=k)["train.length"].split()[0]) for k in (2, 77)}
     assert epochs[77] > epochs[2]
+
+
+def test_one_of_a_thing_is_said_as_one():
+    recipe, _ = compose(file=None, overrides=[], arguments={"train.step_size": "1 rows"})
+    assert recipe.train.step_size == "1 row"
+    assert amount(recipe.train.step_size) == (1.0, "rows")
+    said = choose(recipe, facts(n_rows=1, n_dev=1, n_classes=1))
+    assert said["evaluate.every"][0] == "1 epoch"
+    assert said["evaluate.patience"][1] == "stop when 5 measurements on 1 dev row show no gain"
+    assert said["train.length"][1].startswith("1 update an epoch; 1 class wants about 420, ")
 
 
 def test_long_texts_are_read_in_windows():

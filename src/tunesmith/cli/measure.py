@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tunesmith.cli import show
 from tunesmith.core.errors import RunError
+from tunesmith.core.wording import rows
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 from tunesmith.run.report.numbers import TITLES, shown
@@ -32,19 +33,29 @@ def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str 
 def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
     """Label a file with the model of a run, or of a model folder."""
     model = Run.with_model(folder).model_folder
-    from tunesmith.inference.predictor import Predictor
-    from tunesmith.workflow.predict import format_of, predict_file
+    from tunesmith.workflow.predict import format_of, left_by
 
     if out is not None:
         format_of(out)  # refused before the model is loaded
+    try:
+        n = _predict(model, data, out=out, text=text)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(left_by(data, out)) from None
+    if out is not None:
+        show.console(err=True).print(f"{rows(n)} labelled: {escape(str(out))}")
+
+
+def _predict(model: Path, data: str, *, out: Path | None, text: str | None) -> int:
+    """Label a file, with a count of the rows on the screen; return how many there were."""
+    from tunesmith.inference.predictor import Predictor
+    from tunesmith.workflow.predict import predict_file
+
     predictor = Predictor.load(model)
     console = show.console(err=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("rows: {task.completed:,}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
-        n = predict_file(predictor, data, out=out, text=text, on_rows=lambda rows: progress.advance(task, rows))
-    if out is not None:
-        console.print(f"{n:,} rows labelled: {escape(str(out))}")
+        return predict_file(predictor, data, out=out, text=text, on_rows=lambda done: progress.advance(task, done))
 
 
 def compare(
@@ -77,22 +88,22 @@ def compared_on(found: Mapping[str, Any]) -> str:
     """Return on how many rows runs were compared, and what share of each run's rows that is."""
     n = found["n_rows"]
     if set(found["rows"].values()) == {n}:
-        return f"on the same {n:,} rows"
+        return f"on the same {rows(n)}"
     shares = ", ".join(f"{n / mine:.0%} of the {mine:,} of {name}" for name, mine in found["rows"].items())
-    return f"on the {n:,} rows they share: {shares}"
+    return f"on the {rows(n)} they share: {shares}"
 
 
 def runs(folder: Path) -> None:
     """Print a table of the runs in a folder."""
     console = show.console()
-    rows = list_runs(folder)
-    if not rows:
+    found = list_runs(folder)
+    if not found:
         console.print(f"no runs in {escape(str(folder))}; tunesmith train DATA makes one")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("run", "status", "model", "metric", "value", "95% interval", "rows", "time", "created"):
         table.add_column(column)
-    for row in rows:
+    for row in found:
         value = shown(row.metric, row.value)
         low_high = f"{shown(row.metric, row.low)} to {shown(row.metric, row.high)}" if row.value is not None else ""
         seconds = show.duration(row.seconds) if row.seconds is not None else ""

@@ -66,7 +66,7 @@ class Ledger:
         """Return "12 of 5,012 rows set aside: 7 no label, 5 no text"; or that nothing was."""
         counts = self.counts("set aside")
         if not counts:
-            return f"all {n_rows:,} rows used"
+            return f"all {rows(n_rows)} used"
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
         return f"{sum(counts.values()):,} of {rows(n_rows)} set aside: {reasons}"
 

@@ -1,4 +1,4 @@
-"""Words that messages of all packages share: numbers of rows, and settings that can be pasted into a shell."""
+"""Words that messages of all packages share: numbers of things, and settings that can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def rows(n: int, kind: str = "") -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """Say a number of things: "1 text", "2 texts"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    """Say a number of things: "1 text", "2 texts", "1 class", "2 classes"."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{n:,} {noun}{'' if n == 1 else ending}"
 
 
 def does(n: int, noun: str, one: str, many: str) -> str:

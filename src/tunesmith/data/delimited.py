@@ -17,6 +17,7 @@ from typing import Literal
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count, does
 from tunesmith.data.columns import LABEL_NAMES, TEXT_NAMES
 from tunesmith.data.spec import DataSpec
 
@@ -63,7 +64,7 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
             if "\x00" in line
         ]
         text = text.replace("\x00", "")
-        notes.append(Note("warning", "NUL bytes", f"{n} NUL bytes in {file} were removed"))
+        notes.append(Note("warning", "NUL bytes", f"{does(n, 'NUL byte', 'was', 'were')} removed from {file}"))
     sniffed = sniff(text, spec=spec, tabs=tabs)
     dialect, rows = settle(text, sniffed, spec=spec)
     if dialect != sniffed:
@@ -208,7 +209,7 @@ def _fit(parsed: Parsed, line: int, fields: list[str], file: str) -> None:
     if extra > 0 and all(not cell.strip() for cell in fields[len(parsed.header) :]):
         fields = fields[: len(parsed.header)]
     elif extra > 0:
-        detail = f"{len(fields)} fields under {len(parsed.header)} columns"
+        detail = f"{count(len(fields), 'field')} under {count(len(parsed.header), 'column')}"
         parsed.entries.append(Entry("set aside", "too many fields", file, line, detail))
         return
     parsed.rows.append((line, fields + [""] * -min(0, extra)))

@@ -142,7 +142,7 @@ def _conflicts(table: Table, found: Inspected, *, text: str, label: str, spec: D
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     drop = spec.conflicts == "drop"
     stand = does(n_texts, "text", "stands", "stand")
-    message = f"{stand} with different labels ({len(rows):,} rows{', set aside' if drop else ', kept'})"
+    message = f"{stand} with different labels ({count(len(rows), 'row')}{', set aside' if drop else ', kept'})"
     fix = "" if drop else "decide for one label, or --set data.conflicts=drop"
     found.notes.append(Note("warning", "conflicting labels", message, fix, places, len(rows)))
     return _set_aside(table, found, rows, "conflicting label") if drop else table
@@ -197,7 +197,7 @@ def _couples(
         return
     level: Literal["info", "warning"] = "warning" if "label" in topic else "info"
     fix = "see whether both labels are right" if "label" in topic else ""
-    message = f"{len(rows):,} rows {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
+    message = f"{count(len(rows), 'row')} {said}, for example {_both(*(table.where(i) for i in couples[0]))}"
     places = tuple(table.where(i, label, table[label][i]) for i in rows[:PLACES])
     found.notes.append(Note(level, topic, message, fix, places, len(rows)))
 

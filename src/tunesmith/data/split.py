@@ -15,6 +15,7 @@ from typing import Any
 
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
+from tunesmith.core.wording import does
 from tunesmith.core.wording import rows as rows_of
 from tunesmith.data.labels import label_name
 from tunesmith.data.near import Copies, text_key
@@ -182,9 +183,9 @@ def _notes(
 ) -> list[Note]:
     kept = (f'"{spec.group}"' if spec.group else "texts") + (" and near copies" if near else "")
     said = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
-    notes = [Note("info", "split", f"{n:,} rows divided: {said}; equal {kept} stay together", fix="data.split")]
+    notes = [Note("info", "split", f"{rows_of(n)} divided: {said}; equal {kept} stay together", fix="data.split")]
     if not have_dev and "dev" not in parts and spec.dev == "auto":
-        message = f"{n:,} rows are too few to spare any for early stopping"
+        message = f"{does(n, 'row', 'is', 'are')} too few to spare any for early stopping"
         notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.wording import count
 from tunesmith.data import delimited, nested, sources
 from tunesmith.data.sources import Blob
 from tunesmith.data.spec import DataSpec
@@ -131,7 +132,7 @@ def _batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _fit(fields: list[str], header: list[str], file: str, line: int) -> list[str]:
     if len(fields) > len(header) and any(cell.strip() for cell in fields[len(header) :]):
         raise DataError(
-            f"{len(fields)} fields under {len(header)} columns",
+            f"{count(len(fields), 'field')} under {count(len(header), 'column')}",
             where=Where(file, line),
             fix="put quotes around the text",
         )

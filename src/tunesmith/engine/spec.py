@@ -29,7 +29,7 @@ def _amount(*units: str) -> AfterValidator:
         number = float(match[1])
         if unit != "epochs" and not number.is_integer():
             raise ValueError(f"{unit} come whole")
-        return f"{number:g} {unit}"
+        return f"{number:g} {unit if number != 1 else unit.removesuffix('s')}"
 
     return AfterValidator(check)
 
@@ -39,9 +39,9 @@ StepSize = Annotated[str, _amount("row", "token")]
 
 
 def amount(text: str) -> tuple[float, str]:
-    """Split a checked amount: "3 epochs" gives (3.0, "epochs")."""
+    """Split a checked amount: "3 epochs" gives (3.0, "epochs"), "1 epoch" gives (1.0, "epochs")."""
     number, unit = text.split()
-    return float(number), unit
+    return float(number), unit.removesuffix("s") + "s"
 
 
 class TrainSpec(Spec):

@@ -16,6 +16,7 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.seed import derive
+from tunesmith.core.wording import count
 
 Array = np.ndarray
 
@@ -145,7 +146,9 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     if not len(labels):
         raise DataError("a baseline needs at least one training row", fix="give labeled training rows")
     if n_items is not None and n_items != len(labels):
-        raise DataError(f"{n_items:,} training rows but {len(labels):,} labels", fix="give one label for each row")
+        raise DataError(
+            f"{count(n_items, 'training row')} but {count(len(labels), 'label')}", fix="give one label for each row"
+        )
     if labels.min() < 0 or labels.max() >= n_classes:
         raise DataError("some training labels are none of the classes", fix="leave these rows out")
     return labels

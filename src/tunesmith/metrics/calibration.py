@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.wording import does, rows
 
 Array = np.ndarray
 
@@ -76,10 +77,11 @@ def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     logits, gold = np.asarray(logits, dtype=np.float64), np.asarray(gold)
     _check(logits, gold)
     if len(gold) < FEWEST_ROWS:
-        return TemperatureFit(1.0, f"{len(gold)} rows are too few to fit a temperature (at least {FEWEST_ROWS})")
+        are = does(len(gold), "row", "is", "are")
+        return TemperatureFit(1.0, f"{are} too few to fit a temperature (at least {FEWEST_ROWS})")
     before = _log_loss(logits, gold, 1.0)
     if bool((logits.argmax(axis=1) == gold).all()):
-        return TemperatureFit(1.0, f"no mistake in {len(gold):,} rows: nothing to fit a temperature on", before, before)
+        return TemperatureFit(1.0, f"no mistake in {rows(len(gold))}: nothing to fit a temperature on", before, before)
     best = _lowest(logits, gold)
     after = _log_loss(logits, gold, best)
     if not after < before:

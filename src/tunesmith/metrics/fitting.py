@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.wording import rows
+from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
-from tunesmith.metrics.more_rows import more_rows
+from tunesmith.metrics.more_rows import more_rows, more_to_train_on
 from tunesmith.metrics.wording import amount, difference, metric_name
 
 LARGE_GAP = 0.05
@@ -151,10 +151,10 @@ def longer(evidence: Evidence) -> str:
         patience = evidence.settings.get("evaluate.patience") or 3
         return (
             f"Wait longer for a gain: --set evaluate.patience={2 * patience} (training ended at "
-            f"{unit.removesuffix('s')} {math.ceil(evidence.trained - 1e-6):,} of {number:,g}, after {patience} "
-            "measurements without one)"
+            f"{unit.removesuffix('s')} {math.ceil(evidence.trained - 1e-6):,} of {number:,g}, after "
+            f"{count(patience, 'measurement')} without one)"
         )
-    return f'Train longer: --set train.length="{math.ceil(2 * number) or 10} {unit}"'
+    return f'Train longer: --set train.length="{_length(2 * number or 10, unit)}"'
 
 
 def half_as_long_again(evidence: Evidence) -> tuple[str, ...]:
@@ -162,7 +162,12 @@ def half_as_long_again(evidence: Evidence) -> tuple[str, ...]:
     number, unit = evidence.planned
     if evidence.ended_early or not number:
         return ()
-    return (f'Train half as long again: --set train.length="{math.ceil(1.5 * number)} {unit}"',)
+    return (f'Train half as long again: --set train.length="{_length(1.5 * number, unit)}"',)
+
+
+def _length(number: float, unit: str) -> str:
+    """Return a whole length as it is set: "1 epoch", "10 steps"."""
+    return f"{math.ceil(number)} {unit if math.ceil(number) > 1 else unit.removesuffix('s')}"
 
 
 def rate(evidence: Evidence, factor: float) -> str:
@@ -224,15 +229,11 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     enough = NOTABLE_GAP if risen_loss(evidence) else LARGE_GAP
     if not gap.is_sure or gap.size < enough:
         return "over", None
-    now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
     sentence = (
         f"It over-fits: {_sides(gap)}. The gap of {difference(gap.metric, gap.size)} is more "
         "than chance: it knows its training rows better than it understands new ones."
     )
-    return "over", Finding(
-        sentence,
-        (f"Label more rows, the surest cure{now}", *_held_back(evidence), rate(evidence, 0.5)),
-    )
+    return "over", Finding(sentence, (more_to_train_on(evidence), *_held_back(evidence), rate(evidence, 0.5)))
 
 
 def _held_back(evidence: Evidence) -> tuple[str, ...]:

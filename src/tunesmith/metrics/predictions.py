@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.wording import rows
 
 Array = np.ndarray
 
@@ -73,7 +74,7 @@ def _check_shapes(probabilities: Array, gold: Array, n_classes: int) -> None:
         raise DataError("there are no rows to measure", fix="give at least one labeled row")
     if probabilities.shape != (len(gold), n_classes):
         raise DataError(
-            f"probabilities of shape {probabilities.shape} do not fit {len(gold)} rows, {n_classes} classes",
+            f"probabilities of shape {probabilities.shape} do not fit {rows(len(gold))}, {n_classes} classes",
             fix="give one probability for each row and class",
         )
 
@@ -84,8 +85,8 @@ def _check_probabilities(probabilities: Array) -> None:
     off |= np.abs(probabilities.sum(axis=1) - 1) > SUM_TOLERANCE
     if off.any():
         raise DataError(
-            f"{int(off.sum()):,} of {len(off):,} rows, the first at position {int(off.argmax()) + 1:,}, "
-            "have values that are no probabilities",
+            f"values that are no probabilities in {int(off.sum()):,} of {rows(len(off))}, "
+            f"the first at position {int(off.argmax()) + 1:,}",
             fix="give finite values from 0 to 1 that add up to 1 in each row",
         )
 
@@ -96,6 +97,6 @@ def _check_gold(gold: Array, n_classes: int) -> None:
     unknown = (gold < 0) | (gold >= n_classes)
     if unknown.any():
         raise DataError(
-            f"{int(unknown.sum()):,} of {len(gold):,} rows have a label the model does not know",
+            f"labels the model does not know in {int(unknown.sum()):,} of {rows(len(gold))}",
             fix="leave these rows out, or train with rows of that label",
         )

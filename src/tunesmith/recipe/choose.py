@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.wording import count, does, rows
 from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
 
@@ -102,7 +103,8 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
     length = max(1, round(epochs * factor))
-    reason = f"{per_epoch:,.0f} updates an epoch; {facts.n_classes} classes want about {wanted:,}, in 3 to 15 epochs"
+    want = does(facts.n_classes, "class", "wants", "want")
+    reason = f"{count(round(per_epoch), 'update')} an epoch; {want} about {wanted:,}, in 3 to 15 epochs"
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"
     return {
@@ -110,7 +112,7 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
             f"{rows} rows",
             "small steps give few rows more updates" if rows == 16 else "the usual size",
         ),
-        "train.length": (f"{length} epochs", reason),
+        "train.length": (count(length, "epoch"), reason),
         "train.tokens_per_batch": (
             MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],
             "little memory at full speed; larger steps are cut, the result is the same",
@@ -132,7 +134,9 @@ def _average(facts: Facts, *, length: str, step_size: str) -> Choices:
     steps = number if unit == "steps" else number * _per_epoch(facts, step_size)
     if steps >= MANY_UPDATES:
         return {"train.average": (0.5, f"of {steps:,.0f} updates, the weights of the second half are averaged")}
-    return {"train.average": (0.0, f"{steps:,.0f} updates are too few for an average to bring anything")}
+    return {
+        "train.average": (0.0, f"{does(round(steps), 'update', 'is', 'are')} too few for an average to bring anything")
+    }
 
 
 def _per_epoch(facts: Facts, step_size: str) -> float:
@@ -153,7 +157,7 @@ def _length(recipe: Recipe, found: Choices) -> str:
 
 
 def _measuring(facts: Facts, *, length: str) -> Choices:
-    every = "1 epochs" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
+    every = "1 epoch" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
     number, unit = amount(length)
     if not facts.n_dev:
         often = (every, "not used: there are no dev rows")
@@ -162,7 +166,7 @@ def _measuring(facts: Facts, *, length: str) -> Choices:
         often = (every, "often enough to catch the best weights")
         if unit == "epochs" and number >= LONG_EPOCHS:
             n = math.ceil(number / 3)
-            patience = (n, f"stop when {n} measurements of {facts.n_dev:,} dev rows in a row show no gain")
+            patience = (n, f"stop when {n} measurements on {rows(facts.n_dev, 'dev')} show no gain")
         else:
             patience = (0, "a short training is best at its end, when the rate has fallen; the best weights are kept")
     return {

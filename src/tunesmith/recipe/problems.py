@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from tunesmith.core.errors import Problem, Where, did_you_mean
 from tunesmith.core.spec import Spec
-from tunesmith.core.wording import setting
+from tunesmith.core.wording import count, setting
 
 Lines = Mapping[str, Where]
 """Dotted key to where the user wrote it."""
@@ -36,8 +36,7 @@ def format_problems(problems: Sequence[Problem], *, ending: str = "nothing was s
     for place, column, message, fix in rows:
         cells = [c.ljust(w) for c, w in zip((place, column, message), widths, strict=True) if w]
         lines.append("error  " + "  ".join(cells).rstrip() + (f"  fix: {fix}" if fix else ""))
-    count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
-    return "\n".join([*lines, f"{count}, {ending}."])
+    return "\n".join([*lines, f"{count(len(problems), 'problem')}, {ending}."])
 
 
 def _cells(problem: Problem) -> tuple[str, str, str, str]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
 from tunesmith.data.columns import choose_columns
 from tunesmith.data.labels import label_name
 from tunesmith.data.table import Table
@@ -94,7 +95,7 @@ class TextClassification(Task):
         for row, ids in enumerate(tokenizer.ids(table[self.text])):
             if policy == "error" and len(ids) > tokenizer.room:
                 raise DataError(
-                    f"the text has {len(ids):,} tokens, the model reads {tokenizer.room:,}",
+                    f"the text has {count(len(ids), 'token')}, the model reads {tokenizer.room:,}",
                     where=table.where(row, self.text),
                     fix="shorten it, or use --set task.long_text=windows",
                 )

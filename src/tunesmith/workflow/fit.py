@@ -287,7 +287,7 @@ def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float
 
 
 def due(every: str, step: int, plan: Plan) -> bool:
-    """Whether something that happens "every 200 steps" or "every 1 epochs" happens after `step`, or at the end."""
+    """Whether something that happens "every 200 steps" or "every 0.5 epochs" happens after `step`, or at the end."""
     if step == len(plan):
         return True
     number, unit = amount(every)

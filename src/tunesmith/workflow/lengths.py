@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.recipe.recipe import Recipe
@@ -19,8 +20,8 @@ def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
         return []
     cut = sum(counts[i] - tokenizer.room for i in long)
     message = (
-        f"{len(long):,} of {len(table):,} texts are longer than {tokenizer.max_tokens} tokens; "
-        f"cutting them would lose {cut / max(1, sum(counts)):.1%} of all tokens"
+        f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}; "
+        f"cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"
     )
     places = tuple(table.where(i) for i in long[:20])
     return [Note("info", "long texts", message, "task.long_text: windows, head, head_tail or error", places, len(long))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tunesmith.core.wording import does
+from tunesmith.core.wording import count, does
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 240
@@ -57,7 +57,7 @@ def bars(counts: Sequence[float], edges: Sequence[float], *, label: str, x_label
     for n, low, high in zip(counts, edges, edges[1:], strict=False):
         x, y = _x(low, x_range), _y(n, y_range)
         width = max(1.0, _x(high, x_range) - x - 1)
-        title = f"{n:,.0f} rows with {low:.0f} to {high:.0f}"
+        title = f"{count(round(n), 'row')} with {low:.0f} to {high:.0f}"
         body.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{HEIGHT - BOTTOM - y:.1f}">'
             f"<title>{title}</title></rect>"

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tunesmith.core.files import write_text
+from tunesmith.core.wording import count
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
 from tunesmith.run.report.numbers import EXPLAINED, SHARES, TITLES, interval, primary_split, shown
@@ -29,6 +30,7 @@ def write_report(run: Run) -> Path:
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda n: f"{n:,}"
+    environment.filters["counted"] = count
     write_text(run.report_path, environment.get_template("report.html").render(**content(run)))
     return run.report_path
 
