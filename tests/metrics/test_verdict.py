@@ -9,6 +9,8 @@ import pytest
 
 from tests.metrics.of_classes import measure, paired
 from tunesmith.metrics.baselines import majority
+from tunesmith.metrics.evidence import MoreRows
+from tunesmith.metrics.more_rows import label_more
 from tunesmith.metrics.verdict import MOST_ADVICE, verdict
 from tunesmith.metrics.weaknesses import rough
 
@@ -134,7 +136,7 @@ def test_few_test_rows_cannot_tell_and_say_how_many_could():
     assert said(found, "cannot be told yet", "may be chance", "If it is real, about ", " test rows would show it.")
     assert said(found, "about 400 test rows would halve that")
     assert advised(found, "Label more rows: 40 rows to train on are few for 2 classes")
-    assert advised(found, "Label more rows to measure on: 42% of them are test rows already")
+    assert advised(found, "few for 2 classes; to measure on, since 42% of them are test rows already")
 
 
 def test_a_gain_that_cannot_matter_is_not_worth_it():
@@ -186,7 +188,7 @@ def test_over_fitting_is_a_gap_beyond_chance():
     assert said(found, "It over-fits: 99.5% macro F1 on training rows", "points of macro F1 is more than chance")
     assert said(found, "The dev loss was lowest at step 200 (0.450) and rose to 0.700 by step 400")
     assert said(found, "fitted the training rows rather than the task")
-    assert advised(found, "Label more rows, the surest cure (300 to train on now)")
+    assert advised(found, "Label more rows: the surest cure (300 to train on now)")
     assert advised(found, "--set model.dropout=0.2") and advised(found, "--set train.lr=2.5e-05")
 
 
@@ -290,7 +292,7 @@ def weak(confusion, labels=COLOURS):
 def test_the_weakest_class_is_named_with_what_it_is_taken_for():
     found = verdict(weak([[95, 3, 2], [4, 94, 2], [2, 17, 21]]), data="d.csv")
     assert said(found, 'The weakest class is "blue" (F1 64.6%): 17 of its 40 rows were taken for "green".')
-    assert advised(found, 'Label more rows of "blue"')
+    assert advised(found, 'Label more rows, above all of "blue", or keep back more of them to measure on: ')
     assert advised(found, 'Check that "blue" and "green" are told apart in the labels: tunesmith check d.csv')
     assert not advised(found, "class_weights")
 
@@ -387,6 +389,7 @@ def test_every_verdict_is_well_formed():
         assert found["worth_it"] in ("yes", "no", "unclear") and found["fit"] in ("over", "under", "good", "unknown")
         assert len(found["sentences"]) >= 3 and 1 <= len(found["try_next"]) <= MOST_ADVICE
         assert len(set(found["try_next"])) == len(found["try_next"])
+        assert sum("Label more" in step for step in found["try_next"]) <= 1
         for sentence in found["sentences"]:
             assert re.fullmatch(r'["A-Z].*[.]', sentence), sentence
             assert not re.search(r"nan|None|inf\b|  |-0\.0|\.\.|\{|\}", sentence), sentence
@@ -486,9 +489,9 @@ def test_no_preset_is_advised_where_the_length_is_what_it_would_change():
     ("n_train", "settings", "part"),
     [
         (340, {}, "keep back more of them to measure on: --set data.split.test=0.3"),
-        (100, {"data.split.test": 0.3}, "Label more rows to measure on: 50% of them are test rows already"),
+        (100, {"data.split.test": 0.3}, "Label more rows: to measure on, since 50% of them are test rows already"),
         (3000, {}, "--set data.split.test=0.2"),
-        (3000, {"data.test": ["t.csv"]}, "Label more test rows to measure on: they come from a file of yours"),
+        (3000, {"data.test": ["t.csv"]}, "Label more rows: also in your test file, to measure on"),
     ],
 )
 def test_a_share_that_is_in_force_is_not_advised(n_train, settings, part):
@@ -496,6 +499,24 @@ def test_a_share_that_is_in_force_is_not_advised(n_train, settings, part):
     if n_train == 100:
         del metrics["splits"]["dev"]
     assert advised(verdict(metrics, n_train=n_train, settings=settings), part)
+
+
+def test_all_reasons_to_label_more_rows_are_one_piece_of_advice():
+    every = [
+        MoreRows(("blue",)),
+        MoreRows(why="the surest cure"),
+        MoreRows(setting="--set data.split.test=0.2", purpose="to measure on"),
+        MoreRows(("red", "blue")),
+        MoreRows(setting="--set data.split.dev=0.2", purpose="to judge by"),
+    ]
+    assert label_more(every) == (
+        "Label more rows, above all of blue and red: the surest cure; or keep back more of them to measure on and to "
+        "judge by: --set data.split.test=0.2 --set data.split.dev=0.2"
+    )
+    assert label_more(every[:1]) == "Label more rows of blue"
+    assert label_more(every[2:3]) == (
+        "Label more rows, or keep back more of them to measure on: --set data.split.test=0.2"
+    )
 
 
 def test_dev_rows_are_asked_for_as_what_they_are():

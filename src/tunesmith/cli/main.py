@@ -8,11 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.hardware import is_main_process
+
+
+class Commands(TyperGroup):
+    """The commands; Ctrl-C ends each of them with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named; a KeyboardInterrupt may say what it leaves."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            if is_main_process():
+                typer.echo(f"\nStopped: {str(error) or 'nothing was written'}", err=True)
+            raise typer.Exit(130) from None
+
 
 app = typer.Typer(
     name="tunesmith",
+    cls=Commands,
     help="Turn text data into a small, fast, trustworthy NLP model by fine-tuning a pre-trained one.",
     epilog="Start with:  tunesmith demo    or    tunesmith train YOUR.csv",
     no_args_is_help=True,
@@ -97,7 +114,7 @@ def train(  # noqa: PLR0917  (typer hands options over by position)
     from tunesmith.cli import train as command
 
     if resume is not None:
-        command.resume(resume, settings or [])
+        command.resume(resume, settings or [], dry_run=dry_run)
         return
     named: dict[str, Any] = {
         "data.path": data,

@@ -33,19 +33,29 @@ def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str 
 def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
     """Label a file with the model of a run, or of a model folder."""
     model = Run.with_model(folder).model_folder
-    from tunesmith.inference.predictor import Predictor
-    from tunesmith.workflow.predict import format_of, predict_file
+    from tunesmith.workflow.predict import format_of, left_by
 
     if out is not None:
         format_of(out)  # refused before the model is loaded
+    try:
+        n = _predict(model, data, out=out, text=text)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(left_by(data, out)) from None
+    if out is not None:
+        show.console(err=True).print(f"{rows(n)} labelled: {escape(str(out))}")
+
+
+def _predict(model: Path, data: str, *, out: Path | None, text: str | None) -> int:
+    """Label a file, with a count of the rows on the screen; return how many there were."""
+    from tunesmith.inference.predictor import Predictor
+    from tunesmith.workflow.predict import predict_file
+
     predictor = Predictor.load(model)
     console = show.console(err=True)
     columns = (SpinnerColumn(), TextColumn("rows: {task.completed:,}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
-        n = predict_file(predictor, data, out=out, text=text, on_rows=lambda done: progress.advance(task, done))
-    if out is not None:
-        console.print(f"{rows(n)} labelled: {escape(str(out))}")
+        return predict_file(predictor, data, out=out, text=text, on_rows=lambda done: progress.advance(task, done))
 
 
 def compare(

@@ -15,10 +15,11 @@ from rich.markup import escape
 
 from tunesmith.cli import show
 from tunesmith.cli.progress import TrainingDisplay
+from tunesmith.core.errors import RunError
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count
 from tunesmith.recipe.compose import compose
-from tunesmith.run.folder import Run
+from tunesmith.run.folder import RUNS, Run
 
 
 def train(
@@ -37,7 +38,7 @@ def train(
 
     console = show.console()
     if dry_run:
-        _dry_run(console, composed, out or Path("runs"))
+        _dry_run(console, composed, out)
         return
     display = TrainingDisplay(console)
     try:
@@ -47,8 +48,10 @@ def train(
     ending(console, run, more=more)
 
 
-def resume(folder: Path, settings: Sequence[str]) -> None:
+def resume(folder: Path, settings: Sequence[str], *, dry_run: bool = False) -> None:
     """Go on with an interrupted run."""
+    if dry_run:
+        raise RunError("a dry run is of a new run, not of one that is resumed", fix="leave out --dry-run or --resume")
     from tunesmith.workflow import start
     from tunesmith.workflow.fit import Watch
 
@@ -155,17 +158,19 @@ def command_line() -> str:
     return shlex.join(["tunesmith", *sys.argv[1:]])
 
 
-def _dry_run(console: Console, composed: Any, out: Path) -> None:
+def _dry_run(console: Console, composed: Any, out: Path | None) -> None:
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.rehearse import rehearse
+    from tunesmith.workflow.start import refuse_early
     from tunesmith.workflow.train import resolve
 
+    refuse_early(composed[0], out)
     talk = Talk(console)
     prepared = prepare(composed[0])
     talk({"event": "prepared", "prepared": prepared})
     resolved = resolve(*composed, prepared=prepared)
     talk({"event": "resolved", "resolved": resolved})
-    estimate = rehearse(resolved, out=out)
+    estimate = rehearse(resolved, out=out or RUNS)
     needs = f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)}"
     console.print(
         f"{count(estimate.steps, 'update')}, about {show.duration(estimate.seconds)}; {needs} "

@@ -61,6 +61,11 @@ def latest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def step_of(path: Path) -> int:
+    """Return the step after which a checkpoint was written."""
+    return int(path.name.removeprefix("step-"))
+
+
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Restore weights and optimizer state; return the JSON state, "step" included."""
     load_weights(model, path / "model.safetensors")

@@ -40,6 +40,22 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class MoreRows:
+    """A reason to label more rows; all reasons of a verdict become one piece of advice.
+
+    Attributes:
+        classes: names of those that need rows most, quoted.
+        why: follows "Label more rows: "; may be "".
+        setting: one that would keep back more of the rows there are, for the `purpose`; may be "".
+    """
+
+    classes: tuple[str, ...] = ()
+    why: str = ""
+    setting: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something a reader should know, and what to try about it.
 
@@ -49,7 +65,7 @@ class Finding:
     """
 
     sentence: str
-    advice: tuple[str, ...] = ()
+    advice: tuple[str | MoreRows, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,11 @@ class Evidence:
     def primary(self) -> str:
         """The split that counts: test, else dev; "" if neither was measured."""
         return next((name for name in ("test", "dev") if name in self.splits), "")
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are, at least 2."""
+        return max(2, len((self.splits.get(self.primary) or {}).get("labels") or []))
 
     @property
     def held_out(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
-from tunesmith.metrics.more_rows import more_rows
+from tunesmith.metrics.more_rows import more_rows, more_to_train_on
 from tunesmith.metrics.wording import amount, difference, metric_name
 
 LARGE_GAP = 0.05
@@ -229,15 +229,11 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     enough = NOTABLE_GAP if risen_loss(evidence) else LARGE_GAP
     if not gap.is_sure or gap.size < enough:
         return "over", None
-    now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
     sentence = (
         f"It over-fits: {_sides(gap)}. The gap of {difference(gap.metric, gap.size)} is more "
         "than chance: it knows its training rows better than it understands new ones."
     )
-    return "over", Finding(
-        sentence,
-        (f"Label more rows, the surest cure{now}", *_held_back(evidence), rate(evidence, 0.5)),
-    )
+    return "over", Finding(sentence, (more_to_train_on(evidence), *_held_back(evidence), rate(evidence, 0.5)))
 
 
 def _held_back(evidence: Evidence) -> tuple[str, ...]:

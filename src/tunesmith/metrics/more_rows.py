@@ -1,24 +1,59 @@
-"""How to come by more dev or test rows: by another share, unless it is in force, or by labelling."""
+"""How to come by more rows: by labelling, which is one piece of advice however many reasons there are, or a share."""
 
 from __future__ import annotations
 
-from tunesmith.metrics.evidence import Evidence
+from collections.abc import Sequence
+
+from tunesmith.core.wording import count, rows
+from tunesmith.metrics.evidence import Evidence, MoreRows
+from tunesmith.metrics.wording import listed
 
 SHARES = (0.2, 0.3)
 """Shares of all rows that may be advised; more would take too much from training."""
+FEW_TRAINING_ROWS = 30
+"""Training rows a class below which they are called few."""
 
 
-def more_rows(evidence: Evidence, split: str, purpose: str) -> str:
-    """Advise more rows of a split: "Label more dev rows to judge by, or keep back more: --set ..."."""
+def more_rows(evidence: Evidence, split: str, purpose: str) -> str | MoreRows:
+    """Advise more rows of a split, for a purpose such as "judge by"."""
     if evidence.settings.get(f"data.{split}"):
-        return f"Label more {split} rows to {purpose}: they come from a file of yours"
+        return MoreRows(why=f"also in your {split} file, to {purpose}")
     now = max(evidence.share(split), _set_share(evidence, split))
     share = next((share for share in SHARES if share > 1.1 * now), None)
     if share is None:
-        return f"Label more rows to {purpose}: {now:.0%} of them are {split} rows already"
+        return MoreRows(why=f"to {purpose}, since {now:.0%} of them are {split} rows already")
+    setting = f"--set data.split.{split}={share}"
     if split not in evidence.splits:
-        return f"Keep back {split} rows to {purpose}, there are none now: --set data.split.{split}={share}"
-    return f"Label more rows, or keep back more of them to {purpose}: --set data.split.{split}={share}"
+        return f"Keep back {split} rows to {purpose}, there are none now: {setting}"
+    return MoreRows(purpose=f"to {purpose}", setting=setting)
+
+
+def more_to_train_on(evidence: Evidence) -> MoreRows:
+    """Advise more training rows."""
+    if few_to_train_on(evidence):
+        return MoreRows(why=f"{rows(evidence.n_train)} to train on are few for {count(evidence.n_classes, 'class')}")
+    now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
+    return MoreRows(why=f"the surest cure{now}")
+
+
+def few_to_train_on(evidence: Evidence) -> bool:
+    """Whether the training rows, where their number is known, are few for so many classes."""
+    return 0 < evidence.n_train < FEW_TRAINING_ROWS * evidence.n_classes
+
+
+def label_more(reasons: Sequence[MoreRows]) -> str:
+    """Say all reasons to label more rows as one piece of advice; settings come last."""
+    names = list(dict.fromkeys(name for reason in reasons for name in reason.classes))
+    whys = list(dict.fromkeys(reason.why for reason in reasons if reason.why))
+    settings = {reason.setting: reason.purpose for reason in reasons if reason.setting}
+    alone = not (whys or settings)
+    said = "Label more rows" + (f"{'' if alone else ', above all'} of {listed(names)}" if names else "")
+    if whys:
+        said += f": {'; '.join(whys)}"
+    if settings:
+        purposes = listed(list(dict.fromkeys(settings.values())))
+        said += f"{';' if whys else ','} or keep back more of them {purposes}: {' '.join(settings)}"
+    return said
 
 
 def _set_share(evidence: Evidence, split: str) -> float:

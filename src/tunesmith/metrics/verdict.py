@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.wording import rows
-from tunesmith.metrics.evidence import Evidence, Finding
+from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
+from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
 from tunesmith.metrics.wording import amount, bare, difference, metric_name
@@ -24,8 +25,6 @@ WORTH_SHARE = 0.1
 FEWEST_ROWS = 20
 """Fewer test rows never decide."""
 MOST_ADVICE = 5
-FEW_TRAINING_ROWS = 30
-"""Training rows a class below which more of them are the first advice."""
 _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
@@ -198,16 +197,17 @@ def _mistakes(evidence: Evidence) -> str:
     return f" In 100 texts it gets {count} wrong instead of {before}." if wrong < before else ""
 
 
-def _not_worth(evidence: Evidence) -> tuple[str, ...]:
-    few = 0 < evidence.n_train < FEW_TRAINING_ROWS * _n_classes(evidence)
-    more = (f"Label more rows: {rows(evidence.n_train)} to train on are few for {_n_classes(evidence)} classes",)
-    return (*(more if few else ()), *half_as_long_again(evidence))
+def _not_worth(evidence: Evidence) -> tuple[str | MoreRows, ...]:
+    few = (more_to_train_on(evidence),) if few_to_train_on(evidence) else ()
+    return (*few, *half_as_long_again(evidence))
 
 
 def _advice(findings: Sequence[Finding], *, more: Sequence[str]) -> list[str]:
     """Collect advice in the order of the findings, each once, then `more`, what could add a little."""
     found = [*(advice for finding in findings for advice in finding.advice), *more]
-    return list(dict.fromkeys(found))[:MOST_ADVICE] or [LARGER_MODEL]
+    reasons = [advice for advice in found if isinstance(advice, MoreRows)]
+    said = [label_more(reasons) if isinstance(advice, MoreRows) else advice for advice in found]
+    return list(dict.fromkeys(said))[:MOST_ADVICE] or [LARGER_MODEL]
 
 
 def _ends(metric: str, low: float | None, high: float | None) -> str:
@@ -216,7 +216,3 @@ def _ends(metric: str, low: float | None, high: float | None) -> str:
 
 def _n_rows(evidence: Evidence) -> int:
     return int((evidence.splits.get(evidence.primary) or {}).get("n_rows", 0))
-
-
-def _n_classes(evidence: Evidence) -> int:
-    return max(2, len((evidence.splits.get(evidence.primary) or {}).get("labels") or []))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.core.wording import count, rows
-from tunesmith.metrics.evidence import Evidence, Finding
+from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted
@@ -102,7 +102,7 @@ def confidence(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def _better_confidence(evidence: Evidence) -> str:
+def _better_confidence(evidence: Evidence) -> str | MoreRows:
     if evidence.settings.get("evaluate.calibrate") is False:
         return "Set its confidence by the dev rows: --set evaluate.calibrate=true"
     return more_rows(evidence, "dev", "set its confidence by")
@@ -113,7 +113,10 @@ def _never(evidence: Evidence, classes: list[Any]) -> Finding:
     n_rows = sum(c["support"] for c in classes)
     verb = "is" if len(classes) == 1 else "are"
     missed = f"all {rows(n_rows)} with such labels are missed" if n_rows > 1 else "its only row is missed"
-    return Finding(f"{names} {verb} never predicted: {missed}.", (*_balance(evidence), f"Label more rows of {names}"))
+    return Finding(
+        f"{names} {verb} never predicted: {missed}.",
+        (*_balance(evidence), MoreRows(tuple(quoted(c["label"]) for c in classes))),
+    )
 
 
 def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any]) -> list[Finding]:
@@ -126,9 +129,9 @@ def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any])
     why, other = _confused(metrics, metrics["per_class"].index(worst))
     name, f1 = quoted(worst["label"]), amount("f1", worst["f1"]["value"])
     rare = worst["support"] < 0.5 * sum(c["support"] for c in classes) / len(metrics["per_class"])
-    advice = (
+    advice: tuple[str | MoreRows, ...] = (
         *(_balance(evidence) if rare else ()),
-        f"Label more rows of {name}",
+        MoreRows((name,)),
         f"Check that {name} and {other} are told apart in the labels: tunesmith check {evidence.data}",
     )
     return [Finding(f"The weakest class is {name} (F1 {f1}): {why}.", advice)]

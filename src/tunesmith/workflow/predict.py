@@ -56,7 +56,7 @@ def predict_file(
 @contextlib.contextmanager
 def _part_of(out: Path, job: dict[str, str], *, fmt: str) -> Iterator[tuple[IO[str], int]]:
     """Yield the open part file and how many rows of the job stand in it; when all is done, it becomes `out`."""
-    part = out.with_name(out.name + ".part")
+    part = part_file(out)
     job_file = part.with_name(part.name + ".json")
     out.parent.mkdir(parents=True, exist_ok=True)
     done = _take_over(part, job_file, job, fmt=fmt)
@@ -70,6 +70,21 @@ def _part_of(out: Path, job: dict[str, str], *, fmt: str) -> Iterator[tuple[IO[s
         raise
     os.replace(part, out)
     job_file.unlink(missing_ok=True)
+
+
+def part_file(out: Path) -> Path:
+    """Return where the finished rows of a job stand until it is done."""
+    return out.with_name(out.name + ".part")
+
+
+def left_by(source: str, out: Path | None) -> str:
+    """Say what a job that was interrupted has left."""
+    if out is None:
+        return "only the rows above are labelled"
+    if not part_file(out).exists():
+        return "nothing was written"
+    again = "reading standard input can't be continued" if source == "-" else "the same command goes on with it"
+    return f"what is done stands in {part_file(out)}; {again}"
 
 
 def format_of(out: Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
+from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.models.source import find
 from tunesmith.recipe.compose import compose
@@ -50,13 +53,12 @@ def start(
     def create() -> Run:
         facts = {"hardware": asdict(hardware.look()), "data": prepared.sources, "seed": recipe.seed}
         run = Run.create(out, name_hint=data_stem(recipe.data.path), command=command, facts=facts)
-        write_inputs(run, prepared, resolved)
+        with interrupts_explained(run):
+            write_inputs(run, prepared, resolved)
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    watch.tell({"event": "run", "run": run})
-    with tracking(run, resolved.recipe, watch) as tracked:
-        train(resolved, prepared, run=run, watch=tracked)
+    _train(resolved, prepared, run=run, watch=watch)
     return run
 
 
@@ -84,10 +86,37 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe, origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
-    watch.tell({"event": "run", "run": run})
-    with tracking(run, resolved.recipe, watch) as tracked:
-        train(resolved, prepared, run=run, watch=tracked)
+    _train(resolved, prepared, run=run, watch=watch)
     return run
+
+
+def _train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> None:
+    with interrupts_explained(run):
+        watch.tell({"event": "run", "run": run})
+        with tracking(run, resolved.recipe, watch) as tracked:
+            train(resolved, prepared, run=run, watch=tracked)
+
+
+@contextmanager
+def interrupts_explained(run: Run) -> Iterator[None]:
+    """Give a KeyboardInterrupt (a second Ctrl-C, or one outside of the training loop) what `left_by` says."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(left_by(run)) from error
+
+
+def left_by(run: Run) -> str:
+    """Say what a run that ended at once has left, and the command that goes on with it."""
+    folder = shlex.quote(str(run.folder))
+    if run.status == "done":
+        return f"all is done but the report: tunesmith report {folder}"
+    if not run.recipe_path.exists():
+        return f"nothing but the folder {folder} was made"
+    saved = checkpoint.latest(run.checkpoints_folder)
+    if saved is None:
+        return f"no checkpoint was written yet; begin anew with: tunesmith train --resume {folder}"
+    return f"go on after step {checkpoint.step_of(saved):,} with: tunesmith train --resume {folder}"
 
 
 def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
