@@ -106,14 +106,16 @@ class Tuned:
     """What was set on the dev rows after training.
 
     Attributes:
-        task: with its thresholds, where it has any.
+        task: as it is saved, with its thresholds where it has any.
         facts: what is told about it, in `metrics.json` under "calibration".
-        temperature: what the model's logits are to be divided by, so that probabilities can be believed.
+        applied: this process's outputs as those of the saved model.
+        fold: writes what was set into the model's weights, so that every tool that opens it gives the same.
     """
 
     task: Any
     facts: dict[str, Any]
-    temperature: float = 1.0
+    applied: Callable[[Any], Any] = lambda outputs: outputs
+    fold: Callable[[Any], None] = lambda _model: None
 
 
 class Task(Spec):
@@ -160,6 +162,11 @@ class Task(Spec):
     def target_column(self) -> str:
         """The column that is learnt."""
         return str(getattr(self, self.target))
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that hold what is learnt, as the user's files have them."""
+        return (self.target_column,)
 
     def usable(
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
@@ -264,10 +271,16 @@ class Task(Spec):
         """Return point values for learning curves, `main_metric` and "loss" among them (no intervals)."""
         raise _missing(self, "quick_metrics")
 
-    def tune(self, outputs: Sequence[Any], table: Table) -> Tuned:
-        """Return what is set on dev rows after training: a temperature, thresholds."""
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Return what is set after training, on dev rows: a temperature, thresholds.
+
+        Args:
+            outputs: of the dev rows; None where there are none or nothing is to be set on them.
+            table: the dev rows, or None.
+            why_not: why they are None.
+        """
         del outputs, table
-        return Tuned(self, {})
+        return Tuned(self, {"fitted_on": None, "reason": why_not})
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[Any]]:
         """Return simple methods' predictions of the test rows, by name."""

@@ -17,7 +17,7 @@ from tunesmith.data.labels import LabelReading, check_classes, label_name, order
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
-from tunesmith.tasks.texts import TextTask
+from tunesmith.tasks.texts import TextTask, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +75,9 @@ class TextClassification(TextTask):
         """Name the text and label columns; see `tunesmith.data.columns`."""
         choice = choose_columns(
             table,
-            text=_named(self.text),
-            label=_named(self.label),
-            text_pair=_named(self.text_pair),
+            text=named(self.text),
+            label=named(self.label),
+            text_pair=named(self.text_pair),
             need_label=need_label,
         )
         columns = {"text": choice.text, "text_pair": choice.text_pair, "label": choice.label or self.label}
@@ -244,15 +244,19 @@ class TextClassification(TextTask):
             "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
         }
 
-    def tune(self, outputs: Sequence[np.ndarray], table: Table) -> Tuned:
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
         """Find the temperature that makes probabilities believable (Guo et al. 2017)."""
         import numpy as np
 
         from tunesmith.metrics.calibration import find_temperature
+        from tunesmith.models.classifier import divide_logits
 
+        if table is None:
+            return Tuned(self, {"temperature": 1.0, "fitted_on": None, "reason": why_not})
         found = find_temperature(np.asarray(outputs), self.indices(table))
-        facts = {"temperature": found.temperature, "fitted_on": "dev", "reason": found.reason}
-        return Tuned(self, facts, found.temperature)
+        t = found.temperature
+        facts = {"temperature": t, "fitted_on": "dev", "reason": found.reason}
+        return Tuned(self, facts, lambda logits: np.asarray(logits) / t, lambda model: divide_logits(model, t))
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[ClassPrediction]]:
         """Return the most frequent class, and logistic regression on words (TF-IDF)."""
@@ -287,7 +291,3 @@ class TextClassification(TextTask):
             return None
         counts = torch.tensor(self.class_counts, dtype=torch.float32, device=like.device)
         return counts.sum() / (counts.clamp(min=1) * len(self.class_counts))
-
-
-def _named(column: str) -> str | None:
-    return None if column == "auto" else column

@@ -81,3 +81,8 @@ class TextTask(Task):
         for example, logits in zip(examples, outputs, strict=True):
             merged[example.row] += example.weight * logits
         return merged
+
+
+def named(column: str) -> str | None:
+    """Return a column's name; None where it is to be looked for."""
+    return None if column == "auto" else column

@@ -38,9 +38,7 @@ def answer(resolved: Any, fitted: Fitted) -> Answers:
     tables = resolved.encoded.tables
     raw = {split: outputs(resolved, fitted, split) for split in ("dev", "test") if split in tables}
     tuned = _tune(resolved, raw)
-    said = {
-        split: tuned.task.predictions(scaled(values, tuned.temperature), tables[split]) for split, values in raw.items()
-    }
+    said = {split: tuned.task.predictions(tuned.applied(values), tables[split]) for split, values in raw.items()}
     return Answers(raw, tuned, said)
 
 
@@ -52,18 +50,15 @@ def outputs(resolved: Any, fitted: Fitted, split: str) -> Sequence[Any]:
     return merged
 
 
-def scaled(values: Sequence[Any], temperature: float) -> Sequence[Any]:
-    """Return logits divided by a temperature; other outputs are never asked to."""
-    return values if temperature == 1 else [value / temperature for value in values]
-
-
 def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
+    task: Any = resolved.task
+    tuned: Tuned
     if not resolved.recipe.evaluate.calibrate:
-        return Tuned(resolved.task, {"temperature": 1.0, "fitted_on": None, "reason": "switched off"})
-    if "dev" not in raw:
-        reason = "no dev rows to fit a temperature on"
-        return Tuned(resolved.task, {"temperature": 1.0, "fitted_on": None, "reason": reason})
-    tuned: Tuned = resolved.task.tune(raw["dev"], resolved.encoded.tables["dev"])
+        tuned = task.tune(None, None, why_not="switched off")
+    elif "dev" not in raw:
+        tuned = task.tune(None, None, why_not="no dev rows to calibrate on")
+    else:
+        tuned = task.tune(raw["dev"], resolved.encoded.tables["dev"])
     return tuned
 
 

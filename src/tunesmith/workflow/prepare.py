@@ -102,7 +102,7 @@ def _need_columns(reading: Reading, task: Any) -> None:
     """Raise one DataError if the dev or test data lack a column."""
     problems = []
     for split, table in reading.tables.items():
-        for column in (*task.columns.values(), task.target_column):
+        for column in (*task.columns.values(), *task.target_columns):
             if column not in table.columns:
                 fix = f"columns there: {', '.join(table.columns)}"
                 problems.append(Problem(f'the {split} data has no column "{column}"', Where(table.files[0]), fix))

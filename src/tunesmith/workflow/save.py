@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.core.errors import RunError, Where
 from tunesmith.core.files import replacing_folder
 from tunesmith.inference.settings import ModelSettings
-from tunesmith.models.classifier import divide_logits, quiet
+from tunesmith.models.classifier import quiet
 from tunesmith.models.source import find
 from tunesmith.run.folder import Run
 from tunesmith.run.manifest import versions
@@ -31,11 +31,10 @@ def save_model(resolved: Any, fitted: Fitted, answers: Answers, *, run: Run) -> 
         task=tuned.task.model_dump(mode="json"),
         clean=resolved.recipe.data.clean,
         max_tokens=resolved.tokenizer.max_tokens,
-        temperature=tuned.temperature,
+        temperature=tuned.facts.get("temperature", 1.0),
         base_model=source.name,
     )
-    if tuned.temperature != 1:
-        divide_logits(fitted.model, tuned.temperature)
+    tuned.fold(fitted.model)
     with replacing_folder(run.model_folder) as folder:
         fitted.model.config.name_or_path = source.name
         with quiet():
