@@ -1,4 +1,4 @@
-"""Numbers as people write them in a column of scores: decimal commas, "3.2 / 5", "64%", and what is no number at all."""
+"""Numbers as people write them: decimal commas, "3.2 / 5", "64%", and what is no number at all."""
 
 from __future__ import annotations
 
@@ -85,15 +85,13 @@ def read_numbers(table: Table, *, column: str, spec: DataSpec) -> NumberReading:
     reading = NumberReading([], [])
     for i, (written, (value, unit)) in enumerate(zip(table[column], found, strict=True)):
         reason = _reason(written, value, unit, missing=missing, accepted=accepted)
-        if out_of and value is not None and unit == "%":
-            value = value * out_of / 100
-        reading.values.append(None if reason else value)
+        read = value * out_of / 100 if out_of and value is not None and unit == "%" else value
+        reading.values.append(None if reason else read)
         reading.reasons.append(reason)
-        if not reason and isinstance(written, str) and written.strip() != f"{value:g}" and not _is_plain(written):
+        if not reason and isinstance(written, str) and not _is_plain(written):
             where = table.where(i)
-            reading.entries.append(
-                Entry("changed", "number rewritten", where.file, where.row, f"{written} -> {value:g}")
-            )
+            detail = f"{written} -> {read:g}"
+            reading.entries.append(Entry("changed", "number rewritten", where.file, where.row, detail))
     reading.notes += _far(reading.values, table, column)
     return reading
 

@@ -1,7 +1,7 @@
 """A number for each text, or for each pair of texts: a score, a rating, a similarity; or several numbers.
 
-The model learns standardised numbers (mean 0, deviation 1), so that losses and rates fit any scale; afterwards the scale
-is written into the head, and the saved model gives the numbers themselves in every tool.
+The model learns standardised numbers (mean 0, deviation 1), so that losses and rates fit any scale; afterwards the
+scale is written into the head, and the saved model gives the numbers themselves in every tool.
 """
 
 from __future__ import annotations
@@ -158,18 +158,18 @@ class TextRegression(TextTask):
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return squared errors, averaged over the targets, summed over the batch, each by its share of its row."""
-        errors = (out.logits.float() - batch.targets) ** 2
+        errors: Tensor = (out.logits.float() - batch.targets) ** 2
         return (errors.mean(dim=1) * batch.weights).sum()
 
     def predictions(self, outputs: Any, table: Table) -> list[NumberPrediction]:
         """Return the numbers on their own scale."""
-        found = self._scaled(outputs) if len(table) else []
-        return [NumberPrediction(float(row[0]) if len(row) == 1 else [float(v) for v in row]) for row in found]
+        return _said(self._scaled(outputs)) if len(table) else []
 
     def _scaled(self, outputs: Any) -> np.ndarray:
         import numpy as np
 
-        return np.asarray(outputs) * np.array(self.deviations) + np.array(self.means)
+        scaled: np.ndarray = np.asarray(outputs) * np.array(self.deviations) + np.array(self.means)
+        return scaled
 
     def gold(self, table: Table) -> list[Any]:
         """Return the numbers."""
@@ -214,10 +214,7 @@ class TextRegression(TextTask):
         gold = np.array(train[self.label])
         texts = [self.key(table) for table in (train, test)]
         found = {"mean": mean_numbers(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
-        return {
-            name: [NumberPrediction(float(row[0]) if len(row) == 1 else [float(v) for v in row]) for row in values]
-            for name, values in found.items()
-        }
+        return {name: _said(values) for name, values in found.items()}
 
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
@@ -233,3 +230,8 @@ class TextRegression(TextTask):
 
         a, b = (np.array([said.value for said in said_]).reshape(len(said_), -1) for said_ in (one, other))
         return float((np.abs(a - b) / np.maximum(b.std(axis=0), 1e-6)).max(initial=0.0)) if len(b) > 1 else 0.0
+
+
+def _said(values: Any) -> list[NumberPrediction]:
+    """Return one prediction a row of numbers."""
+    return [NumberPrediction(float(row[0]) if len(row) == 1 else [float(v) for v in row]) for row in values]

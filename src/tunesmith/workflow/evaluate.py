@@ -68,9 +68,9 @@ def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None],
     predictor = Predictor.load(run.model_folder)
     task = predictor.task
     table = concat(list(reading.tables.values()))
-    columns = find_columns(table, {**task.columns, task.target: task.target_column}, named)
+    trained = trained_columns(task)
+    columns = find_columns(table, trained, named)
     ledger = Ledger(reading.ledger)
-    trained = {**task.columns, task.target: task.target_column}
     ready = as_trained(
         table.named({trained[field]: column for field, column in columns.items()}), predictor, _spec(run), ledger
     )
@@ -114,6 +114,12 @@ def _spec(run: Run) -> DataSpec:
         return DataSpec()
     recipe, _ = compose_recipe(file=run.recipe_path, overrides=(), arguments={})
     return recipe.data
+
+
+def trained_columns(task: Any) -> dict[str, str]:
+    """Return the columns a model was trained on, by the option that names another: text, text_pair, label, label_2."""
+    targets = {f"{task.target}_{i}" if i > 1 else task.target: name for i, name in enumerate(task.target_columns, 1)}
+    return {**task.columns, **targets}
 
 
 def inputs_of(row: Mapping[str, Any], task: Any) -> tuple[str, ...]:
