@@ -28,6 +28,7 @@ SETTINGS = {
     "train.length": "12 epochs",
     "train.lr": "1e-3",
     "train.save_every": "2 steps",
+    "train.average": "0.7",
     "data.split.dev": "0.3",
     "evaluate.patience": "0",
     "evaluate.every": "3 steps",

@@ -126,9 +126,25 @@ def test_few_rows_get_enough_updates():
     assert few["train.step_size"] == "16 rows"
     assert few["model.pooling"] == "mean"
     assert many["train.length"] == "3 epochs"
-    assert many["model.pooling"] == "first"
-    assert many["evaluate.patience"] > 0
     assert few["evaluate.patience"] == 0
+
+
+def test_only_long_trainings_stop_early():
+    assert chosen(n_rows=67_000, n_dev=2000)["evaluate.patience"] == 0
+    assert chosen(n_rows=800, n_dev=80)["evaluate.patience"] == 3
+    assert chosen({"train.length": "30 epochs"}, n_rows=800, n_dev=80)["evaluate.patience"] == 10
+    assert chosen({"train.length": "500 steps"}, n_rows=800, n_dev=80)["evaluate.patience"] == 0
+
+
+def test_long_trainings_average_their_late_weights():
+    assert chosen(n_rows=67_000, n_dev=2000)["train.average"] == 0.5
+    assert chosen(n_rows=800)["train.average"] == 0
+    assert chosen({"train.length": "2000 steps"}, n_rows=800)["train.average"] == 0.5
+
+
+def test_texts_are_pooled_by_their_mean_where_that_can_be_saved():
+    assert {chosen(n_rows=n)["model.pooling"] for n in (100, 67_000)} == {"mean"}
+    assert chosen(can_pool_mean=False)["model.pooling"] == "first"
 
 
 def test_many_classes_get_more_updates():
@@ -142,9 +158,8 @@ def test_one_of_a_thing_is_said_as_one():
     assert amount(recipe.train.step_size) == (1.0, "rows")
     said = choose(recipe, facts(n_rows=1, n_dev=1, n_classes=1))
     assert said["evaluate.every"][0] == "1 epoch"
-    assert said["evaluate.patience"][1] == "stop when 1 dev row shows no gain three times"
+    assert said["evaluate.patience"][1] == "stop when 5 measurements on 1 dev row show no gain"
     assert said["train.length"][1].startswith("1 update an epoch; 1 class wants about 420, ")
-    assert said["model.pooling"][1].startswith("1 row is few")
 
 
 def test_long_texts_are_read_in_windows():

@@ -155,6 +155,23 @@ def test_a_full_disk_is_one_clear_error_and_the_run_can_go_on(tiny, reviews, tmp
     assert resume(tmp_path / "run").status == "done"
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_late_weights_are_averaged_unless_dev_rows_say_no(tiny, reviews, tmp_path, monkeypatch, better):
+    if not better:
+        monkeypatch.setattr(fitting, "chance", lambda *_: -2.0)  # no average can reach that
+    settings = {"train.average": 0.5, "train.length": "8 steps", "data.split.dev": 0.2}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings)).run
+    (event,) = (e for e in run.events() if e["event"] == "average")
+    assert event["n"] == 4
+    assert event["kept"] is better
+    assert run.manifest["averaged"] == (4 if better else 0)
+    assert ("averaged over 4 late updates" in run.report_path.read_text()) is better
+
+
+def test_a_few_updates_are_not_averaged(trained):
+    assert trained.run.manifest["averaged"] == 0
+
+
 def test_changed_data_is_refused_on_resume(tiny, tmp_path):
     from tunesmith.workflow.start import resume
 

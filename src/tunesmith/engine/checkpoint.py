@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,25 @@ from tunesmith.core.errors import RunError, Where
 from tunesmith.core.files import read_json, recover_folder, remove_leftovers, replacing_folder, write_json
 
 BEST = "best"
+AVERAGE = "average.safetensors"
 
 
-def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, step: int, state: dict[str, Any]) -> Path:
-    """Write `folder/step-N` with weights, optimizer state and `state` (plain JSON values)."""
+def save(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    state: dict[str, Any],
+    average: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """Write `folder/step-N` with weights, optimizer state, `state` (plain JSON values) and the weights' average."""
     target = folder / f"step-{step:08d}"
     with replacing_folder(target) as new:
         save_file(weights(model), new / "model.safetensors")
         save_file(_optimizer_tensors(optimizer), new / "optimizer.safetensors")
+        if average:
+            save_file(dict(average), new / AVERAGE)
         write_json(new / "state.json", {**state, "step": step})
     return target
 
@@ -72,6 +84,11 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
                 }
     state: dict[str, Any] = read_json(path / "state.json")
     return state
+
+
+def load_average(path: Path) -> dict[str, Tensor]:
+    """Return the weights' average of a checkpoint; empty where there is none yet."""
+    return load_file(path / AVERAGE) if (path / AVERAGE).is_file() else {}
 
 
 def keep_newest(folder: Path, n: int) -> None:

@@ -71,6 +71,9 @@ class TrainSpec(Spec):
     """AdamW: decay of the squared-gradient average."""
     clip_norm: NonNegativeFloat = 1.0
     """Largest gradient norm of a step; 0 for no clipping."""
+    average: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    """Share of the last updates whose weights are averaged into the final ones (Izmailov et al. 2018); 0: none. With
+    dev rows the average is taken unless the best measured weights beat it by more than chance."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """bf16: autocast on GPUs that have it; weights stay float32. "auto" is bf16 there and float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -10,15 +10,19 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.wording import count, does
+from tunesmith.core.wording import count, does, rows
 from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
 
 FEW_ROWS = 2000
-"""Up to here steps are small, and texts are pooled by their mean."""
+"""Up to here steps are small."""
 UPDATES = 400
 UPDATES_PER_CLASS = 20
 MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
+MANY_UPDATES = 1000
+"""From here on, late weights are averaged."""
+LONG_EPOCHS = 6
+"""From here on, a third of the planned epochs without a gain end training; a shorter one runs to its end."""
 LR_AT_384 = 1e-4
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
@@ -63,7 +67,8 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_model(facts))
     found.update(_steps(recipe, facts))
     found.update(_rates(facts))
-    found.update(_measuring(facts))
+    found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
+    found.update(_measuring(facts, length=_length(recipe, found)))
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
 
@@ -80,13 +85,10 @@ def _texts(facts: Facts) -> Choices:
 
 
 def _model(facts: Facts) -> Choices:
-    are = does(facts.n_rows, "row", "is", "are")
-    if not facts.can_pool_mean:
-        pooling = ("first", "this family's own head")
-    elif facts.n_rows <= FEW_ROWS:
-        pooling = ("mean", f"{are} few: the mean of the tokens needs less to learn from")
+    if facts.can_pool_mean:
+        pooling = ("mean", "the mean of the tokens needs less to learn from than the first token")
     else:
-        pooling = ("first", f"{are} enough for the model's own head, which is a layer cheaper")
+        pooling = ("first", "this family's own head")
     return {
         "model.pooling": pooling,
         "model.head_start": ("random", "a probe start brought nothing measurable"),
@@ -95,12 +97,8 @@ def _model(facts: Facts) -> Choices:
 
 def _steps(recipe: Recipe, facts: Facts) -> Choices:
     rows = 16 if facts.n_rows <= FEW_ROWS else 32
-    size = str(recipe.train.step_size)
-    per_step = float(rows)
-    if size != "auto":
-        number, unit = amount(size)
-        per_step = number if unit == "rows" else number / max(1.0, facts.mean_tokens)
-    per_epoch = max(1.0, math.ceil(facts.n_rows / per_step))
+    size = f"{rows} rows" if recipe.train.step_size == "auto" else str(recipe.train.step_size)
+    per_epoch = _per_epoch(facts, size)
     wanted = UPDATES + UPDATES_PER_CLASS * facts.n_classes
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
@@ -131,15 +129,46 @@ def _rates(facts: Facts) -> Choices:
     }
 
 
-def _measuring(facts: Facts) -> Choices:
+def _average(facts: Facts, *, length: str, step_size: str) -> Choices:
+    number, unit = amount(length)
+    steps = number if unit == "steps" else number * _per_epoch(facts, step_size)
+    if steps >= MANY_UPDATES:
+        return {"train.average": (0.5, f"of {steps:,.0f} updates, the weights of the second half are averaged")}
+    return {
+        "train.average": (0.0, f"{does(round(steps), 'update', 'is', 'are')} too few for an average to bring anything")
+    }
+
+
+def _per_epoch(facts: Facts, step_size: str) -> float:
+    """Return the updates of an epoch."""
+    number, unit = amount(step_size)
+    rows = number if unit == "rows" else number / max(1.0, facts.mean_tokens)
+    return max(1.0, math.ceil(facts.n_rows / rows))
+
+
+def _step_size(recipe: Recipe, found: Choices) -> str:
+    """Return what one update learns from: as the recipe says, else as chosen."""
+    return str(found["train.step_size"][0] if recipe.train.step_size == "auto" else recipe.train.step_size)
+
+
+def _length(recipe: Recipe, found: Choices) -> str:
+    """Return how long training will be: as the recipe says, else as chosen."""
+    return str(found["train.length"][0] if recipe.train.length == "auto" else recipe.train.length)
+
+
+def _measuring(facts: Facts, *, length: str) -> Choices:
     every = "1 epoch" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
-    if facts.n_dev:
-        often = (every, "often enough to catch the best weights")
-        show = does(facts.n_dev, "dev row", "shows", "show")
-        patience = (3, f"stop when {show} no gain three times")
-    else:
+    number, unit = amount(length)
+    if not facts.n_dev:
         often = (every, "not used: there are no dev rows")
         patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
+    else:
+        often = (every, "often enough to catch the best weights")
+        if unit == "epochs" and number >= LONG_EPOCHS:
+            n = math.ceil(number / 3)
+            patience = (n, f"stop when {n} measurements on {rows(facts.n_dev, 'dev')} show no gain")
+        else:
+            patience = (0, "a short training is best at its end, when the rate has fallen; the best weights are kept")
     return {
         "evaluate.every": often,
         "evaluate.patience": patience,

@@ -261,6 +261,7 @@ def _facts(prepared: Prepared, resolved: Any, fitted: Fitted, *, seconds: Mappin
         "step": fitted.step,
         "steps": fitted.planned,
         "best_step": fitted.best_step,
+        "averaged": fitted.averaged,
         "lengths": histogram(resolved.lengths),
         "tokens_cut": resolved.n_cut,
         "labels": _class_counts(resolved, prepared),

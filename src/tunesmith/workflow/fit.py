@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ import numpy as np
 from tunesmith.core.allocator import memory_kept
 from tunesmith.core.seed import seed_all
 from tunesmith.engine import checkpoint
+from tunesmith.engine.average import WeightAverage
 from tunesmith.engine.device import Device
 from tunesmith.engine.infer import infer
 from tunesmith.engine.loop import Setup, StepReport, train_steps
@@ -67,6 +69,7 @@ class Fitted:
     Attributes:
         model: with the best weights (the last ones where there are no dev rows), in evaluation mode.
         step: updates done; `planned` were planned; `best_step` is where the weights are from.
+        averaged: how many steps' weights the model is the mean of, 0 where it has those of one step.
         stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
         seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
     """
@@ -75,6 +78,7 @@ class Fitted:
     step: int
     planned: int
     best_step: int
+    averaged: int
     stopped: str
     seconds: float
     tokens: int
@@ -130,9 +134,10 @@ def fit(recipe: Recipe, task: Task, *, encoded: Encoded, tokenizer: Tokenizer, r
     """
     setup = make_setup(recipe, task, examples=encoded.examples["train"], tokenizer=tokenizer)
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
-    step, best = _restore(setup, run)
+    average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=float(recipe.train.average))
+    step, best = _restore(setup, run, average)
     watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
-    session = _Session(recipe, setup, plan, encoded, run, watch, best)
+    session = _Session(recipe, setup, plan, encoded, run, watch, best, average)
     with interruptible() as asked_to_stop, memory_kept():
         stopped = session.go(step, asked_to_stop)
     return session.finish(stopped)
@@ -142,10 +147,18 @@ class _Session:
     """One stretch of training: from a start or a checkpoint to the end or an interruption."""
 
     def __init__(  # noqa: PLR0917
-        self, recipe: Recipe, setup: Setup, plan: Plan, encoded: Encoded, run: Run, watch: Watch, best: Best
+        self,
+        recipe: Recipe,
+        setup: Setup,
+        plan: Plan,
+        encoded: Encoded,
+        run: Run,
+        watch: Watch,
+        best: Best,
+        average: WeightAverage,
     ) -> None:
         self.recipe, self.setup, self.plan, self.encoded = recipe, setup, plan, encoded
-        self.run, self.watch, self.best = run, watch, best
+        self.run, self.watch, self.best, self.average = run, watch, best, average
         self.step = 0
         self.began = self.saved = time.monotonic()
         self.tokens, self.step_seconds = 0, 0.0
@@ -158,6 +171,7 @@ class _Session:
             return "patience"
         for report in train_steps(self.setup, self.plan, start=start):
             self.step = report.step
+            self.average.after(report.step)
             self.log_step(report)
             if self.has_dev and due(self.recipe.evaluate.every, report.step, self.plan):
                 self.measure()
@@ -211,7 +225,8 @@ class _Session:
             return
         folder = self.run.checkpoints_folder
         plain = self.setup.device.plain(self.setup.model)
-        checkpoint.save(folder, plain, self.setup.optimizer, step=self.step, state={"best": asdict(self.best)})
+        state = {"best": asdict(self.best), "averaged": self.average.n}
+        checkpoint.save(folder, plain, self.setup.optimizer, step=self.step, state=state, average=self.average.tensors)
         checkpoint.keep_newest(folder, self.recipe.train.keep_checkpoints)
 
     def finish(self, stopped: str) -> Fitted:
@@ -219,15 +234,44 @@ class _Session:
         if self.has_dev and not stopped and self.best.step + self.best.n_worse == 0:
             self.measure()
         plain = self.setup.device.plain(self.setup.model)
-        if stopped != "interrupted" and self.best.step and self.best.step != self.step:
+        averaged = 0
+        if not stopped and self.average.n and self.average_is_good():
+            self.average.put()
+            averaged = self.average.n
+        elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
         make_plain(plain)
-        best_step = self.best.step or self.step
-        seconds = time.monotonic() - self.began
         return Fitted(
-            plain.eval(), self.step, len(self.plan), best_step, stopped, seconds, self.tokens, self.step_seconds
+            plain.eval(),
+            self.step,
+            len(self.plan),
+            self.step if averaged else self.best.step or self.step,
+            averaged,
+            stopped,
+            time.monotonic() - self.began,
+            self.tokens,
+            self.step_seconds,
         )
+
+    def average_is_good(self) -> bool:
+        """Whether the weights' average is to be kept: yes, unless dev rows show better weights beyond chance."""
+        if not self.has_dev:
+            return True
+        with self.average.tried():
+            values = measure_split(self.setup, self.encoded, "dev")
+        name, loss = self.recipe.evaluate.metric, values.pop("loss")
+        kept = self.best.metric is None or values[name] >= self.best.metric - chance(
+            self.best.metric, len(self.encoded.gold["dev"])
+        )
+        self.emit({"event": "average", "step": self.step, "n": self.average.n, "loss": loss, "metrics": values,
+                   "kept": kept})  # fmt: skip
+        return kept
+
+
+def chance(share: float, n_rows: int) -> float:
+    """Return the standard error of a share measured on some rows."""
+    return math.sqrt(max(0.0, share * (1 - share)) / n_rows)
 
 
 def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float]:
@@ -273,7 +317,7 @@ def interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _restore(setup: Setup, run: Run) -> tuple[int, Best]:
+def _restore(setup: Setup, run: Run, average: WeightAverage) -> tuple[int, Best]:
     """Load the newest checkpoint of the run, if any; return the step to go on from and the best so far."""
     path = checkpoint.latest(run.checkpoints_folder)
     if path is None:
@@ -281,6 +325,7 @@ def _restore(setup: Setup, run: Run) -> tuple[int, Best]:
             run.truncate_log(0)
         return 0, Best()
     state = checkpoint.load(path, setup.device.plain(setup.model), setup.optimizer)
+    average.restore(int(state.get("averaged", 0)), checkpoint.load_average(path))
     if setup.device.is_main:
         run.truncate_log(state["step"])
     return int(state["step"]), Best(**state["best"])
