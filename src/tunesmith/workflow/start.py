@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
+from tunesmith.core.errors import DataError, RunError, Where
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.models.source import find
 from tunesmith.recipe.compose import compose
-from tunesmith.recipe.origins import Origins, flat
+from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
+from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
 from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.track import tracking
 from tunesmith.workflow.train import Resolved, data_stem, resolve, train
-
-FREE = (
-    "data.path", "data.dev", "data.test", "train.tokens_per_batch", "train.device", "train.save_every",
-    "train.keep_checkpoints", "track",
-)  # fmt: skip
-"""What may change in a resumed run: where things are and what they cost. The files' content may not."""
 
 
 def start(
@@ -52,6 +46,7 @@ def start(
 
     def create() -> Run:
         facts = {"hardware": asdict(hardware.look()), "data": prepared.sources, "seed": recipe.seed}
+        facts["started_in"] = str(Path.cwd())
         run = Run.create(out, name_hint=data_stem(recipe.data.path), command=command, facts=facts)
         with interrupts_explained(run):
             write_inputs(run, prepared, resolved)
@@ -78,13 +73,14 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
         )
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
     refuse_other_result(run, recipe)
-    refuse_early(recipe)
-    prepared = prepare(recipe)
-    refuse_changed_data(run, prepared)
+    given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
+    found = find_files(run, recipe, given=given)
+    refuse_early(found)
+    prepared = as_started(run, prepare(found))
     if overrides and hardware.is_main_process():
-        run.save_recipe(to_yaml(recipe))
+        run.save_recipe(to_yaml(keep_files(recipe, given=given)))
     watch.tell({"event": "prepared", "prepared": prepared})
-    resolved = resolve(recipe, origins, prepared=prepared)
+    resolved = resolve(recipe.model_copy(update={"model": found.model}), origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
     _train(resolved, prepared, run=run, watch=watch)
     return run
@@ -140,32 +136,3 @@ def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
     find(recipe.model)
     if out is not None:
         Run.refuse_taken(out)
-
-
-def refuse_other_result(run: Run, recipe: Recipe) -> None:
-    """Raise RecipeError if a resumed run would not end as the run would have: see `FREE`.
-
-    Raises:
-        RecipeError: with every setting that may not change now.
-    """
-    before, _ = compose(file=run.recipe_path, overrides=(), arguments={})
-    old, new = flat(before), flat(recipe)
-    changed = [key for key in new if new[key] != old.get(key) and key not in FREE]
-    if changed:
-        fix = f"a resumed run ends as it would have; only {', '.join(FREE)} may change"
-        raise RecipeError.of(
-            [Problem("may not change in a resumed run", Where(column=key, value=new[key]), fix) for key in changed]
-        )
-
-
-def refuse_changed_data(run: Run, prepared: Prepared) -> None:
-    """Raise RunError if the data is not what the run was started with; the files may have moved."""
-    now = Counter(source["sha256"] for source in prepared.sources)
-    for source in run.manifest.get("data", []):
-        if not now[source["sha256"]]:
-            raise RunError(
-                "the data changed since the run was started",
-                where=Where(source["file"]),
-                fix="bring the old file back, or start a new run",
-            )
-        now[source["sha256"]] -= 1

@@ -1,0 +1,118 @@
+"""What a resumed run needs of the run it goes on with: the same settings, and the same files under the same names.
+
+Relative paths mean what they meant in the folder the run was started in, so a run can be resumed from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
+from tunesmith.data.table import Table
+from tunesmith.models.source import EMBEDDED
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.origins import flat
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.run.folder import Run
+from tunesmith.workflow.prepare import Prepared
+
+FREE = (
+    "data.path", "data.dev", "data.test", "train.tokens_per_batch", "train.device", "train.save_every",
+    "train.keep_checkpoints", "track",
+)  # fmt: skip
+"""What may change in a resumed run: where things are and what they cost. The files' content may not."""
+FILES = ("path", "dev", "test")
+
+
+def refuse_other_result(run: Run, recipe: Recipe) -> None:
+    """Raise RecipeError if a resumed run would not end as the run would have: see `FREE`.
+
+    Raises:
+        RecipeError: with every setting that may not change now.
+    """
+    before, _ = compose(file=run.recipe_path, overrides=(), arguments={})
+    old, new = flat(before), flat(recipe)
+    changed = [key for key in new if new[key] != old.get(key) and key not in FREE]
+    if changed:
+        fix = f"a resumed run ends as it would have; only {', '.join(FREE)} may change"
+        raise RecipeError.of(
+            [Problem("may not change in a resumed run", Where(column=key, value=new[key]), fix) for key in changed]
+        )
+
+
+def find_files(run: Run, recipe: Recipe, *, given: Collection[str]) -> Recipe:
+    """Return the recipe with paths that lead to data and model from here; settings that were `given` now stay.
+
+    Raises:
+        DataError: a file is neither where the run was started nor here.
+    """
+    home = Path(run.manifest.get("started_in", "."))
+    problems: list[Problem] = []
+    data = {}
+    for name in FILES:
+        paths: tuple[str, ...] = getattr(recipe.data, name)
+        if f"data.{name}" not in given:
+            problems += [_gone(path, f"data.{name}") for path in paths if _there(path, home) is None]
+            paths = tuple(_there(path, home) or path for path in paths)
+        data[name] = paths
+    if problems:
+        raise DataError.of(problems)
+    model = recipe.model
+    if model.source not in EMBEDDED and (home / model.source).is_dir():
+        model = model.model_copy(update={"source": str(home / model.source)})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
+
+
+def keep_files(recipe: Recipe, *, given: Collection[str]) -> Recipe:
+    """Return the recipe with the files that were named now absolute: the run was started elsewhere, maybe."""
+    named = {name: getattr(recipe.data, name) for name in FILES if f"data.{name}" in given}
+    data = {name: tuple(p if p == "-" else str(Path(p).absolute()) for p in paths) for name, paths in named.items()}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=data)})
+
+
+def _there(path: str, home: Path) -> str | None:
+    """Return where a file of the run is: in the folder the run was started in, else here; None if in neither."""
+    if path == "-" or Path(path).is_absolute():
+        return path if path == "-" or Path(path).exists() else None
+    return next((str(p) for p in (home / path, Path(path)) if p.exists()), None)
+
+
+def _gone(path: str, key: str) -> Problem:
+    return Problem("there is no such file any more", Where(path), f"if it has moved, add --set {key}=WHERE")
+
+
+def as_started(run: Run, prepared: Prepared) -> Prepared:
+    """Return the data with its files named as when the run was started, wherever they are now.
+
+    Raises:
+        RunError: their content is another.
+    """
+    now: dict[str, list[str]] = {}
+    for source in prepared.sources:
+        now.setdefault(source["sha256"], []).append(source["file"])
+    names = {}
+    for source in run.manifest.get("data", []):
+        if not now.get(source["sha256"]):
+            raise RunError(
+                "the data changed since the run was started",
+                where=Where(source["file"]),
+                fix="bring the old file back, or start a new run",
+            )
+        names[now[source["sha256"]].pop(0)] = source["file"]
+    return replace(prepared, tables={split: _renamed(table, names) for split, table in prepared.tables.items()})
+
+
+def _renamed(table: Table, names: Mapping[str, str]) -> Table:
+    return replace(table, files=tuple(_name(file, names) for file in table.files))
+
+
+def _name(file: str, names: Mapping[str, str]) -> str:
+    """Return what a file, or the folder it is in, was called."""
+    for now, then in names.items():
+        if file == now:
+            return then
+        if Path(now) in Path(file).parents:
+            return str(then / Path(file).relative_to(now))
+    return file
