@@ -6,10 +6,12 @@ import pytest
 
 from tests.data.divided import divided
 from tests.tiny import sentences, write_csv
+from tunesmith.core.errors import DataError
 from tunesmith.core.wording import count, rows, setting
 from tunesmith.data.labels import check_classes, read_labels, unused_names
 from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow.prepare import prepare
 
@@ -86,3 +88,15 @@ def test_findings_about_one_row(tmp_path):
     said = " / ".join(note.message for note in prepare(recipe).notes)
     assert "1 row repeats another row exactly" in said
     assert "1 text stands with different labels (2 rows, kept)" in said
+
+
+@pytest.mark.parametrize("values", [[f"{i % 30 / 7:.2f}" for i in range(300)], [i % 30 / 7 for i in range(300)]])
+def test_scores_are_not_taken_for_classes(values):
+    table = Table.of({"label": values})
+    with pytest.raises(DataError, match="looks like a score"):
+        check_classes(read_labels(table, column="label", spec=DataSpec()), file="a.csv", column="label")
+
+
+def test_half_stars_are_classes():
+    table = Table.of({"label": [f"{i % 10 / 2 + 0.5:g}" for i in range(300)]})
+    assert check_classes(read_labels(table, column="label", spec=DataSpec()), file="a.csv", column="label") == []
