@@ -28,6 +28,8 @@ PAIR_NAMES = (
     ("sentence_a", "sentence_b"), ("text1", "text2"), ("text", "text_pair"), ("query", "passage"),
 )  # fmt: skip
 """Names of two columns that belong together; the first pair that is there is taken."""
+WORD_NAMES = ("tokens", "words", *TEXT_NAMES)
+TAG_NAMES = ("tags", "ner_tags", "spans", "entities", "pos_tags", "chunk_tags", *LABEL_NAMES)
 SAMPLE = 2000
 
 
@@ -98,6 +100,35 @@ def _pair(table: Table, text: str | None, text_pair: str | None) -> tuple[str | 
     plain = {_plain(name): name for name in table.columns}
     known = [(plain[a], plain[b]) for a, b in ((_plain(x), _plain(y)) for x, y in PAIR_NAMES) if {a, b} <= set(plain)]
     return known[0] if known else (None, None)
+
+
+def choose_tagged(table: Table, *, text: str, label: str, need_label: bool = True) -> ColumnChoice:
+    """Return the columns of texts (or lists of words) and of their tags or spans, "auto" ones by name and content.
+
+    Raises:
+        DataError: a named column is missing, or none fits; says what is needed.
+    """
+    chosen: dict[str, str] = {}
+    for what, named, names, fits in (
+        ("text", text, WORD_NAMES, lambda cell: isinstance(cell, str) or _is_words(cell)),
+        ("label", label, TAG_NAMES, lambda cell: isinstance(cell, list | tuple)),
+    ):
+        column = None if named == "auto" else _named(table, named, f"--{what}")
+        able = {n: profile(v) for n, v in table.columns.items() if any(map(fits, v[:SAMPLE]))}
+        found = column or next(iter(_by_name(names, able, set(chosen.values()))), None)
+        if found is None and (what == "text" or need_label):
+            fix = f"columns here: {', '.join(table.columns)}; name it with --{what}, or see the formats that are read"
+            need = "texts or lists of words" if what == "text" else "tags or spans"
+            raise DataError(f"there is no column with {need}", where=Where(table.files[0]), fix=fix)
+        if found:
+            chosen[what] = found
+    message = ", ".join(f'{what} column "{column}"' for what, column in chosen.items())
+    notes = [Note("info", "columns", message)] if "auto" in (text, label) else []
+    return ColumnChoice(chosen["text"], chosen.get("label"), "none", notes)
+
+
+def _is_words(cell: Any) -> bool:
+    return isinstance(cell, list | tuple) and all(isinstance(word, str) for word in cell)
 
 
 def profile(values: Sequence[Any]) -> Profile:

@@ -136,6 +136,15 @@ def divide_logits(model: PreTrainedModel, temperature: float) -> None:
             parameter.div_(temperature)
 
 
+def scale_outputs(model: PreTrainedModel, factors: Sequence[float], shifts: Sequence[float]) -> None:
+    """Multiply each output the model will ever give by its factor and add its shift, in the head's weights."""
+    head = head_of(model)
+    with torch.no_grad():
+        factor = head.weight.new_tensor(factors)
+        head.weight.mul_(factor[:, None])
+        head.bias.mul_(factor).add_(head.weight.new_tensor(shifts))
+
+
 def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """Return what the last linear layer receives, shape (batch, features): the frozen features of a probe."""
     seen: list[Tensor] = []

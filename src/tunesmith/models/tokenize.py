@@ -5,7 +5,7 @@ Windows overlap by an eighth of the limit, so that a phrase cut by one window is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -112,6 +112,19 @@ class Tokenizer:
                 chunk, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
             )["input_ids"]
         return found
+
+    def with_offsets(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+        """Yield each text's token ids, uncut and without special tokens, and where in the text each token is."""
+        for start in range(0, len(texts), CHUNK):
+            found = self.plain(
+                list(texts[start : start + CHUNK]),
+                add_special_tokens=False,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+                return_offsets_mapping=True,
+                verbose=False,
+            )
+            yield from zip(found["input_ids"], found["offset_mapping"], strict=True)
 
     def pieces(self, *texts: list[int], policy: LongText) -> list[Piece]:
         """Return what the model reads of a row: one or more pieces, special tokens added.

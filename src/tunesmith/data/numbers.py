@@ -1,0 +1,137 @@
+"""Numbers as people write them: decimal commas, "3.2 / 5", "64%", and what is no number at all."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.core.ledger import Entry
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import does, rows
+from tunesmith.data.labels import fold
+from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
+
+NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d(?:[eE][-+]?\d+)?)\s*(%|/\s*(\d+(?:[.,]\d+)?))?")
+FAR = 10.0
+"""Distances between the quartiles by which a value is called far from all others."""
+MOSTLY = 0.9
+PLACES = 20
+
+
+@dataclass
+class NumberReading:
+    """Numbers of a table's rows.
+
+    Attributes:
+        values: for each row its number; None where it has none that can be used.
+        reasons: why not, "" where there is one.
+        entries: ledger entries for numbers that were not written as such.
+        notes: values far from all others.
+    """
+
+    values: list[float | None]
+    reasons: list[str]
+    entries: list[Entry] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def read_number(written: Any) -> tuple[float | None, str]:
+    """Return a number and the unit written after it: "", "%" or what it is out of ("/5"); None if it is no number."""
+    if isinstance(written, bool) or written is None:
+        return None, ""
+    if isinstance(written, int | float):
+        return (float(written), "") if math.isfinite(written) else (None, "")
+    match = NUMBER.fullmatch(str(written).strip())
+    if match is None:
+        return None, ""
+    value = _plain(match[1])
+    whole = _plain(match[3]) if match[3] else None
+    return value, (match[2] or "") if whole is None else f"/{whole:g}"
+
+
+def _plain(digits: str) -> float | None:
+    """Return the value of digits with any marks: of "." and ",", the last one marks decimals unless it groups."""
+    bare = re.sub(r"['\u00a0\u202f ]", "", digits)
+    last = max(bare.rfind("."), bare.rfind(","))
+    mark = bare[last] if last >= 0 else ""
+    groups = mark and (bare.count(mark) > 1 or (mark == "," and re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", bare)))
+    if mark and not groups:
+        whole, rest = bare[:last], bare[last + 1 :]
+        bare = re.sub(r"[.,]", "", whole) + "." + rest
+    else:
+        bare = re.sub(r"[.,]", "", bare)
+    try:
+        return float(bare)
+    except ValueError:
+        return None
+
+
+def read_numbers(table: Table, *, column: str, spec: DataSpec) -> NumberReading:
+    """Read a column of numbers; a value in another unit than most is not guessed at but set aside.
+
+    Where some values say "4 / 5", a percentage is of these 5.
+    """
+    missing = {fold(word) for word in spec.missing}
+    found = [read_number(cell) for cell in table[column]]
+    units = Counter(unit for value, unit in found if value is not None)
+    usual = units.most_common(1)[0][0] if units else ""
+    out_of = _out_of(units, usual)
+    accepted = {usual, "", f"/{out_of:g}", "%"} if out_of else {usual}
+    reading = NumberReading([], [])
+    for i, (written, (value, unit)) in enumerate(zip(table[column], found, strict=True)):
+        reason = _reason(written, value, unit, missing=missing, accepted=accepted)
+        read = value * out_of / 100 if out_of and value is not None and unit == "%" else value
+        reading.values.append(None if reason else read)
+        reading.reasons.append(reason)
+        if not reason and isinstance(written, str) and not _is_plain(written):
+            where = table.where(i)
+            detail = f"{written} -> {read:g}"
+            reading.entries.append(Entry("changed", "number rewritten", where.file, where.row, detail))
+    reading.notes += _far(reading.values, table, column)
+    return reading
+
+
+def _is_plain(written: str) -> bool:
+    try:
+        float(written)
+    except ValueError:
+        return False
+    return True
+
+
+def _out_of(units: Counter[str], usual: str) -> float:
+    """Return 5 where some numbers say "4 / 5" and none is out of another number; 0 where that can't be told."""
+    found = {float(unit[1:]) for unit in units if unit.startswith("/")}
+    return found.pop() if len(found) == 1 and usual != "%" else 0.0
+
+
+def _reason(written: Any, value: float | None, unit: str, *, missing: set[str], accepted: set[str]) -> str:
+    empty = written is None or (isinstance(written, float) and math.isnan(written)) or str(written).strip() == ""
+    if empty or (isinstance(written, str) and fold(written) in missing):
+        return "no number"
+    if value is None:
+        return "not a number"
+    return "" if unit in accepted else "number in another unit"
+
+
+def _far(values: Sequence[float | None], table: Table, column: str) -> list[Note]:
+    """Warn of values far outside the others."""
+    import numpy as np
+
+    known = np.array([v for v in values if v is not None])
+    if len(known) < 20:
+        return []
+    low, high = np.percentile(known, [25, 75])
+    width = max(high - low, 1e-12)
+    far = [i for i, v in enumerate(values) if v is not None and not low - FAR * width <= v <= high + FAR * width]
+    if not far or len(far) > (1 - MOSTLY) * len(known):
+        return []
+    shown = ", ".join(f"{v:g}" for v in sorted({float(values[i] or 0) for i in far})[:5])
+    message = f'{does(len(far), "value", "lies", "lie")} far from all others in "{column}": {shown}'
+    fix = f"mend or remove {rows(len(far))}, or write them as one of data.missing"
+    return [Note("warning", "far values", message, fix, tuple(table.where(i, column) for i in far[:PLACES]), len(far))]

@@ -1,0 +1,237 @@
+"""A number for each text, or for each pair of texts: a score, a rating, a similarity; or several numbers.
+
+The model learns standardised numbers (mean 0, deviation 1), so that losses and rates fit any scale; afterwards the
+scale is written into the head, and the saved model gives the numbers themselves in every tool.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.notes import Note
+from tunesmith.data.columns import choose_columns
+from tunesmith.data.numbers import read_numbers
+from tunesmith.data.table import Table
+from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.texts import TextTask, named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from tunesmith.data.spec import DataSpec
+    from tunesmith.metrics.regression import RegressionScorer
+    from tunesmith.models.source import Source
+    from tunesmith.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class NumberPrediction(Prediction):
+    """The numbers of one text.
+
+    Attributes:
+        value: the number, or a list of them in the order of the targets.
+    """
+
+    answer: ClassVar[str] = "value"
+    value: Any
+
+    def cells(self) -> dict[str, Any]:
+        """Return the number, or one column a target."""
+        return {"predicted": self.value}
+
+
+class TextRegression(TextTask):
+    """Give each text, or pair of texts, one number or several. Rows need a text and, for training, the numbers."""
+
+    main_metric: ClassVar[str] = "pearson"
+    metric_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "r2")
+    prediction: ClassVar[type[Prediction]] = NumberPrediction
+
+    kind: Literal["text-regression"] = "text-regression"
+    """Which task it is."""
+    means: tuple[float, ...] = ()
+    """Mean of each target over the training rows, while it is learnt; 0 in a saved model."""
+    deviations: tuple[float, ...] = ()
+    """Standard deviation of each target, likewise; 1 in a saved model."""
+
+    def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
+        """Name the columns of texts and numbers; several targets are named with commas: "valence, arousal"."""
+        if "," in self.label:
+            first, others = self.targets[0], self.targets[1:]
+            for other in others:
+                table[other]  # a wrong name is an error here
+        else:
+            first, others = self.label, ()
+        choice = choose_columns(
+            table, text=named(self.text), label=named(first), text_pair=named(self.text_pair), need_label=need_label
+        )
+        label = ", ".join((choice.label or self.label, *others))
+        found = {"text": choice.text, "text_pair": choice.text_pair, "label": label}
+        return self.model_copy(update=found), choice.notes
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns of numbers."""
+        return tuple(name.strip() for name in self.label.split(","))
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns of numbers."""
+        return self.targets
+
+    def usable(
+        self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
+    ) -> Usable:
+        """Keep the rows with a text and all numbers; see `Task.usable`."""
+        del known
+        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
+        readings = [read_numbers(table, column=column, spec=spec) for column in self.targets]
+        found = Usable(table, Ledger(entry for r in readings for entry in r.entries))
+        found.notes += [note for r in readings for note in r.notes] if split == "train" else []
+        kept = []
+        for i, row in enumerate(zip(*texts.values(), strict=True)):
+            reason = next((r.reasons[i] for r in readings if r.reasons[i]), "" if all(row) else "no text")
+            if reason:
+                where = table.where(i)
+                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+            else:
+                kept.append(i)
+        if not kept:
+            where = Where(table.files[0], column=self.label)
+            raise DataError(
+                "no row has a text and a number", where=where, fix="name other columns with --text, --label"
+            )
+        values = [tuple(row) for row in zip(*(r.values for r in readings), strict=True)]
+        found.table = table.replace(**texts, **{self.label: values}).take(kept)
+        return found
+
+    def answers(self, table: Table) -> list[Any]:
+        """Return the numbers."""
+        return list(table[self.label])
+
+    def learn(self, table: Table) -> Self:
+        """Return the task knowing the scale of its targets.
+
+        Raises:
+            DataError: a target has the same value everywhere.
+        """
+        columns = list(zip(*table[self.label], strict=True))
+        deviations = tuple(statistics.pstdev(values) for values in columns)
+        for name, deviation in zip(self.targets, deviations, strict=True):
+            if deviation == 0:
+                where = Where(table.files[0], column=name)
+                raise DataError("every row has the same number: there is nothing to learn", where=where, fix="add rows")
+        means = tuple(statistics.fmean(values) for values in columns)
+        return self.model_copy(update={"means": means, "deviations": deviations})
+
+    @property
+    def n_outputs(self) -> int:
+        """How many targets there are."""
+        return len(self.targets)
+
+    def numbers(self, table: Table) -> list[list[float]]:
+        """Return standardised numbers, shape (rows, targets)."""
+        scale = list(zip(self.means, self.deviations, strict=True))
+        return [
+            [(value - mean) / deviation for value, (mean, deviation) in zip(row, scale, strict=True)]
+            for row in table[self.label]
+        ]
+
+    def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
+        """Return the family's own sequence classification class with one output per target."""
+        from tunesmith.models.classifier import build_classifier
+
+        return build_classifier(source, spec, self.targets, problem_type="regression")
+
+    def stack(self, targets: Sequence[Any]) -> Tensor:
+        """Return standardised numbers, shape (batch, targets)."""
+        import torch
+
+        return torch.tensor(targets, dtype=torch.float32)
+
+    def loss(self, out: Any, batch: Batch) -> Tensor:
+        """Return squared errors, averaged over the targets, summed over the batch, each by its share of its row."""
+        errors: Tensor = (out.logits.float() - batch.targets) ** 2
+        return (errors.mean(dim=1) * batch.weights).sum()
+
+    def predictions(self, outputs: Any, table: Table) -> list[NumberPrediction]:
+        """Return the numbers on their own scale."""
+        return _said(self._scaled(outputs)) if len(table) else []
+
+    def _scaled(self, outputs: Any) -> np.ndarray:
+        import numpy as np
+
+        scaled: np.ndarray = np.asarray(outputs) * np.array(self.deviations) + np.array(self.means)
+        return scaled
+
+    def gold(self, table: Table) -> list[Any]:
+        """Return the numbers."""
+        return [row[0] if len(row) == 1 else list(row) for row in table[self.label]]
+
+    def scorer(self, predictions: Sequence[NumberPrediction], gold: Sequence[Any]) -> RegressionScorer:
+        """Return the numbers side by side; see `metrics.regression`."""
+        import numpy as np
+
+        from tunesmith.metrics.regression import RegressionScorer
+
+        return RegressionScorer(np.array([said.value for said in predictions]), np.array(gold), self.targets)
+
+    def quick_metrics(self, outputs: Any, table: Table) -> dict[str, float]:
+        """Return the loss on the standardised scale, correlations and R²."""
+        import numpy as np
+
+        from tunesmith.metrics.bootstrap import unit_weights
+
+        values = self.scorer(self.predictions(outputs, table), self.gold(table)).at(unit_weights(len(table)))
+        errors = (np.asarray(outputs) - np.array(self.numbers(table))) ** 2
+        named_values = {name: float(np.nan_to_num(values[name][0])) for name in self.metric_names}
+        return {"loss": float(errors.mean()), **named_values}
+
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Return how the saved model gives numbers on their own scale: its head has it."""
+        from tunesmith.models.classifier import scale_outputs
+
+        del outputs, table, why_not
+        n = self.n_outputs
+        saved = self.model_copy(update={"means": (0.0,) * n, "deviations": (1.0,) * n})
+        return Tuned(
+            saved, {"fitted_on": None}, self._scaled, lambda model: scale_outputs(model, self.deviations, self.means)
+        )
+
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[NumberPrediction]]:
+        """Return the mean of the training rows, and ridge regression on words (TF-IDF)."""
+        import numpy as np
+
+        from tunesmith.metrics.simple import mean_numbers, tfidf_ridge
+
+        gold = np.array(train[self.label])
+        texts = [self.key(table) for table in (train, test)]
+        found = {"mean": mean_numbers(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
+        return {name: _said(values) for name, values in found.items()}
+
+    def cell_names(self) -> list[str]:
+        """Return "predicted"."""
+        return ["predicted"]
+
+    def is_like(self, other: Task) -> bool:
+        """Whether both learnt the same targets."""
+        return isinstance(other, TextRegression) and self.targets == other.targets
+
+    def distance(self, one: Sequence[NumberPrediction], other: Sequence[NumberPrediction]) -> float:
+        """Return the largest difference, in standard deviations of the predictions."""
+        import numpy as np
+
+        a, b = (np.array([said.value for said in said_]).reshape(len(said_), -1) for said_ in (one, other))
+        return float((np.abs(a - b) / np.maximum(b.std(axis=0), 1e-6)).max(initial=0.0)) if len(b) > 1 else 0.0
+
+
+def _said(values: Any) -> list[NumberPrediction]:
+    """Return one prediction a row of numbers."""
+    return [NumberPrediction(float(row[0]) if len(row) == 1 else [float(v) for v in row]) for row in values]
