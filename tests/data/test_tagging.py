@@ -1,5 +1,6 @@
 """Schemes of tags, spans, words: what is repaired, and that the ways there and back agree."""
 
+import itertools
 import unicodedata
 
 import pytest
@@ -153,7 +154,7 @@ def test_words(text, found):
 def test_words_hold_everything_but_white_space(text):
     places = words(text)
     assert all(0 <= start < end <= len(text) for start, end in places)
-    assert all(one[1] <= other[0] for one, other in zip(places, places[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(places))
     rest = "".join(
         text[end:start]
         for end, start in zip([0, *(p[1] for p in places)], [*(p[0] for p in places), len(text)], strict=True)
@@ -197,7 +198,7 @@ def test_any_spans_become_spans_of_words_that_do_not_overlap(text, raw):
     spans = [Span(*one) for one in raw if one[0] < one[1] <= len(text)]
     places = words(text)
     found, repairs = align(spans, places, text)
-    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(found))
     assert len(found) + sum("left out" in repair.reason for repair in repairs) == len(spans)
     tags = of_spans(found, len(places))
     assert to_spans(tags) == found
