@@ -132,6 +132,15 @@ class Format(ABC):
     def write(self, table: Table, out: Path) -> Written:
         """Return the files that hold a table; nothing is written to disk."""
 
+    def need(self, table: Table) -> None:
+        """Raise if a table lacks a column this format is made of.
+
+        Raises:
+            DataError: it does; says which columns there are.
+        """
+        for name in self.columns:
+            table[name]
+
     def kept(self, table: Table, *names: str) -> list[Note]:
         """Return a note on the columns of a table that are not among these, for formats that hold no others."""
         others = [name for name in table.columns if name not in names]

@@ -45,6 +45,7 @@ class Pairs(RowFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return JSON Lines with all columns."""
+        self.need(table)
         return Written({out: json_lines(table.row(i) for i in range(len(table)))})
 
 

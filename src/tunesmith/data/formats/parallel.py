@@ -76,6 +76,7 @@ class Parallel(BundleFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return two files, `out` with the languages, or with src and tgt, at its end."""
+        self.need(table)
         languages = [
             table.columns.get(name, [""])[0] or side for name, side in zip(LANGUAGES, ("src", "tgt"), strict=True)
         ]

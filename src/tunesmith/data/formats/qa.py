@@ -58,6 +58,7 @@ class Qa(RowFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return JSON Lines with answers as Hugging Face has them, and all other columns."""
+        self.need(table)
         lines = []
         for row in map(table.row, range(len(table))):
             answers = row.get("answers")

@@ -43,6 +43,7 @@ class Squad(FileFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return v1.1, or v2.0 where some questions have no answer; other columns are kept with the question."""
+        self.need(table)
         impossible = any(not answers for answers in table.columns.get("answers", []))
         articles: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for i in range(len(table)):

@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
 from tunesmith.data.formats.base import Content, FileFormat, Found, Written
@@ -43,9 +42,7 @@ class Text(FileFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return one paragraph a line, a blank line after each."""
-        if "text" not in table.columns:
-            fix = f"the columns are {', '.join(table.columns)}"
-            raise DataError("plain text cannot be made of these rows", where=Where(table.files[0]), fix=fix)
+        self.need(table)
         written = Written({}, notes=self.kept(table, "text"))
         parts = []
         for i, text in enumerate(table["text"]):

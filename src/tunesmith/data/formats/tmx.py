@@ -65,6 +65,7 @@ class Tmx(FileFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return one file of TMX 1.4; characters that XML does not allow are left out."""
+        self.need(table)
         written = Written({}, notes=self.kept(table, "source", "target", *LANGUAGES))
         rows = [table.row(i) for i in range(len(table))]
         source = rows[0].get(LANGUAGES[0]) or UNKNOWN[0]

@@ -60,6 +60,7 @@ class Tsv(FileFormat):
 
     def write(self, table: Table, out: Path) -> Written:
         """Return one file whose first line names the columns."""
+        self.need(table)
         names = [
             table.columns.get(language, [None])[0] or side for language, side in zip(LANGUAGES, NAMES[0], strict=True)
         ]
