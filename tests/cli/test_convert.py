@@ -68,6 +68,20 @@ def test_columns_of_words_come_back_from_every_export(tmp_path, to):
     assert not list(tmp_path.glob("*.changes.jsonl"))
 
 
+def test_a_word_a_row_too(tmp_path):
+    source = put(tmp_path, "a.conll", CONLL.replace("-DOCSTART-\tO\n\n", ""))
+    one, other, same = there_and_back(source, tmp_path / "b.csv", tmp_path / "c.conll", to="word-rows")
+    assert same
+    assert not one.entries + other.entries
+
+
+def test_words_that_columns_can_not_hold(tmp_path):
+    rows = [{"tokens": ["New\tYork", "", " a"], "tags": ["B-X", "O", "O"]}, {"tokens": ["b"], "tags": ["O"]}]
+    done = convert([str(put(tmp_path, "a.jsonl", lines(rows)))], tmp_path / "b.conll")
+    assert (tmp_path / "b.conll").read_text() == "New York\tB-X\n_\tO\na\tO\n\nb\tO\n\n"
+    assert reasons(done) == ["white space in a word"]
+
+
 def test_label_studio_too(tmp_path):
     source = put(tmp_path, "a.conll", CONLL)
     assert there_and_back(source, tmp_path / "b.json", tmp_path / "c.conll")[2]
@@ -105,7 +119,7 @@ def test_texts_with_spans_become_words(tmp_path):
     assert blocks[2].splitlines()[2] == "Bonn\tB-LOC"
     assert blocks[3:] == ["-DOCSTART-\tO", "Ann\tO"]
     assert reasons(done) == ["spaces between words are not kept by CoNLL columns", "span widened to whole words"]
-    assert [note.message for note in done.notes] == ["CoNLL columns does not hold the columns id; they are left out"]
+    assert [note.message for note in done.notes] == ["columns that CoNLL columns can't hold are left out: id"]
 
 
 @pytest.mark.parametrize("to", ["spacy", "prodigy", "label-studio"])
@@ -133,7 +147,7 @@ def test_brat_of_columns_has_a_file_a_document(tmp_path):
     folder = tmp_path / "docs"
     assert (folder / "00001.txt").read_text() == "EU rejects U.S. lamb .\nPeter Blackburn"
     assert (folder / "00001.ann").read_text().splitlines()[2] == "T3\tPER 23 38\tPeter Blackburn"
-    assert any("does not hold words" in note.message for note in done.notes)
+    assert any("not words" in note.message for note in done.notes)
     convert([str(folder)], tmp_path / "back.conll")
     text = (tmp_path / "back.conll").read_text()
     assert text.count("-DOCSTART-") == 2
@@ -222,7 +236,7 @@ def test_pairs_without_languages(tmp_path):
     done = convert([str(source)], tmp_path / "b.tsv")
     assert (tmp_path / "b.tsv").read_text() == "source\ttarget\na b\tc d\ne\u0001\tf\n"
     assert reasons(done) == ["line break or tab became a space"]
-    assert any("does not hold the columns id" in note.message for note in done.notes)
+    assert any("left out: id" in note.message for note in done.notes)
     done = convert([str(source)], tmp_path / "b.tmx")
     assert reasons(done) == ["character that XML does not allow"]
     convert([str(tmp_path / "b.tmx")], tmp_path / "c.jsonl")

@@ -396,6 +396,35 @@ def test_lists_of_other_lengths_are_set_aside(tmp_path):
         reading(put(tmp_path, "b.jsonl", lines([{"text": "a"}])), format="tokens")
 
 
+KAGGLE = """Sentence #,Word,POS,Tag
+Sentence: 1,Thousands,NNS,O
+,of,IN,O
+,London,NNP,B-geo
+Sentence: 2,Iranian,JJ,B-gpe
+,officials,NNS,O
+"""
+
+
+def test_a_word_a_row(tmp_path):
+    found = reading(put(tmp_path, "ner_dataset.csv", KAGGLE.encode("latin-1")))
+    table = found.tables["train"]
+    assert list(table["tokens"]) == [["Thousands", "of", "London"], ["Iranian", "officials"]]
+    assert list(table["tags"]) == [["O", "O", "B-geo"], ["B-gpe", "O"]]
+    assert list(table["POS"])[1] == ["JJ", "NNS"]
+    assert list(table.row_numbers) == [2, 5]
+    assert forms(found) == ["word-rows"]
+    numbered = put(tmp_path, "b.jsonl", lines({"sent_id": i // 3, "token": "w", "label": "O"} for i in range(9)))
+    assert list(map(len, train(numbered)["tokens"])) == [3, 3, 3]
+    assert [len(piece) for piece in pieces(numbered)] == [2, 1]
+
+
+def test_a_word_a_row_with_gaps(tmp_path):
+    found = reading(put(tmp_path, "a.csv", KAGGLE.replace("of,IN,O", "of,IN,") + "3,,X,O\n3,b,X,O\n"))
+    assert said(found, "set aside") == {"a word without a tag": 1, "a tag without a word": 1}
+    with pytest.raises(DataError, match="no columns for sentence, word and tag"):
+        reading(put(tmp_path, "b.csv", "a,b\nx y,z\nv w,z\n"), format="word-rows")
+
+
 # Question answering.
 
 CONTEXT = "Anna met Bob in 1999. Bob left in 2001 with 1999 coins."
@@ -755,6 +784,13 @@ def test_formats_are_streamed(tmp_path):
 def test_conll_from_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(FOUR.encode())}))
     assert [len(table) for table in pieces("-")] == [2, 1]
+
+
+def test_tables_with_other_columns_are_no_headless_pairs(tmp_path):
+    path = put(tmp_path, "a.tsv", "id\tsource\ttarget\n1\tHello\tHallo\n2\tYes\tJa\n")
+    assert list(train(path, task="translation").columns) == ["source", "target", "id"]
+    path = put(tmp_path, "b.tsv", "document\tsummary\nA long text.\tText.\nAnother text.\tMore.\n")
+    assert list(train(path, task="summarization").columns) == ["document", "summary"]
 
 
 def test_predictions_lose_no_rows(tmp_path):

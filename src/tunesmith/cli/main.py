@@ -48,8 +48,8 @@ Group = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Column whose equal values stay in one split.")
 ]
 FORMAT_NAMES = (
-    "conll, doccano, spacy, prodigy, label-studio, brat, tokens; squad, qa; parallel, tsv, tmx, pairs; "
-    "prompts, chat, text"
+    "conll, doccano, spacy, prodigy, label-studio, brat, tokens, word-rows; squad, qa; parallel, tsv, tmx, "
+    "pairs; prompts, chat, text"
 )
 
 

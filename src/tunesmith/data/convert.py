@@ -39,7 +39,7 @@ class Converted:
     Attributes:
         source: the format read; "table" for plain rows.
         target: the format written.
-        n_rows: how many rows were read.
+        n_rows: how many rows were read, those set aside among them.
         files: what was written; the list of changes comes last, if there are any.
         notes: what was found on the way, and what the target can't hold at all.
         entries: what is not as it was, by row.
@@ -69,7 +69,8 @@ def convert(paths: Sequence[str], out: Path, *, to: str = "", form: str = "auto"
     reading = _read(spec, to or _by_name(out, ""))
     source = reading.forms[0] if reading.forms else None
     target = _target(to, out, source, reading)
-    done = Converted(source.name if source else "table", target.name, sum(map(len, reading.tables.values())))
+    n_rows = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
+    done = Converted(source.name if source else PLAIN, target.name, n_rows)
     done.notes += [note for note in reading.notes if note.topic != "format"]
     done.entries += reading.ledger
     files: dict[Path, str] = {}

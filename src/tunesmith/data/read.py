@@ -103,10 +103,13 @@ def _pieces(text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows
         first = next(tables, Table({}))
         form = choice.of_rows([first.row(i) for i in range(min(HEAD_ROWS, len(first)))])
         tables = itertools.chain([first] if len(first) else [], tables)
+    if form is not None and not form.by_row:
+        tables = iter([concat(list(tables))])
     for table in tables:
         reading = Reading({}, choice=choice)
-        yield table if form is None else _through(form, table, reading)
+        rows = table if form is None else _through(form, table, reading)
         _lose_none(reading)
+        yield from _cut(rows, chunk_rows)
 
 
 def _lose_none(reading: Reading) -> None:
@@ -283,7 +286,7 @@ def _by_rows(table: Table, reading: Reading) -> Table:
 
 
 def _through(form: RowFormat, table: Table, reading: Reading) -> Table:
-    rows = [(number, table.row(i)) for i, number in enumerate(table.row_numbers)]
+    rows = ((number, table.row(i)) for i, number in enumerate(table.row_numbers))
     return _take(form, form.read(rows, table.files[0]), reading)
 
 

@@ -63,8 +63,8 @@ class DataSpec(Spec):
     test: Files = ()
     """Files used for the final numbers; never split, never trained on."""
     format: FormatName = "auto"
-    """What the files are: conll, doccano, spacy, prodigy, label-studio, brat, tokens; squad, qa; parallel, tsv, tmx,
-    pairs; prompts, chat, text; table is rows and columns as they are. "auto" recognises most of them."""
+    """What the files are: conll, doccano, spacy, prodigy, label-studio, brat, tokens, word-rows; squad, qa; parallel,
+    tsv, tmx, pairs; prompts, chat, text; table is rows and columns as they are. "auto" recognises most of them."""
     encoding: str = "auto"
     """Text encoding; "auto" looks at the bytes."""
     delimiter: str = "auto"

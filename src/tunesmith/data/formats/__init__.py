@@ -20,6 +20,7 @@ FORMATS = LazyTable(
         "prodigy": "tunesmith.data.formats.prodigy:Prodigy",
         "doccano": "tunesmith.data.formats.doccano:Doccano",
         "tokens": "tunesmith.data.formats.tokens:Tokens",
+        "word-rows": "tunesmith.data.formats.word_rows:WordRows",
         "qa": "tunesmith.data.formats.qa:Qa",
         "chat": "tunesmith.data.formats.chat:Chat",
         "prompts": "tunesmith.data.formats.prompts:Prompts",

@@ -146,7 +146,7 @@ class Format(ABC):
         others = [name for name in table.columns if name not in names]
         if not others:
             return []
-        message = f"{self.title} does not hold the columns {', '.join(others)}; they are left out"
+        message = f"columns that {self.title} can't hold are left out: {', '.join(others)}"
         return [Note("warning", "columns left out", message)]
 
 
@@ -168,6 +168,9 @@ class FileFormat(Format):
 
 class RowFormat(Format):
     """A format recognised by the rows of a JSON, CSV, Parquet or Excel file."""
+
+    by_row: ClassVar[bool] = True
+    """Whether each row is read by itself, so that a file can be read piece by piece."""
 
     @abstractmethod
     def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:

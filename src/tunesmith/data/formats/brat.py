@@ -75,7 +75,7 @@ class Brat(BundleFormat):
         ready = as_spans(table, self.title)
         table, notes = ready.table, [*ready.notes, *self.kept(ready.table, "text", "spans", "doc", PLACES)]
         if PLACES in table.columns:
-            message = f"{self.title} does not hold words, only text; they will be split anew"
+            message = f"{self.title} holds text, not words; they will be split anew"
             notes.append(Note("warning", "words", message))
         labels = sorted(
             {span["label"] for spans in table["spans"] for span in spans if re.search(r"\s", span["label"])}

@@ -13,11 +13,12 @@ from tunesmith.core.errors import DataError, Where, shorten
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
 from tunesmith.data.formats.base import Content, FileFormat, Found, Written
-from tunesmith.data.formats.words import as_tokens
+from tunesmith.data.formats.words import Ready, as_tokens
 from tunesmith.data.table import Table
 
 DOCSTART = "-DOCSTART-"
 TAG = re.compile(r"[BIESLUM]-\S+|[BIO]")
+SPACE = re.compile(r"[\t\r\n]+|^ +| +$")
 BLANKS = " \t\r"
 FEW_LINES = 3
 NO_TAG = "a word without a tag"
@@ -91,7 +92,7 @@ class Conll(FileFormat):
     def write(self, table: Table, out: Path) -> Written:
         """Return one file: word, other columns, tag, with a tab between them."""
         ready = as_tokens(table, self.title)
-        table = ready.table
+        table = _writable(ready)
         others = sorted((name for name in table.columns if re.fullmatch(r"column\d+", name)), key=lambda n: int(n[6:]))
         documents = table.columns.get("doc", [None] * len(table))
         parts: list[str] = []
@@ -104,6 +105,19 @@ class Conll(FileFormat):
             parts.append("".join("\t".join(fields) + "\n" for fields in zip(*columns, strict=True)) + "\n")
         notes = [*ready.notes, *self.kept(table, "tokens", "tags", "doc", *others)]
         return Written({out: "".join(parts)}, ready.entries, notes)
+
+
+def _writable(ready: Ready) -> Table:
+    """Return the table with words that fit into a column: no tabs or line breaks, and never nothing."""
+    columns = []
+    for i, tokens in enumerate(ready.table["tokens"]):
+        written = [SPACE.sub(" ", token).strip(" ") or "_" for token in tokens]
+        if written != list(tokens):
+            ready.enter(
+                i, "changed", "white space in a word", ", ".join(repr(t) for t in tokens if SPACE.search(t) or not t)
+            )
+        columns.append(written)
+    return ready.table.replace(tokens=columns)
 
 
 def fields_of(line: str) -> list[str]:

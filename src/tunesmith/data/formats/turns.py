@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Entry
 from tunesmith.data.formats.words import Ready
 from tunesmith.data.table import Table
 
@@ -39,10 +38,10 @@ def as_prompts(table: Table, title: str) -> Ready:
     for i, messages in enumerate(table["messages"]):
         roles = [message["role"] for message in messages]
         if roles not in (["user", "assistant"], ["system", "user", "assistant"]):
-            _enter(ready, i, "set aside", "not one question and one answer", ", ".join(roles))
+            ready.enter(i, "set aside", "not one question and one answer", ", ".join(roles))
             continue
         if len(messages) == 3:
-            _enter(ready, i, "changed", "system message put before the prompt", messages[0]["content"])
+            ready.enter(i, "changed", "system message put before the prompt", messages[0]["content"])
         kept.append(i)
         prompts.append("\n\n".join(message["content"] for message in messages[:-1]))
         completions.append(messages[-1]["content"])
@@ -59,8 +58,3 @@ def _need(table: Table, title: str, *names: str) -> None:
         shown = ", ".join(table.columns)
         message = f"{title} cannot be made of rows without {' and '.join(missing)}; the columns are {shown}"
         raise DataError(message, where=Where(table.files[0], column=missing[0]))
-
-
-def _enter(ready: Ready, row: int, kind: Any, reason: str, detail: str) -> None:
-    where = ready.table.where(row)
-    ready.entries.append(Entry(kind, reason, where.file, where.row, detail))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Entry
+from tunesmith.core.ledger import Entry, Kind
 from tunesmith.core.notes import Note
 from tunesmith.data import tagging
 from tunesmith.data.table import Table
@@ -35,6 +35,11 @@ class Ready:
     table: Table
     entries: list[Entry] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+
+    def enter(self, row: int, kind: Kind, reason: str, detail: str) -> None:
+        """Add an entry about a row of the table."""
+        where = self.table.where(row)
+        self.entries.append(Entry(kind, reason, where.file, where.row, detail))
 
 
 def as_tokens(table: Table, title: str) -> Ready:
@@ -73,10 +78,10 @@ def _sentences(ready: Ready, row: int, title: str) -> Iterable[tuple[list[str], 
     spans, repairs = tagging.align(spans_of(ready.table["spans"][row]), places, text)
     _say(ready, row, repairs)
     if not places:
-        _enter(ready, row, "set aside", "no words", "")
+        ready.enter(row, "set aside", "no words", "")
         return
     if not _plainly_spaced(text, places):
-        _enter(ready, row, "changed", f"spaces between words are not kept by {title}", "")
+        ready.enter(row, "changed", f"spaces between words are not kept by {title}", "")
     tags = tagging.of_spans(spans, len(places))
     for first, last in _lines(text, places, spans) if not given else [(0, len(places))]:
         yield [text[start:end] for start, end in places[first:last]], tags[first:last]
@@ -180,9 +185,4 @@ def _say(ready: Ready, row: int, repairs: Sequence[Repair]) -> None:
         first = next(repair for repair in repairs if repair.reason == reason)
         after = f" → {first.after}" if first.after else ""
         more = f" and {n - 1} more" if n > 1 else ""
-        _enter(ready, row, "changed", reason, f"{first.before}{after}{more}")
-
-
-def _enter(ready: Ready, row: int, kind: Any, reason: str, detail: str) -> None:
-    where = ready.table.where(row)
-    ready.entries.append(Entry(kind, reason, where.file, where.row, detail))
+        ready.enter(row, "changed", reason, f"{first.before}{after}{more}")
