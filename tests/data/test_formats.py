@@ -181,6 +181,13 @@ def test_doccano_and_its_relatives(tmp_path, row):
         assert found.notes[0].topic == "format"
 
 
+def test_spans_in_a_csv_file(tmp_path):
+    text = f'text,label\n{TEXT},"[[0, 4, ""PER""], [14, 22, ""LOC""]]"\nNobody.,[]\nNo one.,\n'
+    found = reading(put(tmp_path, "a.csv", text))
+    check_anna(found.tables["train"])
+    assert list(found.tables["train"]["spans"])[1:] == [[], []]
+
+
 def test_doccano_keeps_other_columns_and_rows_without_spans(tmp_path):
     rows = [
         {"id": 7, "text": TEXT, "label": TRIPLES},
@@ -386,6 +393,20 @@ def test_lists_written_as_text(tmp_path, words, tags):
     table = train(put(tmp_path, "a.csv", stream_.getvalue()))
     assert table["tokens"][0] == ["EU", "it's"]
     assert len(table["tags"][0]) == 2
+
+
+def test_names_of_tags_in_parquet_files_of_datasets(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tags = {"feature": {"names": ["O", "B-ORG"], "_type": "ClassLabel"}, "_type": "Sequence"}
+    features = {"ner_tags": tags, "label": {"names": ["no", "yes"], "_type": "ClassLabel"}, "odd": [], "other": [tags]}
+    table = pa.table({"tokens": [["EU", "says"], ["no"]], "ner_tags": [[1, 0], [-1]], "label": [1, 0]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    found = train(tmp_path / "a.parquet")
+    assert list(found["ner_tags"]) == [["B-ORG", "O"], [-1]]
+    assert list(found["label"]) == [1, 0]
 
 
 def test_lists_of_other_lengths_are_set_aside(tmp_path):

@@ -125,6 +125,9 @@ def _lose_none(reading: Reading) -> None:
 
 
 def _cut(table: Table, chunk_rows: int) -> Iterator[Table]:
+    if len(table) <= chunk_rows:
+        yield table
+        return
     for start in range(0, len(table), chunk_rows):
         yield table.take(range(start, min(start + chunk_rows, len(table))))
 

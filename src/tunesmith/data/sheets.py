@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
@@ -30,7 +34,28 @@ def parquet(blob: Blob) -> Table:
         raise DataError(f"the Parquet file is damaged: {error}", where=Where(blob.file), fix="write it again") from None
     n = table.num_rows
     names = [c for c in table.column_names if not c.startswith("__index_level_")]
-    return Table({name: table.column(name).to_pylist() for name in names}, (blob.file,), [0] * n, list(range(1, n + 1)))
+    columns = {name: table.column(name).to_pylist() for name in names}
+    for name, tags in _names_of_tags(table.schema.metadata or {}).items():
+        if name in columns and "tokens" in columns:
+            columns[name] = [_named(cell, tags) for cell in columns[name]]
+    return Table(columns, (blob.file,), [0] * n, list(range(1, n + 1)))
+
+
+def _names_of_tags(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names that stand behind the numbers in lists of tags, as Hugging Face's datasets keeps them."""
+    found = {}
+    with contextlib.suppress(ValueError, AttributeError, LookupError, TypeError):
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        for name, feature in features.items():
+            inner = feature.get("feature") if isinstance(feature, dict) else next(iter(feature), None)
+            if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+                found[name] = list(inner["names"])
+    return found
+
+
+def _named(cell: Any, names: Sequence[str]) -> Any:
+    known = isinstance(cell, list) and all(isinstance(tag, int) and 0 <= tag < len(names) for tag in cell)
+    return [names[tag] for tag in cell] if known else cell
 
 
 def excel(blob: Blob, notes: list[Note]) -> Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,7 @@ from typing import Any
 
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
-from tunesmith.data.formats.base import Found
+from tunesmith.data.formats.base import Found, literal
 from tunesmith.data.locate import locate, places
 
 LOST = "answer not in the context"
@@ -124,14 +122,8 @@ def _from_text(cell: str) -> Any:
     """Return what a text cell of a CSV file means: JSON, or Python as pandas writes it, also with NumPy arrays."""
     if cell.strip()[:1] not in ("{", "["):
         return cell
-    for parse, text in ((json.loads, cell), (ast.literal_eval, ARRAY.sub(r"\1", cell))):
-        try:
-            value = parse(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(value, dict | list):
-            return value
-    return cell
+    value = literal(ARRAY.sub(r"\1", cell))
+    return cell if value is None else value
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -6,6 +6,7 @@ Parquet or Excel), or several files that belong together.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 from abc import ABC, abstractmethod
@@ -227,3 +228,13 @@ def extras(row: Mapping[str, Any], *known: str) -> dict[str, Any]:
 def first_key(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
     """Return the first of some names that a row has a value for."""
     return next((name for name in names if row.get(name) is not None), None)
+
+
+def literal(text: str) -> Any:
+    """Return the list or object a text cell writes as JSON or Python do; None if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = parse(text)
+            if isinstance(value, dict | list):
+                return value
+    return None

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tunesmith.core.errors import DataError, Where, shorten
 from tunesmith.core.notes import Note
@@ -101,10 +102,15 @@ class Conll(FileFormat):
             if documents[i] is not None and (i == 0 or documents[i] != before):
                 parts.append("\t".join([DOCSTART, *["-X-"] * len(others), "O"]) + "\n\n")
             before = documents[i]
-            columns = [tokens, *(table[name][i] for name in others), table["tags"][i]]
+            columns = [tokens, *(_column(table[name][i], len(tokens)) for name in others), table["tags"][i]]
             parts.append("".join("\t".join(fields) + "\n" for fields in zip(*columns, strict=True)) + "\n")
         notes = [*ready.notes, *self.kept(table, "tokens", "tags", "doc", *others)]
         return Written({out: "".join(parts)}, ready.entries, notes)
+
+
+def _column(cell: Any, n_words: int) -> list[str]:
+    """Return another column of a sentence; where the row has none that fits, "_" for each word."""
+    return list(map(str, cell)) if isinstance(cell, list) and len(cell) == n_words else ["_"] * n_words
 
 
 def _writable(ready: Ready) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.data.formats.base import Found, Numbered, RowFormat, Written, extras, first_key, json_lines
-from tunesmith.data.formats.spans import CELLS, TEXTS, check, entries_of, looks_like_spans
+from tunesmith.data.formats.spans import CELLS, TEXTS, check, entries_of, items_of, looks_like_spans
 from tunesmith.data.formats.words import as_spans
 from tunesmith.data.table import Table
 
@@ -25,7 +25,7 @@ class Doccano(RowFormat):
         """Whether rows have a text, and some a list of nothing but spans."""
         del sure
         cell = span_column(rows)
-        return cell is not None and all(isinstance(row.get(cell), list | None) for row in rows)
+        return cell is not None and all(row.get(cell) in (None, "") or items_of(row[cell]) is not None for row in rows)
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
         """Return `text` and `spans`, and what else the rows have."""
@@ -62,7 +62,7 @@ def add(found: Found, number: int, text: Any, items: Any, others: Mapping[str, A
     if not isinstance(text, str) or not text.strip():
         found.say("set aside", "no text", number)
         return
-    checked = check(items if isinstance(items, list) else [], text)
+    checked = check(items_of(items) or [], text)
     found.entries += entries_of(checked.problems, found.files[0], number)
     found.rows.append((number, {"text": text, "spans": checked.cells, **others}))
 

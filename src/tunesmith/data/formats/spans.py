@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tunesmith.core.ledger import Entry
+from tunesmith.data.formats.base import literal
 from tunesmith.data.locate import locate
 from tunesmith.data.tagging import Span
 
@@ -93,9 +94,17 @@ def _place(found: Checked, claim: Claim, text: str) -> None:
     found.cells.append({"start": span.start, "end": span.end, "label": span.label})
 
 
+def items_of(cell: Any) -> list[Any] | None:
+    """Return what a cell lists, also one of a CSV file with a list as JSON or Python write it; None if it is none."""
+    if isinstance(cell, str) and cell.strip()[:1] == "[":
+        cell = literal(cell)
+    return cell if isinstance(cell, list) else None
+
+
 def looks_like_spans(cell: Any) -> bool:
     """Whether a cell is a list with spans alone, at least one."""
-    return isinstance(cell, list) and bool(cell) and all(claims_of(item) for item in cell[:20])
+    items = items_of(cell)
+    return bool(items) and all(claims_of(item) for item in (items or [])[:20])
 
 
 def entries_of(problems: Sequence[tuple[str, str]], file: str, row: int) -> list[Entry]:

@@ -107,6 +107,11 @@ class _Reader:
         self._parser.ExternalEntityRefHandler = self._refuse
 
     def read(self, text: str) -> None:
+        """Parse a whole file.
+
+        Raises:
+            DataError: it is not XML, or declares entities.
+        """
         try:
             self._parser.Parse(text, True)
         except expat.ExpatError as error:
