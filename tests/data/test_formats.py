@@ -3,12 +3,15 @@
 import gzip
 import io
 import json
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.formats import FORMATS
-from tunesmith.data.formats.base import Format
+from tunesmith.data.formats.base import Content, FileFormat, Format, RowFormat
 from tunesmith.data.read import read, stream
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
@@ -949,3 +952,66 @@ def test_misaligned_files(data_folder):
     with pytest.raises(DataError, match=r"has 200 lines and .* 199") as caught:
         reading(folder / "21_misaligned.en", folder / "21_misaligned.de")
     assert abs(caught.value.problems[0].where.row - 101) <= 2
+
+
+# Whatever comes: rows, or one error with a place.
+
+KEYS = {
+    "doccano": ["text", "label", "entities", "data", "spans"],
+    "label-studio": ["data", "annotations", "completions", "id"],
+    "prodigy": ["text", "tokens", "spans", "answer"],
+    "tokens": ["tokens", "tags", "ner_tags", "words"],
+    "word-rows": ["word", "tag", "sentence"],
+    "qa": ["question", "context", "answers", "answer", "answer_start", "is_impossible", "id"],
+    "chat": ["messages", "conversations", "system"],
+    "prompts": ["prompt", "completion", "instruction", "input", "output"],
+    "pairs": ["source", "target", "translation", "en", "de"],
+}
+INNER = [
+    "start", "end", "label", "labels", "text", "answer_start", "role", "content", "from", "value", "result", "id",
+    "en", "de", "globalOffsets", "was_cancelled",
+]  # fmt: skip
+CELLS = ["", "a", " a b ", "Anna met Bob", "O", "B-X", "user", "[[0, 1, 'X']]", "{'text': ['a'], 'answer_start': [0]}"]
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-1, 5), st.just(1.5), st.just(float("nan")), st.sampled_from(CELLS)
+)
+TRIPLE = st.tuples(st.integers(-1, 2), st.integers(1, 5), st.sampled_from(["X", None, 3, ["a"]])).map(list)
+VALUES = st.recursive(
+    st.one_of(LEAVES, TRIPLE),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(INNER), inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+def check_reads_or_explains(action):
+    try:
+        return action()
+    except DataError as error:
+        assert str(error)
+        return None
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if issubclass(FORMATS[name], RowFormat)])
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_any_rows(name, data):
+    form = FORMATS[name]()
+    row = st.dictionaries(st.sampled_from(KEYS[name]), VALUES, min_size=1)
+    rows = data.draw(st.lists(row, min_size=1, max_size=4))
+    for sure in (True, False):
+        assert form.sniff(rows, sure=sure) in (True, False)
+    table = check_reads_or_explains(lambda: form.read(list(enumerate(rows, 1)), "a.jsonl").table())
+    if table is not None:
+        assert form.write(table, Path("out")).files
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if issubclass(FORMATS[name], FileFormat)])
+@settings(deadline=None, max_examples=150)
+@given(text=st.one_of(st.text(), st.text(alphabet='ab# \t\n-DOCSTART{}[]"<tux>'), VALUES.map(json.dumps)))
+def test_any_text(name, text):
+    form = FORMATS[name]()
+    for sure in (True, False):
+        assert form.sniff(Content("a", "a", text), sure=sure) in (True, False)
+    table = check_reads_or_explains(lambda: form.read(Content("a", "a", text)).table())
+    if table is not None:
+        assert form.write(table, Path("out")).files

@@ -45,7 +45,7 @@ class Chat(RowFormat):
                 continue
             if len(messages) > len(first):
                 found.rows.append(
-                    (number, {"messages": messages, **extras(row, name, *(["system"] if system else []))})
+                    (number, {"messages": messages, **extras(row, "messages", name, *(["system"] if system else []))})
                 )
             else:
                 found.say("set aside", "no messages", number)

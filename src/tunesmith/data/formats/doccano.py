@@ -64,7 +64,7 @@ def add(found: Found, number: int, text: Any, items: Any, others: Mapping[str, A
         return
     checked = check(items_of(items) or [], text)
     found.entries += entries_of(checked.problems, found.files[0], number)
-    found.rows.append((number, {"text": text, "spans": checked.cells, **others}))
+    found.rows.append((number, {"text": text, "spans": checked.cells, **extras(others, "text", "spans")}))
 
 
 def triples(cells: Iterable[Mapping[str, Any]]) -> list[list[Any]]:

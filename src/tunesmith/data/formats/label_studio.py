@@ -45,7 +45,7 @@ class LabelStudio(RowFormat):
                 continue
             chosen = next((one for one in done if one.get("ground_truth")), done[0])
             values = [_value(result) for result in _results(chosen)]
-            data = row.get("data") or {}
+            data = row["data"] if isinstance(row.get("data"), Mapping) else {}
             name = _text_name(data, values)
             rest = extras(data, name) | extras(row, "data", *ANNOTATIONS, *NOT_KEPT)
             add(found, number, data.get(name), [value for value in values if value], rest)

@@ -58,6 +58,7 @@ def add(
             found.say("set aside", f"no {what} text", number)
             return
     named = dict(zip(LANGUAGES, languages, strict=True)) if all(languages) else {}
+    others = extras(others, "source", "target", *named)
     found.rows.append((number, {"source": str(texts[0]), "target": str(texts[1]), **named, **others}))
 
 

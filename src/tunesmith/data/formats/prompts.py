@@ -44,7 +44,14 @@ class Prompts(RowFormat):
             elif answer is None or not str(answer).strip():
                 found.say("set aside", "no completion", number)
             else:
-                rest = extras(row, str(prompt), str(completion), *(["input"] if prompt == "instruction" else []))
+                rest = extras(
+                    row,
+                    "prompt",
+                    "completion",
+                    str(prompt),
+                    str(completion),
+                    *(["input"] if prompt == "instruction" else []),
+                )
                 found.rows.append((number, {"prompt": "\n\n".join(texts), "completion": str(answer), **rest}))
         return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.data.formats.base import Found, Numbered, RowFormat, Written, first_key, json_lines
+from tunesmith.data.formats.base import Found, Numbered, RowFormat, Written, extras, first_key, json_lines
 from tunesmith.data.formats.words import TAGS, TOKENS, as_tokens
 from tunesmith.data.table import Table
 
@@ -38,19 +38,22 @@ class Tokens(RowFormat):
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
         """Return `tokens` and the tags under their own name; rows whose lists differ in length are set aside."""
+        rows = list(rows)
+        token = next((name for name in TOKENS if any(row.get(name) is not None for _, row in rows)), None)
+        tag = next((name for name in TAGS if any(row.get(name) is not None for _, row in rows)), None)
+        if token is None:
+            fix = 'each row needs "tokens": [...] and "tags": [...]'
+            raise DataError("there is no column with words", where=Where(file), fix=fix)
         found = Found((file,))
         for number, row in rows:
-            token, tag = first_key(row, TOKENS), first_key(row, TAGS)
-            if token is None:
-                fix = 'each row needs "tokens": [...] and "tags": [...]'
-                raise DataError("there is no column with words", where=Where(file, number), fix=fix)
-            words, tags = _list(row[token]), _list(row[tag]) if tag else None
+            words, tags = _list(row.get(token)), _list(row.get(tag)) if tag else None
             if not words:
                 found.say("set aside", "no words", number)
-            elif tags is not None and len(tags) != len(words):
-                found.say("set aside", "not as many tags as words", number, f"{len(words)} words, {len(tags)} tags")
+            elif tag and (tags is None or len(tags) != len(words)):
+                n_tags = 0 if tags is None else len(tags)
+                found.say("set aside", "not as many tags as words", number, f"{len(words)} words, {n_tags} tags")
             else:
-                rest = {name: value for name, value in row.items() if name not in (token, tag)}
+                rest = extras(row, token, str(tag), "tokens")
                 found.rows.append((number, {"tokens": list(map(str, words)), **({tag: tags} if tag else {}), **rest}))
         return found
 

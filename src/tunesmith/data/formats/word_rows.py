@@ -38,8 +38,8 @@ class WordRows(RowFormat):
         if names is None:
             return False
         sentence, word, tag = names
-        short = all(isinstance(row[word], str | None) and len(str(row[tag])) < 50 for row in rows)
-        numbers = [row[sentence] for row in rows]
+        short = all(isinstance(row.get(word), str | None) and len(str(row.get(tag))) < 50 for row in rows)
+        numbers = [row.get(sentence) for row in rows]
         goes_on = [_blank(number) or number == last for last, number in itertools.pairwise(numbers)]
         return short and sum(goes_on) > 0.5 * len(goes_on)
 
@@ -53,7 +53,8 @@ class WordRows(RowFormat):
             if names is None:
                 fix = 'name the columns "sentence_id", "word" and "tag"'
                 raise DataError("there are no columns for sentence, word and tag", where=Where(file), fix=fix)
-            if block and not _blank(row[names[0]]) and row[names[0]] != block[0][1][names[0]]:
+            sentence = row.get(names[0])
+            if block and not _blank(sentence) and sentence != block[0][1].get(names[0]):
                 _add(found, block, names)
                 block = []
             block.append((number, row))
@@ -87,9 +88,11 @@ def _blank(cell: Any) -> bool:
 def _add(found: Found, block: Sequence[Numbered], names: tuple[str, str, str]) -> None:
     _, word, tag = names
     for number, row in block:
-        if _blank(row[tag]) or _blank(row[word]):
-            found.say("set aside", NO_TAG if _blank(row[tag]) else "a tag without a word", block[0][0], f"row {number}")
+        if _blank(row.get(tag)) or _blank(row.get(word)):
+            found.say(
+                "set aside", NO_TAG if _blank(row.get(tag)) else "a tag without a word", block[0][0], f"row {number}"
+            )
             return
-    others = {name: [row[name] for _, row in block] for name in block[0][1] if name not in names}
+    others = {name: [row.get(name) for _, row in block] for name in block[0][1] if name not in names}
     tags = [sys.intern(str(row[tag]).strip()) for _, row in block]
     found.rows.append((block[0][0], {"tokens": [str(row[word]) for _, row in block], "tags": tags, **others}))

@@ -18,6 +18,7 @@ TOKENS = ("tokens", "words")
 TAGS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "chunk_tags")
 PLACES = "word_places"
 """Column that keeps where the words of a text are, so that they come back as they were."""
+LISTS = "give each row a list of words and one of tags"
 NO_LABEL = "ENTITY"
 """What spans are called whose tags are B and I alone."""
 
@@ -153,9 +154,13 @@ def given_places(row: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 def _with_tags(table: Table) -> Table:
     """Return the table with its tags as `tags`, of texts; where it has none, no word is tagged."""
+    if not all(isinstance(tokens, list) for tokens in table["tokens"]):
+        raise DataError("the words are not lists", where=Where(table.files[0], column="tokens"), fix=LISTS)
     name = next((name for name in TAGS if name in table.columns), None)
     if name is None:
         return table.replace(tags=[["O"] * len(tokens) for tokens in table["tokens"]])
+    if not all(isinstance(tags, list) for tags in table[name]):
+        raise DataError("the tags are not lists", where=Where(table.files[0], column=name), fix=LISTS)
     tags = [list(map(str, values)) for values in table[name]]
     others = {column: values for column, values in table.columns.items() if column != name}
     return Table({**others, "tags": tags}, table.files, table.file_ids, table.row_numbers)
