@@ -64,6 +64,10 @@ TrainedLabel = Annotated[
 Group = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Column whose equal values stay in one split.")
 ]
+FORMAT_NAMES = (
+    "conll, doccano, spacy, prodigy, label-studio, brat, tokens, word-rows; squad, qa; parallel, tsv, tmx, "
+    "pairs; prompts, chat, text"
+)
 
 
 @app.callback()
@@ -144,6 +148,24 @@ def check(  # noqa: PLR0917
 
     named = {"data.path": data, "task.text": text, "task.label": label, "data.split.group": group}
     command.check({k: v for k, v in named.items() if v is not None}, settings or [], fix=fix)
+
+
+@app.command(
+    epilog="Examples:  tunesmith convert train.conll train.jsonl    tunesmith convert notes.jsonl notes --to brat    "
+    "tunesmith convert train.en train.de train.tmx"
+)
+def convert(
+    data: Annotated[list[str], typer.Argument(metavar="IN...", help="File, files or folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; nothing is overwritten.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help=f"One of: {FORMAT_NAMES}. Default: by OUT's name.")
+    ] = "",
+    form: Annotated[str, typer.Option("--from", metavar="FORMAT", help="What IN is. Default: recognised.")] = "auto",
+) -> None:
+    """Write data in another format of its task, and list what that format can't hold."""
+    from tunesmith.cli import convert as command
+
+    command.convert(data, out, to=to, form=form)
 
 
 @app.command(epilog="Example:  tunesmith evaluate runs/reviews-1 new_labelled.csv")

@@ -19,11 +19,21 @@ Numbered = tuple[int, dict[str, Any]]
 
 @dataclass
 class Objects:
-    """Rows of a JSON file: (line or item number, values by dotted name), what was noted and set aside."""
+    """Rows of a JSON file: (line or item number, values by name), what was noted and set aside.
+
+    `by_column` says that the file has columns, not rows: their values stay what they are.
+    """
 
     rows: list[Numbered]
     notes: list[Note] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    by_column: bool = False
+
+    def flat(self) -> Objects:
+        """Return the same rows with objects inside objects as dotted names."""
+        if self.by_column:
+            return self
+        return Objects([(number, flatten(row)) for number, row in self.rows], self.notes, self.entries)
 
 
 def load(text: str) -> Any:
@@ -55,7 +65,7 @@ def parse(text: str, *, file: str, lines: bool) -> Objects:
             where=Where(file, error.lineno),
             fix="mend this line",
         ) from None
-    return _rows_in(whole, file)
+    return rows_in(whole, file)
 
 
 def parse_lines(text: str, *, file: str) -> Objects:
@@ -75,7 +85,7 @@ def parse_lines(text: str, *, file: str) -> Objects:
         if row is None:
             found.entries.append(Entry("set aside", "broken line", file, number, reason))
         else:
-            found.rows.append((number, flatten(row)))
+            found.rows.append((number, row))
     if len(found.entries) > 0.5 * n:
         first = found.entries[0]
         raise DataError(
@@ -111,7 +121,12 @@ def _looks_like_lines(text: str) -> bool:
     return good > len(lines) / 2
 
 
-def _rows_in(whole: Any, file: str) -> Objects:
+def rows_in(whole: Any, file: str) -> Objects:
+    """Return the rows that a JSON value holds, objects inside them as they are.
+
+    Raises:
+        DataError: it holds none.
+    """
     if isinstance(whole, list):
         return _items(whole, file, [])
     if not isinstance(whole, dict):
@@ -121,14 +136,12 @@ def _rows_in(whole: Any, file: str) -> Objects:
         path, items = max(lists, key=lambda found: len(found[1]))
         return _items(items, file, [Note("info", "rows", f'the rows of {file} are under "{path}" ({len(items):,})')])
     if whole and all(isinstance(v, list) for v in whole.values()) and len({len(v) for v in whole.values()}) == 1:
-        columns = list(whole)
-        return Objects(
-            [(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*whole.values(), strict=True), 1)]
-        )
+        values = enumerate(zip(*whole.values(), strict=True), 1)
+        return Objects([(i, dict(zip(whole, row, strict=True))) for i, row in values], by_column=True)
     if whole and all(isinstance(v, dict) for v in whole.values()):
         keys = list(dict.fromkeys(k for v in whole.values() for k in v))
-        return Objects([(i, {c: whole[c].get(k) for c in whole}) for i, k in enumerate(keys, 1)])
-    return Objects([(1, flatten(whole))])
+        return Objects([(i, {c: whole[c].get(k) for c in whole}) for i, k in enumerate(keys, 1)], by_column=True)
+    return Objects([(1, whole)])
 
 
 def _lists(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
@@ -144,7 +157,7 @@ def _items(items: list[Any], file: str, notes: list[Note]) -> Objects:
     found = Objects([], notes)
     for number, item in enumerate(items, 1):
         if isinstance(item, dict):
-            found.rows.append((number, flatten(item)))
+            found.rows.append((number, item))
         else:
             found.entries.append(Entry("set aside", "not an object", file, number))
     if not found.rows:

@@ -12,7 +12,7 @@ import io
 import sys
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,15 +197,22 @@ def _detect(content: bytes) -> str:
     return best.encoding if best else ""
 
 
-def expand(path: str) -> dict[str, list[Path]]:
+def expand(path: str, *, more: Callable[[], Collection[str]] = tuple) -> dict[str, list[Path]]:
     """Return the files of a folder by split ("train" / "dev" / "test"); a folder of plain files is all "train".
+
+    Args:
+        path: the folder.
+        more: gives further endings of names, looked for where there are none of the usual ones.
 
     Raises:
         DataError: there is nothing to read in it.
     """
     folder = Path(path)
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
-    files = [p for p in files if suffix_of(p.name) in SUFFIXES and not p.name.lower().startswith("readme")]
+    inside = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+    inside = [p for p in inside if not p.name.lower().startswith("readme")]
+    files = [p for p in inside if suffix_of(p.name) in SUFFIXES]
+    if not files:
+        files = [p for p in inside if suffix_of(p.name) in more()]
     found: dict[str, list[Path]] = {}
     for file in files:
         split = split_of(file.name)

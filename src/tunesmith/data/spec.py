@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tunesmith.core.errors import did_you_mean
+from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.spec import Spec
 from tunesmith.data.clean import STEPS
+from tunesmith.data.formats import FORMATS, PLAIN
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -23,7 +24,17 @@ def _known_step(name: str) -> str:
     return name
 
 
+def _known_format(name: str) -> str:
+    if name in ("auto", PLAIN):
+        return name
+    try:
+        return FORMATS.canonical(name)
+    except RecipeError as error:
+        raise ValueError(f'unknown format "{name}"', error.problems[0].fix) from None
+
+
 Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+FormatName = Annotated[str, AfterValidator(_known_format)]
 Step = Annotated[str, AfterValidator(_known_step)]
 
 
@@ -51,6 +62,9 @@ class DataSpec(Spec):
     """Files used for early stopping instead of a share of `path`."""
     test: Files = ()
     """Files used for the final numbers; never split, never trained on."""
+    format: FormatName = "auto"
+    """What the files are: conll, doccano, spacy, prodigy, label-studio, brat, tokens, word-rows; squad, qa; parallel,
+    tsv, tmx, pairs; prompts, chat, text; table is rows and columns as they are. "auto" recognises most of them."""
     encoding: str = "auto"
     """Text encoding; "auto" looks at the bytes."""
     delimiter: str = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import itertools
@@ -28,12 +29,14 @@ class TextStream:
 
     Attributes:
         file: how messages call it.
+        name: its base name.
         head: the first piece, whole lines.
     """
 
     def __init__(self, raw: IO[bytes], *, file: str, name: str, encoding: str) -> None:
         self._raw = raw
         self.file = file
+        self.name = name
         self.tabs = sources.suffix_of(name) in (".tsv", ".tab")
         first = raw.read(HEAD_BYTES)
         if not first.strip():
@@ -109,15 +112,27 @@ def delimited_rows(text: TextStream, *, spec: DataSpec, chunk_rows: int) -> Iter
         yield Table(columns, (text.file,), [0] * len(fitted), [line for line, _ in fitted])
 
 
-def json_lines(text: TextStream, *, chunk_rows: int) -> Iterator[Table]:
-    """Yield the rows of a JSON Lines file.
+def first_objects(text: TextStream) -> list[dict[str, Any]]:
+    """Return the objects on the first lines of a JSON Lines file, to look at; broken lines are passed over."""
+    found = []
+    for line in text.head.split("\n")[:100]:
+        with contextlib.suppress(json.JSONDecodeError):
+            value = nested.load(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found
+
+
+def json_lines(text: TextStream, *, chunk_rows: int, flat: bool = True) -> Iterator[Table]:
+    """Yield the rows of a JSON Lines file; with `flat`, objects inside objects as dotted names.
 
     Raises:
         DataError: a line is broken.
     """
     numbered = ((i, line) for i, line in enumerate(text.lines(), 1) if line.strip())
     for chunk in _batched(numbered, chunk_rows):
-        rows = [(i, _object(line, text.file, i)) for i, line in chunk]
+        objects = [(i, _object(line, text.file, i)) for i, line in chunk]
+        rows = [(i, nested.flatten(row) if flat else row) for i, row in objects]
         names = list(dict.fromkeys(name for _, row in rows for name in row))
         columns = {name: [row.get(name) for _, row in rows] for name in names}
         yield Table(columns, (text.file,), [0] * len(rows), [i for i, _ in rows])
@@ -148,7 +163,7 @@ def _object(line: str, file: str, number: int) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict):
         raise DataError("not a JSON object", where=Where(file, number), fix='write {"text": ...}')
-    return nested.flatten(value)
+    return value
 
 
 def _encoding_of(content: bytes) -> str:

@@ -149,7 +149,7 @@ def spell(tags: Sequence[str], scheme: Scheme) -> list[str]:
     if scheme == "iob1":
         return [_iob1(pair, before) for pair, before in zip(pairs, [("O", ""), *pairs], strict=False)]
     after = [*pairs[1:], ("O", "")]
-    return [_with_ends(pair, next_pair, LETTERS[scheme]) for pair, next_pair in zip(pairs, after, strict=True)]
+    return [_with_ends(pair, next_pair, LETTERS[scheme]) for pair, next_pair in zip(pairs, after, strict=False)]
 
 
 def _iob1(pair: tuple[str, str], before: tuple[str, str]) -> str:

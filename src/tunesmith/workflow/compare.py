@@ -38,7 +38,7 @@ def compare(
     names = names_of(runs)
     metric = metric or str(runs[0].metrics.get("main", "macro_f1"))
     if paths:
-        reading = read(DataSpec(path=tuple(paths)))
+        reading = read(DataSpec(path=tuple(paths)), task=load_settings(runs[0].model_folder).task["kind"])
         named = {"text": text, "label": label}
         predicted = [_predicted_now(run, reading, named=named) for run in runs]
     else:

@@ -15,6 +15,7 @@ from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
+from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.scorer import measure
 from tunesmith.recipe.compose import compose as compose_recipe
 from tunesmith.run.folder import Run
@@ -60,7 +61,8 @@ def evaluate(
         DataError: a column is missing or no row has a label the model knows.
     """
     named = {"text": text, "label": label}
-    return measure_rows(run, read(DataSpec(path=tuple(paths))), named=named, resamples=resamples)
+    reading = read(DataSpec(path=tuple(paths)), task=load_settings(run.model_folder).task["kind"])
+    return measure_rows(run, reading, named=named, resamples=resamples)
 
 
 def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None], resamples: int) -> Measured:

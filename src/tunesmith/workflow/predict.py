@@ -45,7 +45,7 @@ def predict_file(
     Raises:
         DataError: `out` exists, the part file is another job's, a column is missing, or a row can't be read.
     """
-    chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS)
+    chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS, task=predictor.task.kind)
     if out is None:
         return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
     fmt = format_of(out)

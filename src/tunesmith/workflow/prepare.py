@@ -53,7 +53,7 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         DataError: the data can't be used; says where and what to do.
     """
-    reading = read(recipe.data)
+    reading = read(recipe.data, task=recipe.task.kind)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
     task: Any
     task, notes = recipe.task.choose_columns(reading.tables["train"])

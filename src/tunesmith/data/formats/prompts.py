@@ -1,0 +1,66 @@
+"""Prompts with their completions, also as an instruction with an input and an output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.data.formats.base import Found, Numbered, RowFormat, Written, extras, first_key, json_lines
+from tunesmith.data.formats.turns import as_prompts
+from tunesmith.data.table import Table
+
+PROMPTS = ("prompt", "instruction", "question", "input", "query")
+COMPLETIONS = ("completion", "response", "output", "answer", "target")
+
+
+class Prompts(RowFormat):
+    """`prompt` and `completion`, or what else they are called; an `input` follows its `instruction`."""
+
+    name = "prompts"
+    title = "prompts with completions"
+    task = "text-generation"
+    columns = ("prompt", "completion")
+
+    def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:
+        """Whether prompts are wanted, and rows have both: columns of these names may be texts and labels."""
+        wanted = bool(rows) and all(first_key(row, PROMPTS) and _completion(row) for row in rows)
+        return wanted and not sure
+
+    def read(self, rows: Iterable[Numbered], file: str) -> Found:
+        """Return `prompt` and `completion`, and what else the rows have."""
+        found = Found((file,))
+        for number, row in rows:
+            prompt, completion = first_key(row, PROMPTS), _completion(row)
+            if prompt is None and completion is None:
+                fix = 'each row needs "prompt" and "completion"'
+                raise DataError("there are no prompts with completions", where=Where(file, number), fix=fix)
+            given = row.get("input") if prompt == "instruction" else None
+            texts = [str(text) for text in (row.get(prompt or ""), given) if text not in (None, "")]
+            answer = row.get(completion or "")
+            if not any(text.strip() for text in texts):
+                found.say("set aside", "no prompt", number)
+            elif answer is None or not str(answer).strip():
+                found.say("set aside", "no completion", number)
+            else:
+                rest = extras(
+                    row,
+                    "prompt",
+                    "completion",
+                    str(prompt),
+                    str(completion),
+                    *(["input"] if prompt == "instruction" else []),
+                )
+                found.rows.append((number, {"prompt": "\n\n".join(texts), "completion": str(answer), **rest}))
+        return found
+
+    def write(self, table: Table, out: Path) -> Written:
+        """Return JSON Lines with `prompt`, `completion` and all other columns."""
+        ready = as_prompts(table, self.title)
+        rows = [ready.table.row(i) for i in range(len(ready.table))]
+        return Written({out: json_lines(extras(row) for row in rows)}, ready.entries, ready.notes)
+
+
+def _completion(row: Mapping[str, Any]) -> str | None:
+    return first_key(row, COMPLETIONS)

@@ -1,0 +1,87 @@
+"""Parquet files and Excel workbooks as tables."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
+from tunesmith.data import delimited
+from tunesmith.data.sources import Blob
+from tunesmith.data.table import Table
+
+
+def parquet(blob: Blob) -> Table:
+    """Return the rows of a Parquet file.
+
+    Raises:
+        DataError: it is damaged, or the library that reads it is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "reading Parquet needs a library", where=Where(blob.file), fix="pip install 'tunesmith[parquet]'"
+        ) from None
+    try:
+        table = pq.read_table(io.BytesIO(blob.content))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"the Parquet file is damaged: {error}", where=Where(blob.file), fix="write it again") from None
+    n = table.num_rows
+    names = [c for c in table.column_names if not c.startswith("__index_level_")]
+    columns = {name: table.column(name).to_pylist() for name in names}
+    for name, tags in _names_of_tags(table.schema.metadata or {}).items():
+        if name in columns and "tokens" in columns:
+            columns[name] = [_named(cell, tags) for cell in columns[name]]
+    return Table(columns, (blob.file,), [0] * n, list(range(1, n + 1)))
+
+
+def _names_of_tags(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names that stand behind the numbers in lists of tags, as Hugging Face's datasets keeps them."""
+    found = {}
+    with contextlib.suppress(ValueError, AttributeError, LookupError, TypeError):
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        for name, feature in features.items():
+            inner = feature.get("feature") if isinstance(feature, dict) else next(iter(feature), None)
+            if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+                found[name] = list(inner["names"])
+    return found
+
+
+def _named(cell: Any, names: Sequence[str]) -> Any:
+    known = isinstance(cell, list) and all(isinstance(tag, int) and 0 <= tag < len(names) for tag in cell)
+    return [names[tag] for tag in cell] if known else cell
+
+
+def excel(blob: Blob, notes: list[Note]) -> Table:
+    """Return the rows of a workbook's first sheet with rows; which one that is goes to the notes.
+
+    Raises:
+        DataError: it has no rows, or the library that reads it is not installed.
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        raise DataError(
+            "reading Excel needs a library", where=Where(blob.file), fix="pip install 'tunesmith[excel]'"
+        ) from None
+    book = openpyxl.load_workbook(io.BytesIO(blob.content), read_only=True, data_only=True)
+    sheets = [sheet for sheet in book.worksheets if sheet.max_row and sheet.max_row > 1]
+    if not sheets:
+        raise DataError("no sheet of the workbook has rows", where=Where(blob.file), fix="add rows below a header")
+    sheet = sheets[0]
+    if len(sheets) > 1:
+        others = ", ".join(s.title for s in sheets[1:])
+        notes.append(Note("info", "sheet", f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}'))
+    rows = [
+        (i, cells) for i, cells in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in cells)
+    ]
+    names = delimited.names_of(["" if c is None else str(c) for c in rows[0][1]])
+    body = rows[1:]
+    columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
+    return Table(columns, (blob.file,), [0] * len(body), [i for i, _ in body])
