@@ -12,7 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from tunesmith.core.errors import DataError
-from tunesmith.metrics import baselines
+from tunesmith.metrics import tfidf
 from tunesmith.metrics.baselines import embeddings_logistic, majority, tfidf_logistic
 
 GOOD = ["a lovely warm film", "lovely acting, warm story", "what a lovely evening", "warm and lovely"]
@@ -91,9 +91,9 @@ def test_scripts_without_spaces_are_cut_into_characters():
 
 
 def test_too_much_text_is_sampled_and_still_learnt(monkeypatch):
-    monkeypatch.setattr(baselines, "CHARACTERS_AT_MOST", 3000)
+    monkeypatch.setattr(tfidf, "CHARACTERS_AT_MOST", 3000)
     texts, labels = (GOOD + BAD) * 60, np.array(([1] * 4 + [0] * 4) * 60)
-    kept = baselines._affordable_rows(texts, seed=0)
+    kept = tfidf._affordable_rows(texts, seed=0)
     assert 0.8 * 3000 < sum(len(texts[i]) for i in kept) <= 3000
     found = tfidf_logistic(texts, labels, ["lovely and warm", "cold, dull"], n_classes=2)
     assert found.argmax(axis=1).tolist() == [1, 0]

@@ -3,7 +3,15 @@
 import pytest
 
 from tunesmith.core.wording import count, does, rows
+from tunesmith.metrics import answers, classification, multilabel, perplexity, regression, spans, texts
+from tunesmith.metrics.names import METRICS
 from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value, quoted
+
+ALL_VALUES = (
+    classification.VALUES, multilabel.VALUES, regression.VALUES, perplexity.VALUES, ("token_accuracy",),
+    spans.VALUES, ("strict_f1",), answers.VALUES, answers.BY_KIND,
+    texts.TranslationScorer.names, texts.SummaryScorer.names,
+)  # fmt: skip
 
 
 def test_shares_are_percent_and_other_metrics_plain():
@@ -13,6 +21,27 @@ def test_shares_are_percent_and_other_metrics_plain():
         "0.034 of log loss",
     )
     assert metric_name("auroc") == "AUROC"
+
+
+def test_bleu_and_its_like_are_said_from_0_to_100_without_a_sign():
+    assert (amount("bleu", 0.27345), amount("rougeL", 1.0)) == ("27.3", "100.0")
+    assert difference("bleu", 0.0123) == "1.2 points of BLEU"
+    assert bare("chrf", -0.00001) == "0.0"
+
+
+def test_large_numbers_have_fewer_digits():
+    assert (amount("perplexity", 18.23456), amount("perplexity", 20134.5678)) == ("18.235", "20,134.6")
+    assert (bare("rmse", -1234.56), bare("rmse", -0.00001), bare("rmse", 0.5)) == ("-1,234.6", "0.000", "0.500")
+
+
+def test_every_metric_of_every_scorer_has_a_name():
+    names = {name for values in ALL_VALUES for name in values}
+    assert names == set(METRICS)
+
+
+def test_what_has_no_end_at_1_is_not_drawn():
+    drawn = {name for name, metric in METRICS.items() if metric.on_scale}
+    assert set(METRICS) - drawn == {"length_ratio", "perplexity", "bits_per_byte", "rmse", "mae", "log_loss"}
 
 
 def test_nothing_is_minus_zero():

@@ -15,7 +15,14 @@ from tunesmith.models.source import EMBEDDED, find
 from tunesmith.models.spec import ModelSpec
 from tunesmith.run.manifest import versions
 
-EXTRAS = {"parquet": "pyarrow", "excel": "openpyxl", "zstd": "zstandard", "mlflow": "mlflow", "wandb": "wandb"}
+EXTRAS = {
+    "parquet": "pyarrow",
+    "excel": "openpyxl",
+    "zstd": "zstandard",
+    "generation": "sacrebleu",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+}
 
 
 def doctor() -> None:

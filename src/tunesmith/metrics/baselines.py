@@ -7,7 +7,6 @@ to be strong, so that beating them means something. TF-IDF on one core: 4,000 ne
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,18 +16,10 @@ import numpy as np
 from tunesmith.core.errors import DataError
 from tunesmith.core.seed import derive
 from tunesmith.core.wording import count
+from tunesmith.metrics.tfidf import tfidf
 
 Array = np.ndarray
 
-CHARACTERS_FOR_PIECES = 3_000_000
-"""Up to this much training text, parts of words (2 to 5 characters) are features too: 1 to 4 points better on
-short texts, but slow on long ones."""
-CHARACTERS_AT_MOST = 100_000_000
-"""Above this much training text a random sample of the rows is used; more changes little."""
-ROWS_FOR_SINGLE_USE = 1000
-"""From this many rows on, features that occur in one text only are left out."""
-PARAMETERS_AT_MOST = 4_000_000
-"""Features times classes of one kind of feature; the rarest go first."""
 TFIDF_SEARCH_ROWS = 1000
 """Up to this many rows C comes from cross-validation, above it is 10 (near the best of every set
 measured)."""
@@ -38,9 +29,6 @@ VECTOR_SEARCH_CELLS = 40_000
 VECTOR_GRID = (0.001, 0.003, 0.01, 0.03, 0.1)
 N_FOLDS = 5
 _MISSING_BIAS = -20.0
-_WORD = r"(?u)\b\w+\b"
-# Scripts that put no space between words: Thai to Myanmar, Khmer, kana, Chinese characters.
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 class VectorClassifier(NamedTuple):
@@ -99,15 +87,13 @@ def tfidf_logistic(
         DataError: no training rows, numbers of texts and labels that differ, or classes out of range.
     """
     labels = _checked(train_labels, n_classes, n_items=len(train_texts))
-    rows = _affordable_rows(train_texts, seed=seed)
-    texts, labels = [train_texts[i] for i in rows], labels[rows]
-    vectorizers = [v for v in _vectorizers(texts, n_classes) if _has_terms(v, texts)]
-    if not vectorizers or len(np.unique(labels)) == 1:
+    words = tfidf(train_texts, test_texts, n_outputs=n_classes, seed=seed)
+    labels = labels[words.rows]
+    if words.is_empty or len(np.unique(labels)) == 1:
         return majority(labels, len(test_texts), n_classes=n_classes)
-    train, test = _features(vectorizers, texts, test_texts)
-    grid = TFIDF_GRID if len(texts) <= TFIDF_SEARCH_ROWS else (10.0,)
-    model = _fit(train, labels, c=_best_c(train, labels, grid=grid, seed=seed))
-    return _spread_out(model, test, n_classes=n_classes)
+    grid = TFIDF_GRID if len(labels) <= TFIDF_SEARCH_ROWS else (10.0,)
+    model = fit_logistic(words.train, labels, c=_best_c(words.train, labels, grid=grid, seed=seed))
+    return _spread_out(model, words.test, n_classes=n_classes)
 
 
 def embeddings_logistic(
@@ -154,59 +140,8 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     return labels
 
 
-def _affordable_rows(texts: Sequence[str], *, seed: int) -> Array:
-    """Return all row indices, or those of a random sample that holds about the most characters allowed."""
-    sizes = np.array([len(text) for text in texts])
-    if sizes.sum() <= CHARACTERS_AT_MOST:
-        return np.arange(len(texts))
-    order = np.random.default_rng(derive(seed, "tfidf sample")).permutation(len(texts))
-    return np.sort(order[np.cumsum(sizes[order]) <= CHARACTERS_AT_MOST])
-
-
-def _vectorizers(texts: Sequence[str], n_classes: int) -> list[Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    kinds: list[dict[str, Any]] = [{"ngram_range": (1, 2), "token_pattern": _WORD}]
-    if _is_spaceless(texts):
-        kinds = [{"ngram_range": (1, 3), "analyzer": "char"}]
-    elif sum(map(len, texts)) <= CHARACTERS_FOR_PIECES:
-        kinds.append({"ngram_range": (2, 5), "analyzer": "char_wb"})
-    shared = {
-        "sublinear_tf": True,
-        "min_df": 1 if len(texts) < ROWS_FOR_SINGLE_USE else 2,
-        "max_features": max(1, PARAMETERS_AT_MOST // n_classes),
-    }
-    return [TfidfVectorizer(**shared, **kind) for kind in kinds]
-
-
-def _is_spaceless(texts: Sequence[str]) -> bool:
-    """Whether a fifth of the first 200 texts' characters belong to scripts without spaces."""
-    start = "".join(text[:1000] for text in texts[:200])
-    return len(_SPACELESS.findall(start)) > 0.2 * len(start)
-
-
-def _has_terms(vectorizer: Any, texts: Sequence[str]) -> bool:
-    """Whether some term occurs in enough texts for the vectorizer, which refuses an empty vocabulary."""
-    analyze, seen = vectorizer.build_analyzer(), dict[str, int]()
-    for text in texts:
-        for term in set(analyze(text)):
-            seen[term] = seen.get(term, 0) + 1
-            if seen[term] >= vectorizer.min_df:
-                return True
-    return False
-
-
-def _features(vectorizers: Sequence[Any], train: Sequence[str], test: Sequence[str]) -> tuple[Any, Any]:
-    from scipy.sparse import hstack
-
-    fitted = [vectorizer.fit_transform(train) for vectorizer in vectorizers]
-    applied = [
-        vectorizer.transform(test) if len(test) else m[:0] for vectorizer, m in zip(vectorizers, fitted, strict=True)
-    ]
-    return hstack(fitted).tocsr(), hstack(applied).tocsr()
-
-
-def _fit(features: Any, labels: Array, *, c: float) -> Any:
+def fit_logistic(features: Any, labels: Array, *, c: float) -> Any:
+    """Return scikit-learn's logistic regression of two classes or more; `c` is the inverse of its L2 penalty."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -238,7 +173,7 @@ def _cross_validated_loss(features: Any, labels: Array, *, c: float, folds: Arra
     total = 0.0
     for fold in usable:
         inside = folds != fold
-        model = _fit(features[inside], labels[inside], c=c)
+        model = fit_logistic(features[inside], labels[inside], c=c)
         guess = _spread_out(model, features[~inside], n_classes=int(labels.max()) + 1)
         gold = guess[np.arange(len(guess)), labels[~inside]]
         total -= float(np.log(np.maximum(gold, 1e-15)).sum())
@@ -264,7 +199,7 @@ def _solve(features: Array, labels: Array, *, n_classes: int, seed: int) -> tupl
         return weights, bias, VECTOR_GRID[len(VECTOR_GRID) // 2]
     cheap = len(labels) * len(present) <= VECTOR_SEARCH_CELLS
     c = _best_c(features, labels, grid=VECTOR_GRID if cheap else (0.01,), seed=seed)
-    model = _fit(features, labels, c=c)
+    model = fit_logistic(features, labels, c=c)
     # With two classes there is one row, for the second: half of it up and half of it down says the same.
     halves = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.eye(len(present))
     weights[present] = halves @ model.coef_

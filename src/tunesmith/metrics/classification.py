@@ -13,13 +13,12 @@ import numpy as np
 
 from tunesmith.metrics import scores
 from tunesmith.metrics.predictions import Predictions
-from tunesmith.metrics.scorer import Scorer
+from tunesmith.metrics.scorer import PER_CLASS, Scorer
 from tunesmith.metrics.scores import ECE_BINS, Counts, confidence_bins, groups
 
 Array = np.ndarray
 
 VALUES = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc", "auroc", "log_loss", "ece")
-PER_CLASS = ("precision", "recall", "f1")
 MANY_CLASSES = 40
 """From here on a row costs in proportion to the classes (each has its own AUROC)."""
 
@@ -104,8 +103,9 @@ class ClassScorer(Scorer):
 
     def details(self, point: Mapping[str, Array], spread: Mapping[str, Array]) -> dict[str, Any]:
         """Return the classes' own numbers and the pictures' data."""
+        support = np.bincount(self.predictions.gold, minlength=len(self.labels))
         return {
-            "per_class": self._per_class(point, spread),
+            "per_class": self.per_class(self.labels, support.tolist(), point=point, spread=spread),
             "confusion": confusion(self.predictions),
             "labels": self.labels,
             "reliability": reliability(self.predictions),
@@ -118,17 +118,6 @@ class ClassScorer(Scorer):
         if name == "auroc" and 1 < n_present < len(self.labels):
             found["note"] = f"mean over the {n_present} of {len(self.labels)} classes that occur in these rows"
         return found
-
-    def _per_class(self, point: Mapping[str, Array], spread: Mapping[str, Array]) -> list[dict[str, Any]]:
-        support = np.bincount(self.predictions.gold, minlength=len(self.labels))
-        return [
-            {
-                "label": label,
-                **{name: self.described(name, float(point[name][c, 0]), spread[name][c]) for name in PER_CLASS},
-                "support": int(support[c]),
-            }
-            for c, label in enumerate(self.labels)
-        ]
 
 
 def confusion(predictions: Predictions) -> list[list[int]]:

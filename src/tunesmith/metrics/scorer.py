@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tunesmith.core.errors import DataError
 from tunesmith.metrics.bootstrap import affordable, interval, resampled_weights, unit_weights
 
 Array = np.ndarray
+
+PER_CLASS = ("precision", "recall", "f1")
+"""What is told of each class, label or type of entity."""
 
 
 class Scorer(ABC):
@@ -66,6 +70,27 @@ class Scorer(ABC):
             return {"value": None, "low": None, "high": None, "reason": self.undefined.get(name, "undefined here")}
         low, high = interval(value, draws, centred=name == "ece") or (value, value)
         return {"value": value, "low": low, "high": high}
+
+    def per_class(
+        self, labels: Sequence[Any], support: Sequence[int], *, point: Mapping[str, Array], spread: Mapping[str, Array]
+    ) -> list[dict[str, Any]]:
+        """Return precision, recall, F1 and support of each class; `at` has the first three, shape (classes, draws)."""
+        return [
+            {
+                "label": label,
+                **{name: self.described(name, float(point[name][c, 0]), spread[name][c]) for name in PER_CLASS},
+                "support": int(support[c]),
+            }
+            for c, label in enumerate(labels)
+        ]
+
+
+def check_rows(n_predicted: int, n_gold: int) -> None:
+    """Raise DataError if there are no rows, or not as many predictions as right answers."""
+    if not n_gold:
+        raise DataError("there are no rows to measure", fix="give at least one labeled row")
+    if n_predicted != n_gold:
+        raise DataError(f"{n_predicted:,} predictions do not fit {n_gold:,} rows", fix="give one prediction a row")
 
 
 def measure(scorer: Scorer, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:

@@ -25,15 +25,26 @@ ECE_BINS = 15
 class Counts:
     """Weighted counts of each class, each of shape (classes, resamples).
 
+    What is counted may also be labels or entities, of which a row has any number.
+
     Attributes:
         hits: rows of the class that were predicted as such.
         support: rows of the class.
         predicted: rows predicted as the class.
     """
 
-    hits: Array
-    support: Array
-    predicted: Array
+    hits: Array | Sparse
+    support: Array | Sparse
+    predicted: Array | Sparse
+
+    def under(self, weights: Array) -> Counts:
+        """Return the counts under row weights, where these are the single rows' own, of shape (classes, rows)."""
+        return Counts(self.hits @ weights, self.support @ weights, self.predicted @ weights)
+
+    @property
+    def total(self) -> Counts:
+        """The counts of all classes together."""
+        return Counts(self.hits.sum(axis=0), self.support.sum(axis=0), self.predicted.sum(axis=0))
 
     @property
     def precision(self) -> Array:
@@ -66,7 +77,7 @@ def mcc(counts: Counts) -> Array:
     n = counts.support.sum(axis=0)
     covariance = counts.hits.sum(axis=0) * n - (counts.support * counts.predicted).sum(axis=0)
     spread = (n**2 - (counts.predicted**2).sum(axis=0)) * (n**2 - (counts.support**2).sum(axis=0))
-    return np.asarray(np.nan_to_num(ratio(covariance, np.sqrt(spread)), nan=0.0))
+    return ratio(covariance, np.sqrt(spread), empty=0.0)
 
 
 def log_losses(predictions: Predictions) -> Array:
@@ -96,8 +107,8 @@ class Ranks:
         runs = _runs(scores[kept], of_class[kept])
         n_runs = int(runs.max(initial=-1)) + 1
         mine = of_class[kept]
-        self._mine = _placed(runs[mine], kept[mine], (n_runs, len(scores)))
-        self._others = _placed(runs[~mine], kept[~mine], (n_runs, len(scores)))
+        self._mine = placed(runs[mine], kept[mine], (n_runs, len(scores)))
+        self._others = placed(runs[~mine], kept[~mine], (n_runs, len(scores)))
 
     def auroc(self, weights: Array) -> Array:
         """Return the area under each column of weights, ties counted half; NaN without rows on both sides."""
@@ -108,9 +119,9 @@ class Ranks:
         return 1 - ratio(wrong, n_mine * (weights.sum(axis=0) - n_mine))
 
 
-def ratio(part: Array, whole: Array) -> Array:
-    """Divide; NaN where `whole` is not positive."""
-    return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0))
+def ratio(part: Array, whole: Array, *, empty: float = np.nan) -> Array:
+    """Divide; `empty` where `whole` is not positive."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), empty), where=whole > 0))
 
 
 def mean_defined(values: Array) -> Array:
@@ -138,10 +149,11 @@ def _runs(scores: Array, of_class: Array) -> Array:
 
 def groups(of_rows: Array, n_groups: int, *, values: Array | None = None) -> Sparse:
     """Return the matrix (groups, rows) that adds up the rows' values, 1 each by default, by group."""
-    return _placed(of_rows, np.arange(len(of_rows)), (n_groups, len(of_rows)), values=values)
+    return placed(of_rows, np.arange(len(of_rows)), (n_groups, len(of_rows)), values=values)
 
 
-def _placed(rows: Array, columns: Array, shape: tuple[int, int], *, values: Array | None = None) -> Sparse:
+def placed(rows: Array, columns: Array, shape: tuple[int, int], *, values: Array | None = None) -> Sparse:
+    """Return the matrix with these values, 1 each by default, at these places; at the same place they add up."""
     from scipy.sparse import csr_matrix
 
     return csr_matrix((np.ones(len(rows)) if values is None else values, (rows, columns)), shape=shape)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.data.labels import label_name
-from tunesmith.metrics.names import METRICS, is_share, shown
+from tunesmith.metrics.names import METRICS, is_share, number, shown
 
 
 def metric_name(metric: str) -> str:
@@ -15,14 +15,14 @@ def metric_name(metric: str) -> str:
 
 
 def amount(metric: str, value: float) -> str:
-    """Say a metric's value: "91.2%", or "0.823" for metrics that are no shares."""
+    """Say a metric's value: "91.2%", "27.3" for BLEU and its like, or "0.823" for metrics that are no shares."""
     return shown(metric, value)
 
 
 def bare(metric: str, difference: float) -> str:
     """Say a difference's size without its unit: "2.1" (points) or "0.034"."""
-    said = f"{100 * difference:.1f}" if is_share(metric) else f"{difference:.3f}"
-    return said.removeprefix("-") if float(said) == 0 else said
+    said = f"{100 * difference:.1f}" if is_share(metric) else number(difference)
+    return said.removeprefix("-") if not said.strip("-0.") else said
 
 
 def difference(metric: str, value: float) -> str:

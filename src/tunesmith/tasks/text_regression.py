@@ -209,11 +209,11 @@ class TextRegression(TextTask):
         """Return the mean of the training rows, and ridge regression on words (TF-IDF)."""
         import numpy as np
 
-        from tunesmith.metrics.simple import mean_numbers, tfidf_ridge
+        from tunesmith.metrics.baselines_values import mean_values, tfidf_ridge
 
         gold = np.array(train[self.label])
         texts = [self.key(table) for table in (train, test)]
-        found = {"mean": mean_numbers(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
+        found = {"mean": mean_values(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
         return {name: _said(values) for name, values in found.items()}
 
     def cell_names(self) -> list[str]:
