@@ -116,7 +116,9 @@ def confusion(measured: Mapping[str, Any]) -> dict[str, Any]:
 def confident_errors(run: Run, split: str) -> list[dict[str, Any]]:
     """Return the rows the model is surest of and wrong about."""
     wrong = (
-        row for row in run.predictions(split or "test") if row["gold"] is not None and row["gold"] != row["predicted"]
+        row
+        for row in run.predictions(split or "test")
+        if row["gold"] is not None and row["gold"] != row["predicted"] and "confidence" in row
     )
     return heapq.nlargest(N_ERRORS, wrong, key=lambda row: row["confidence"])
 
