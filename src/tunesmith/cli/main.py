@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.hardware import is_main_process
+from tunesmith.samples import SAMPLES
 
 
 class Commands(TyperGroup):
@@ -61,6 +62,9 @@ TrainedText = Annotated[
 TrainedLabel = Annotated[
     str | None, typer.Option("--label", metavar="COLUMN", help="Column with the label. Default: named as in training.")
 ]
+TaskName = Annotated[
+    str | None, typer.Option("--task", metavar="NAME", help="What to learn. Default: seen in the data.")
+]
 Group = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Column whose equal values stay in one split.")
 ]
@@ -93,6 +97,7 @@ def train(  # noqa: PLR0917  (typer hands options over by position)
     ] = None,
     text: TextColumn = None,
     label: LabelColumn = None,
+    task: TaskName = None,
     group: Group = None,
     test: Annotated[
         list[str] | None, typer.Option("--test", metavar="FILE", help="File for the final numbers; never trained on.")
@@ -124,6 +129,7 @@ def train(  # noqa: PLR0917  (typer hands options over by position)
         "data.path": data,
         "data.test": test,
         "data.dev": dev,
+        "task.kind": task,
         "task.text": text,
         "task.label": label,
     }
@@ -137,6 +143,7 @@ def check(  # noqa: PLR0917
     data: Data,
     text: TextColumn = None,
     label: LabelColumn = None,
+    task: TaskName = None,
     group: Group = None,
     settings: Settings = None,
     fix: Annotated[
@@ -146,7 +153,7 @@ def check(  # noqa: PLR0917
     """Look for trouble in the data, without training: columns, labels, duplicates, leaks, lengths."""
     from tunesmith.cli import check as command
 
-    named = {"data.path": data, "task.text": text, "task.label": label, "data.split.group": group}
+    named = {"data.path": data, "task.kind": task, "task.text": text, "task.label": label, "data.split.group": group}
     command.check({k: v for k, v in named.items() if v is not None}, settings or [], fix=fix)
 
 
@@ -253,12 +260,15 @@ def doctor() -> None:
     command.doctor()
 
 
-@app.command()
-def demo(out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Run folder.")] = None) -> None:
-    """Fine-tune the embedded model on the sample that comes with tunesmith (about a minute)."""
+@app.command(epilog="Examples:  tunesmith demo    tunesmith demo ner")
+def demo(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(SAMPLES)}.")] = "classification",
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Run folder.")] = None,
+) -> None:
+    """Fine-tune the embedded model on a sample that comes with tunesmith (a minute or two)."""
     from tunesmith.cli import train as command
 
-    command.demo(out=out)
+    command.demo(name, out=out)
 
 
 def main() -> None:

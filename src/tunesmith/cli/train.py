@@ -20,6 +20,7 @@ from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import RUNS, Run
+from tunesmith.samples import find_sample
 
 
 def train(
@@ -64,18 +65,11 @@ def resume(folder: Path, settings: Sequence[str], *, dry_run: bool = False) -> N
     ending(console, run)
 
 
-def demo(*, out: Path | None) -> None:
-    """Train on the sample that comes with the package."""
-    with as_file(files("tunesmith.samples") / "support.csv") as sample:
-        arguments = {
-            "data.path": [str(sample)],
-            "task.text": "message",
-            "task.label": "intent",
-            # The consent that the sample's misspelt labels need; see what `tunesmith check` says of it without.
-            "data.labels": "merge_case",
-            "data.label_map": {"damagd_item": "damaged_item"},
-            "train.length": "6 epochs",
-        }
+def demo(name: str, *, out: Path | None) -> None:
+    """Train on a sample that comes with the package."""
+    file, settings = find_sample(name)
+    with as_file(files("tunesmith.samples") / file) as sample:
+        arguments = {"data.path": [str(sample)], **settings}
         train(None, [], arguments=arguments, out=out, dry_run=False, more=["tunesmith train YOUR.csv"])
 
 

@@ -7,12 +7,11 @@ moves in ten. The numbers below were measured with the embedded model; `docs/log
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 from tunesmith.core.wording import count, does, rows
 from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.facts import Choices, Facts
 
 FEW_ROWS = 2000
 """Up to here steps are small."""
@@ -28,40 +27,6 @@ LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the choices depend on.
-
-    Attributes:
-        n_rows: training rows.
-        n_dev: dev rows.
-        n_classes: classes, 0 where there are none.
-        mean_tokens: of a training row, special tokens counted, after cutting.
-        may_cut: whether the task can do with a part of a long text.
-        share_too_long: of the training rows, longer than the model reads.
-        max_tokens: the model reads at once.
-        hidden_size: width of the model.
-        can_pool_mean: whether mean pooling fits the model's plain class.
-        has_gpu: whether training runs on a GPU.
-        main_metric: of the task.
-    """
-
-    n_rows: int
-    n_dev: int
-    n_classes: int
-    mean_tokens: float
-    share_too_long: float
-    may_cut: bool
-    max_tokens: int
-    hidden_size: int
-    can_pool_mean: bool
-    has_gpu: bool
-    main_metric: str
-
-
-Choices = dict[str, tuple[Any, str]]
-
-
 def choose(recipe: Recipe, facts: Facts) -> Choices:
     """Return a value and a reason for every setting that is still "auto"; settings of the user's are left alone."""
     found: Choices = {}
@@ -69,6 +34,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_model(facts))
     found.update(_steps(recipe, facts))
     found.update(_rates(facts))
+    found.update(recipe.task.choices(facts))
     found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_measuring(facts, length=_length(recipe, found)))
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}

@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from tunesmith.core.errors import Problem, RecipeError, Where, did_you_mean, shorten
 from tunesmith.recipe.origins import Kind, Origins, trace
 from tunesmith.recipe.problems import problems_of, wrap_single_words
-from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.recipe import DEFAULT_TASK, Recipe
 
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
 VALUES = ("data.label_map",)
@@ -65,14 +65,15 @@ def _check_task(
     tree: dict[str, Any], task: dict[str, Any], places: Mapping[str, Where], tasks: Any
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Validate the task on its own, so that its mistakes stand beside the other sections'."""
-    kind = str(task.get("kind", "text-classification"))
+    named = {"kind": str(task["kind"])} if "kind" in task else {}
+    kind = named.get("kind", DEFAULT_TASK)
     try:
         model = tasks[kind]
     except RecipeError as error:
         where = places.get("task.kind", Where())
         return {**tree, "task": None}, [Problem(error.problems[0].message, where, error.problems[0].fix)]
     try:
-        return {**tree, "task": model.model_validate({**task, "kind": tasks.canonical(kind)})}, []
+        return {**tree, "task": model.model_validate({**task, **{key: tasks.canonical(kind) for key in named}})}, []
     except ValidationError as error:
         moved = {k.removeprefix("task."): v for k, v in places.items() if k.startswith("task.")}
         found = problems_of(error, model=model, places=moved)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tunesmith.core.spec import Spec
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.base import Task
 
 WHOLE = {"data.path": "data", "model.source": "model", "task.kind": "task"}
 """Settings that can be written short, as the value of their section."""
@@ -42,6 +43,13 @@ class Origins:
         }
         chosen = {key: Origin(value, "chosen", reason) for key, (value, reason) in choices.items()}
         return recipe.model_copy(update=updates), Origins({**self.entries, **chosen})
+
+    def retask(self, recipe: Recipe, task: Task, reason: str) -> tuple[Recipe, Origins]:
+        """Return the recipe with the task that was seen in the data, and the origins of its settings."""
+        recipe = recipe.model_copy(update={"task": task})
+        before = {key: origin for key, origin in self.entries.items() if origin.origin != "default"}
+        entries = {key: before.get(key, Origin(value, "default")) for key, value in flat(recipe).items()}
+        return recipe, Origins({**entries, "task.kind": Origin(task.kind, "chosen", reason)})
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return plain JSON values."""

@@ -22,7 +22,7 @@ class Recipe(Spec):
     data: DataSpec = DataSpec()
     """What is read and how it is made ready."""
     task: SerializeAsAny[Task] = None  # type: ignore[assignment]
-    """What is learned."""
+    """What is learned; where no kind is named, it is seen in the data."""
     model: ModelSpec = ModelSpec()
     """What it starts from."""
     train: TrainSpec = TrainSpec()
@@ -54,15 +54,15 @@ class Recipe(Spec):
     def _build_task(cls, value: Any) -> Any:
         if isinstance(value, Task):
             return value
-        return TASKS[value["kind"]].model_validate(value)
+        return TASKS[value.get("kind", DEFAULT_TASK)].model_validate(value)
 
 
 def _task_of(value: Any) -> Any:
-    """Return a task or its fields, with "kind" in its full name."""
+    """Return a task or its fields, with "kind" in its full name where it is named."""
     if isinstance(value, Task):
         return value
     if value is None or isinstance(value, str):
-        value = {"kind": value or DEFAULT_TASK}
-    if isinstance(value, dict):
-        return {**value, "kind": TASKS.canonical(str(value.get("kind", DEFAULT_TASK)))}
+        value = {"kind": value} if value else {}
+    if isinstance(value, dict) and "kind" in value:
+        return {**value, "kind": TASKS.canonical(str(value["kind"]))}
     return value

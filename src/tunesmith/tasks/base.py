@@ -14,6 +14,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.spec import Spec
 from tunesmith.data.table import Table
+from tunesmith.tasks.facts import Choices, Facts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -149,6 +150,18 @@ class Task(Spec):
 
     # The data's way.
 
+    @classmethod
+    def recognises(cls, table: Table, *, text: str, label: str) -> str:
+        """Return what shows that rows are meant for this task, "" where nothing does.
+
+        Args:
+            table: the training rows as they were read.
+            text: the column of texts, "auto" where the user names none.
+            label: the column to be learnt, likewise.
+        """
+        del table, text, label
+        return ""
+
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Return the task with every "auto" column named, and why these."""
         raise _missing(self, "choose_columns")
@@ -236,6 +249,17 @@ class Task(Spec):
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
         raise _missing(self, "build")
+
+    def head(self, model: PreTrainedModel) -> nn.Module | None:
+        """Return the part of the model that is new and learns at its own rate; None where all is pre-trained."""
+        from tunesmith.models.classifier import head_of
+
+        return head_of(model)
+
+    def choices(self, facts: Facts) -> Choices:
+        """Return values with reasons for "auto" settings where this task wants others than the usual ones."""
+        del facts
+        return {}
 
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return the targets of a batch as one tensor."""

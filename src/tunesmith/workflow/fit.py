@@ -24,7 +24,7 @@ from tunesmith.engine.loop import Setup, StepReport, train_steps
 from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import amount
-from tunesmith.models.classifier import head_of
+from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.linear import use_onednn
 from tunesmith.models.source import find
@@ -56,9 +56,16 @@ class Best:
     loss: float = 0.0
     n_worse: int = 0
 
-    def after(self, step: int, metric: float, loss: float) -> Best:
-        """Return what is best after one more measurement; equal metrics are told apart by the loss."""
-        if self.metric is None or (metric, -loss) > (self.metric, -self.loss):
+    def after(self, step: int, metric: float, loss: float, *, sign: int = 1) -> Best:
+        """Return what is best after one more measurement; equal metrics are told apart by the loss.
+
+        Args:
+            step: the updates done.
+            metric: what was measured.
+            loss: on the same rows.
+            sign: -1 where a lower metric is better.
+        """
+        if self.metric is None or (sign * metric, -loss) > (sign * self.metric, -self.loss):
             return Best(step, metric, loss)
         return replace(self, n_worse=self.n_worse + 1)
 
@@ -122,7 +129,7 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
         use_onednn(model)
-    optimizer = make_optimizer(model, recipe.train, head=head_of(model))
+    optimizer = make_optimizer(model, recipe.train, head=task.head(model))
     prepared, wrapped = device.prepare(model, optimizer)
     return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
 
@@ -164,6 +171,7 @@ class _Session:
         self.began = self.saved = time.monotonic()
         self.tokens, self.step_seconds = 0, 0.0
         self.has_dev = bool(encoded.examples.get("dev"))
+        self.sign = -1 if lower_is_better(str(recipe.evaluate.metric)) else 1
 
     def go(self, start: int, asked_to_stop: threading.Event) -> str:
         """Train from step `start`; return why it ended, "" for the plan's end."""
@@ -201,7 +209,7 @@ class _Session:
         """Measure the dev rows; keep the weights if they are the best so far."""
         values = measure_split(self.setup, self.encoded, "dev")
         name = self.recipe.evaluate.metric
-        self.best = self.best.after(self.step, values[name], values["loss"])
+        self.best = self.best.after(self.step, values[name], values["loss"], sign=self.sign)
         loss = values.pop("loss")
         self.emit({"event": "evaluate", "step": self.step, "split": "dev", "loss": loss, "metrics": values})
         if self.best.step == self.step and self.setup.device.is_main:
@@ -262,7 +270,7 @@ class _Session:
         with self.average.tried():
             values = measure_split(self.setup, self.encoded, "dev")
         name, loss = self.recipe.evaluate.metric, values.pop("loss")
-        kept = self.best.metric is None or values[name] >= self.best.metric - chance(
+        kept = self.best.metric is None or self.sign * (values[name] - self.best.metric) >= -chance(
             self.best.metric, len(self.encoded.tables["dev"])
         )
         self.emit({"event": "average", "step": self.step, "n": self.average.n, "loss": loss, "metrics": values,

@@ -15,6 +15,8 @@ from tunesmith.data.read import Reading, read
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.infer import infer
 
 UNKNOWN = "label not in training"
 
@@ -25,6 +27,7 @@ class Prepared:
 
     Attributes:
         task: with its columns named and its classes learnt.
+        kind: the task as it stands in the recipe, or was seen in the data; and what showed it, "" if it was named.
         tables: "train" and, where there are any, "dev" and "test": cleaned text, usable labels.
         ledger: every row that is not there, or not as it was written.
         notes: what was found and chosen.
@@ -34,6 +37,7 @@ class Prepared:
     """
 
     task: Any
+    kind: tuple[Task, str]
     tables: dict[str, Table]
     ledger: Ledger
     notes: list[Note]
@@ -53,10 +57,12 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         DataError: the data can't be used; says where and what to do.
     """
-    reading = read(recipe.data, task=recipe.task.kind)
+    named = "kind" in recipe.task.model_fields_set
+    reading = read(recipe.data, task=recipe.task.kind if named else None)
+    kind = (recipe.task, "") if named else infer(reading.tables["train"], reading.forms, like=recipe.task)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
     task: Any
-    task, notes = recipe.task.choose_columns(reading.tables["train"])
+    task, notes = kind[0].choose_columns(reading.tables["train"])
     _need_columns(reading, task)
     found = inspect(reading.tables, task=task, spec=recipe.data)
     if recipe.data.split.group:
@@ -74,7 +80,7 @@ def prepare(recipe: Recipe) -> Prepared:
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
     notes = [*reading.notes, *notes, *found.notes, *division.notes, *_unknown(task, tables, ledger)]
-    return Prepared(task, tables, ledger, notes, reading.sources, n_read, reading)
+    return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
 
 
 def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:

@@ -16,11 +16,12 @@ from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, 
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-from tunesmith.recipe.choose import Facts, choose
+from tunesmith.recipe.choose import choose
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
+from tunesmith.tasks.facts import Facts
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import Encoded, Fitted, Watch, fit
 from tunesmith.workflow.prepare import Prepared
@@ -46,6 +47,8 @@ class Resolved:
 
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
     """Choose every "auto" from the data and the model, then encode all splits."""
+    if prepared.kind[1]:
+        recipe, origins = origins.retask(recipe, *prepared.kind)
     refuse_unknown_metric(recipe)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)

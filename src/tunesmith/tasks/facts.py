@@ -1,0 +1,40 @@
+"""What the choices of a recipe's "auto" settings depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Choices = dict[str, tuple[Any, str]]
+"""Dotted setting to its value and the reason for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the choices depend on.
+
+    Attributes:
+        n_rows: training rows.
+        n_dev: dev rows.
+        n_classes: classes, 0 where there are none.
+        mean_tokens: of a training row, special tokens counted, after cutting.
+        may_cut: whether the task can do with a part of a long text.
+        share_too_long: of the training rows, longer than the model reads.
+        max_tokens: the model reads at once.
+        hidden_size: width of the model.
+        can_pool_mean: whether mean pooling fits the model's plain class.
+        has_gpu: whether training runs on a GPU.
+        main_metric: of the task.
+    """
+
+    n_rows: int
+    n_dev: int
+    n_classes: int
+    mean_tokens: float
+    share_too_long: float
+    may_cut: bool
+    max_tokens: int
+    hidden_size: int
+    can_pool_mean: bool
+    has_gpu: bool
+    main_metric: str
