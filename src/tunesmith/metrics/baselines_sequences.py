@@ -29,6 +29,15 @@ def frequent_tags(train_words: Words, train_tags: Words, test_words: Words) -> l
     Raises:
         DataError: rows whose words and tags differ in number.
     """
+    return [_begun(row) for row in usual_tags(train_words, train_tags, test_words, unseen="O")]
+
+
+def usual_tags(train_words: Words, train_tags: Words, test_words: Words, *, unseen: str) -> list[list[str]]:
+    """Tag each word as it most often is in the training rows, `unseen` if it is not there.
+
+    Raises:
+        DataError: rows whose words and tags differ in number.
+    """
     if [len(row) for row in train_words] != [len(row) for row in train_tags]:
         raise DataError("the words and tags of some rows differ in number", fix="give one tag a word")
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -36,7 +45,7 @@ def frequent_tags(train_words: Words, train_tags: Words, test_words: Words) -> l
         for word, tag in zip(words, tags, strict=True):
             seen[word][tag] += 1
     best = {word: max(sorted(counts), key=counts.__getitem__) for word, counts in seen.items()}
-    return [_begun([best.get(word, "O") for word in row]) for row in test_words]
+    return [[best.get(word, unseen) for word in row] for row in test_words]
 
 
 def usual_sentences(summaries: Sequence[str]) -> int:

@@ -55,7 +55,7 @@ class SpanScorer(Scorer):
             DataError: no rows, rows whose lengths differ, or tags of another form.
         """
         self.tags, gold = [list(row) for row in predicted], [list(row) for row in gold]
-        _check_lengths(self.tags, gold)
+        check_lengths(self.tags, gold)
         self.types = _types(tag for rows in (self.tags, gold) for row in rows for tag in row)
         found, right = (Spans.of(rows, self.types) for rows in (self.tags, gold))
         self._words = _words(self.tags, gold)
@@ -146,7 +146,8 @@ class Spans:
         return self.take(mine[same])
 
 
-def _check_lengths(predicted: Tags, gold: Tags) -> None:
+def check_lengths(predicted: Tags, gold: Tags) -> None:
+    """Raise DataError if there are no rows, or one with more or fewer predicted tags than words."""
     check_rows(len(predicted), len(gold))
     for i, (tags, right) in enumerate(zip(predicted, gold, strict=True)):
         if len(tags) != len(right):

@@ -28,6 +28,7 @@ MOST_ADVICE = 5
 _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
+    "frequent_tags": "giving each word the tag it most often has",
     "embeddings": "logistic regression on frozen text vectors",
 }
 

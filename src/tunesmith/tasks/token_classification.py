@@ -2,18 +2,17 @@
 
 A word is labelled by its first token, in the window where it has the most text around it; other tokens carry no loss
 (Devlin et al. 2019, section 5.3). Tags that can't follow one another (I- without B-) never come out: the best sequence
-that can is found by the Viterbi algorithm.
+that can is found by the Viterbi algorithm, with learnt scores of one tag following another where `crf` is on.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
@@ -22,7 +21,10 @@ from tunesmith.core.wording import count
 from tunesmith.data import tagging
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.table import Table
+from tunesmith.data.tagged import is_tags, read_tags, tagged_rows, words_of
+from tunesmith.models.words import WordWindow, first_tokens, word_windows
 from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
+from tunesmith.tasks.tagsets import Entities, PlainTags, Tagset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,14 +32,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from tunesmith.data.spec import DataSpec
-    from tunesmith.metrics.spans import SpanScorer
+    from tunesmith.metrics.scorer import Scorer
+    from tunesmith.models.chain import Lattice
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
-    from tunesmith.models.tokenize import Tokenizer
+    from tunesmith.models.tokenize import Frame, Tokenizer
 
 IGNORED = -100
 """Target of tokens that carry no loss."""
-Places = list[tuple[int, int]]
+UNREAD = -20.0
+"""Log-probability of any tag but the first for a word that has no token."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +49,51 @@ class TagPrediction(Prediction):
     """What was found in one text.
 
     Attributes:
-        tags: one for each word, in IOB2.
-        entities: "start" and "end" (characters of the text), "label", "text", and "score": the lowest probability of a
-            word's tag.
-        words: where the words are: "start" and "end" of each.
+        tags: one for each word; those of entities in IOB2.
+        scores: the probability of each.
+        words: the words.
+        places: where each of them is: "start" and "end" in characters of the text.
+        entities: "start" and "end", "label", "text", and "score": the lowest one of its words. None for plain tags.
     """
 
     answer: ClassVar[str] = "tags"
     tags: list[str]
-    entities: list[dict[str, Any]]
-    words: list[list[int]]
+    scores: list[float]
+    words: list[str]
+    places: list[list[int]]
+    entities: list[dict[str, Any]] | None
 
     def cells(self) -> dict[str, Any]:
-        """Return the entities and the tags."""
-        return {"entities": self.entities, "tags": self.tags}
+        """Return the entities, the words and their tags."""
+        found = {} if self.entities is None else {"entities": self.entities}
+        return {**found, "words": self.words, "tags": self.tags}
+
+
+class Target(NamedTuple):
+    """What should come out of one window: tag indices.
+
+    Attributes:
+        before: of the word before its words; the number of tags where the text begins.
+        after: of the word after them; the number of tags where the text ends.
+        tags: of each token, `IGNORED` where it carries no loss.
+    """
+
+    before: int
+    after: int
+    tags: list[int]
+
+
+class Place(NamedTuple):
+    """Where a window's words are: their indices, the token of each, and how many words the row has."""
+
+    words: list[int]
+    tokens: list[int]
+    n_words: int
 
 
 class TokenClassification(Task):
     """Label words. Rows need a text or a list of words and, for training, spans or a tag for each word."""
 
-    main_metric: ClassVar[str] = "entity_f1"
-    metric_names: ClassVar[tuple[str, ...]] = ("entity_f1", "word_accuracy")
     auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     may_cut: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = TagPrediction
@@ -81,19 +109,59 @@ class TokenClassification(Task):
     such as parts of speech."""
     labels: tuple[str, ...] = ()
     """The tags, in the order of the model's outputs; learnt from the training rows."""
+    crf: bool = False
+    """Whether scores of one tag following another are learnt, too (Lample et al. 2016)."""
+    transitions: tuple[tuple[float, ...], ...] = ()
+    """These scores, as `models.chain` has them; learnt in training."""
     long_text: Literal["auto", "windows", "error"] = "auto"
     """What happens to texts longer than the model reads: windows (all of it is read), error."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target spread evenly over all tags (Szegedy et al. 2016, section 7)."""
+    """Share of the target spread evenly over all tags (Szegedy et al. 2016, section 7); not with a CRF."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.crf and self.label_smoothing:
+            raise ValueError("a CRF has no label smoothing", "leave one of the two settings out")
+        return self
+
+    @property
+    def tagset(self) -> Tagset:
+        """What the tags mean."""
+        return PlainTags() if self.scheme == "plain" else Entities()
+
+    @property
+    def main_metric(self) -> str:  # type: ignore[override]
+        """Entity F1; of plain tags, word accuracy."""
+        return self.tagset.main_metric
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names `quick_metrics` gives."""
+        return self.tagset.metric_names
+
+    # The data's way.
+
+    @classmethod
+    def recognises(cls, table: Table, *, text: str, label: str) -> str:
+        """Return what shows it: lists of words beside as many tags, or texts beside spans."""
+        try:
+            choice = choose_tagged(table, text=text, label=label)
+        except DataError:
+            return ""
+        if choice.label is None or not tagged_rows(table[choice.text], table[choice.label]):
+            return ""
+        return f'"{choice.label}" holds labels for words of "{choice.text}"'
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns of texts and labels, and see how tags are written."""
         choice = choose_tagged(table, text=self.text, label=self.label, need_label=need_label)
-        scheme = self.scheme
-        if scheme == "auto" and choice.label:
-            scheme = tagging.detect(cell for cell in table[choice.label] if _is_tags(cell))
+        scheme, notes = self.scheme, list(choice.notes)
+        if choice.label:
+            rows = [list(map(str, cell)) for cell in table[choice.label] if is_tags(cell)]
+            scheme = tagging.detect(rows) if scheme == "auto" else scheme
+            notes += _numbered(rows, table.files[0])
         found = {"text": choice.text, "label": choice.label or self.label, "scheme": scheme}
-        return self.model_copy(update=found), choice.notes
+        return self.model_copy(update=found), notes
 
     def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
         """Return a text or a list of words as it is: positions in it count."""
@@ -103,38 +171,35 @@ class TokenClassification(Task):
     def usable(
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
     ) -> Usable:
-        """Keep the rows with words and labels, these as one IOB2 tag a word; see `Task.usable`."""
-        del clean, spec, known
+        """Keep the rows with words and labels, these as one tag a word; see `Task.usable`."""
+        del clean, spec
         found, kept, tags = Usable(table), [], []
+        scheme = "iob2" if self.scheme == "auto" else self.scheme
         for row in range(len(table)):
-            read, repairs, reason = self._read(table[self.text][row], table[self.label][row])
+            read = read_tags(table[self.text][row], table[self.label][row], scheme)
             where = table.where(row)
-            if reason:
-                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+            if read.reason:
+                found.ledger.add("set aside", read.reason, file=where.file, row=where.row, detail=split)
                 continue
-            _note(found.ledger, repairs, where)
+            _enter(found.ledger, read.repairs, where)
             kept.append(row)
-            tags.append(read)
+            tags.append(read.tags)
         if not kept:
             fix = "name other columns with --text and --label"
             raise DataError("no row has words and labels", where=Where(table.files[0], column=self.label), fix=fix)
         found.table = table.take(kept).replace(**{self.label: tags})
+        found.notes += self._unknown(tags, known or [self.labels], split) if split != "train" else []
         return found
 
-    def _read(self, cell: Any, label: Any) -> tuple[list[str], list[tagging.Repair], str]:
-        """Return a row's tags, what was repaired, and why the row can't be used ("" if it can)."""
-        text, places = words_of(cell)
-        if not places:
-            return [], [], "no text"
-        if not isinstance(label, list | tuple):
-            return [], [], "no label"
-        if _is_tags(label):
-            if len(label) != len(places):
-                return [], [], "not one tag a word"
-            scheme = "iob2" if self.scheme == "auto" else self.scheme
-            return *tagging.to_iob2([str(tag) for tag in label], scheme), ""
-        spans, repairs = tagging.align(map(_span, label), places, text)
-        return tagging.of_spans(spans, len(places)), repairs, ""
+    def _unknown(self, tags: Sequence[Sequence[str]], known: Sequence[Sequence[str]], split: str) -> list[Note]:
+        """Warn of labels that can't be found, since no training row has them; they are measured all the same."""
+        names = self.tagset.counts(known)
+        new = {name: n for name, n in sorted(self.tagset.counts(tags).items()) if name not in names}
+        if not new:
+            return []
+        shown = ", ".join(f"{name} ({n:,})" for name, n in list(new.items())[:8])
+        message = f"the {split} rows have labels that no training row has, so that all of these are missed: {shown}"
+        return [Note("warning", "unknown labels", message, n_rows=sum(new.values()))]
 
     def key(self, table: Table) -> list[str]:
         """Return the texts."""
@@ -145,24 +210,16 @@ class TokenClassification(Task):
         return [tuple(tags) for tags in table[self.label]]
 
     def learn(self, table: Table) -> Self:
-        """Return the task knowing its tags: O, then B- and I- of each type."""
-        kinds = Counter(label for tags in table[self.label] for _, _, label in tagging.to_spans(tags))
-        pairs = [tagging.join_tag(prefix, kind) for kind in sorted(kinds) for prefix in ("B", "I")]
-        return self.model_copy(update={"labels": ("O", *pairs)})
-
-    def knows(self, table: Table) -> list[bool]:
-        """Return for each row whether all its tags are known."""
-        known = set(self.labels)
-        return [known.issuperset(tags) for tags in table[self.label]]
+        """Return the task knowing its tags."""
+        return self.model_copy(update={"labels": self.tagset.learn(table[self.label])})
 
     def summary(self, tables: Mapping[str, Table]) -> dict[str, dict[str, int]]:
-        """Return the entities of each type."""
-        kinds = [tag[2:] for tag in self.labels if tag.startswith("B")]
-        found = {}
-        for split, table in tables.items():
-            counts = Counter(span.label for tags in table[self.label] for span in tagging.to_spans(tags))
-            found[split] = {kind: counts[kind] for kind in kinds}
-        return found
+        """Return the entities of each type, or the words of each tag."""
+        names = sorted(self.tagset.counts([self.labels]))
+        counts = {split: self.tagset.counts(table[self.label]) for split, table in tables.items()}
+        return {split: {name: n[name] for name in names} for split, n in counts.items()}
+
+    # The model's way.
 
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
@@ -170,7 +227,7 @@ class TokenClassification(Task):
         return [len(ids) + extra for ids in tokenizer.ids(self.key(table))]
 
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
-        """Encode texts; a word without a token (an unknown control character) is O."""
+        """Encode texts, one example a window."""
         examples: list[Example] = []
         index = {tag: i for i, tag in enumerate(self.labels)}
         for row, (ids, offsets) in enumerate(tokenizer.with_offsets(self.key(table))):
@@ -180,104 +237,187 @@ class TokenClassification(Task):
                     where=table.where(row, self.text),
                     fix="shorten it, or use --set task.long_text=windows",
                 )
-            first = _first_tokens(offsets, words_of(table[self.text][row])[1])
-            tags = [index[tag] for tag in table[self.label][row]] if self.label in table.columns else None
-            examples += _windows(row, ids, first, tags, tokenizer)
+            places = words_of(table[self.text][row])[1]
+            tags = None
+            if self.label in table.columns:
+                tags = [index.get(tag, IGNORED) for tag in table[self.label][row]]
+            for window in word_windows(first_tokens(offsets, places), len(ids), room=tokenizer.room()):
+                piece = tokenizer.frames[0].filled(ids[window.start : window.end])
+                place = _place(window, tokenizer.frames[0], n_words=len(places))
+                target = None if tags is None else self._target(place, tags, n_tokens=len(piece.ids))
+                examples.append(Example(piece.ids, row, target, len(set(place.tokens)), piece.extras, place))
         return examples
+
+    def _target(self, place: Place, tags: Sequence[int], *, n_tokens: int) -> Target:
+        """Return the target of a window; where words share a token, the first of them is learnt."""
+        edge = len(self.labels)
+        around = (edge, *tags, edge)
+        of_tokens = [IGNORED] * n_tokens
+        for word, token in zip(reversed(place.words), reversed(place.tokens), strict=True):
+            of_tokens[token] = tags[word]
+        if not place.words:
+            return Target(edge, edge, of_tokens)
+        return Target(around[place.words[0]], around[place.words[-1] + 2], of_tokens)
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own token classification class with one output per tag."""
         from tunesmith.models.classifier import build_classifier
+        from tunesmith.models.crf import add_transitions
 
-        return build_classifier(source, spec, self.labels, auto_class=self.auto_class, problem_type=None)
+        model = build_classifier(source, spec, self.labels, auto_class=self.auto_class, problem_type=None)
+        if self.crf:
+            add_transitions(model, len(self.labels))
+        return model
 
-    def stack(self, targets: Sequence[Any]) -> Tensor:
-        """Return tag indices, shape (batch, tokens)."""
-        return padded(targets, IGNORED)
+    def finished(self, model: Any) -> Self:
+        """Return the task with the scores of one tag following another, which the model no longer has."""
+        from tunesmith.models.crf import take_transitions
+
+        return self.model_copy(update={"transitions": take_transitions(model)}) if self.crf else self
+
+    def stack(self, targets: Sequence[Target]) -> Tensor:
+        """Return tag indices, shape (batch, 2 + tokens): before, after, and of each token."""
+        import torch
+
+        edges = torch.tensor([(target.before, target.after) for target in targets])
+        return torch.cat([edges, padded([target.tags for target in targets], IGNORED)], dim=1)
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return cross-entropy summed over the words of the batch."""
+        """Return the negative log-likelihood of the words' tags, summed over the batch.
+
+        Without a CRF words are independent; with one it is that of sequences (`models.crf.sequence_loss`).
+        """
+        each = self._sequence_loss(out, batch) if self.crf else self._word_loss(out, batch)
+        return (each * (batch.weights > 0)).sum()
+
+    def _word_loss(self, out: Any, batch: Batch) -> Tensor:
         import torch.nn.functional as F
 
-        each = F.cross_entropy(
+        losses = F.cross_entropy(
             out.logits.float().transpose(1, 2),
-            batch.targets,
+            batch.targets[:, 2:],
             ignore_index=IGNORED,
             label_smoothing=self.label_smoothing,
             reduction="none",
         )
-        return (each.sum(dim=1) * (batch.weights > 0)).sum()
+        return losses.sum(dim=1)
 
-    def run(self, model: nn.Module, batch: Batch) -> list[np.ndarray]:
-        """Return the log-probabilities of each token, shape (tokens, tags) for each example."""
+    def _sequence_loss(self, out: Any, batch: Batch) -> Tensor:
+        from tunesmith.models.crf import sequence_loss
+
+        steps = out.transitions.float() + out.logits.new_tensor(self._allowed()).float()
+        return sequence_loss(out.logits.float(), batch.targets, steps)
+
+    def _allowed(self) -> np.ndarray:
+        from tunesmith.models.chain import allowed
+
+        return allowed(self.labels, self.tagset.may_follow)
+
+    def run(self, model: nn.Module, batch: Batch) -> list[Lattice]:
+        """Return the scores of each example's tokens, and of one tag following another."""
+        import numpy as np
         import torch
 
-        return list(torch.log_softmax(model(**batch.inputs).logits.detach().float(), dim=-1).cpu().numpy())
+        from tunesmith.models.chain import Lattice
 
-    def merge(self, examples: Sequence[Example], outputs: Sequence[np.ndarray], *, n_rows: int) -> list[np.ndarray]:
-        """Return the log-probabilities of each row's words, shape (words, tags)."""
+        out = model(**batch.inputs)
+        each = torch.log_softmax(out.logits.detach().float(), dim=-1).cpu().numpy()
+        steps = self._allowed()
+        if "transitions" in out:
+            steps = steps + out.transitions.detach().float().cpu().numpy()
+        elif self.transitions:
+            steps = steps + np.array(self.transitions)
+        return [Lattice(one, steps) for one in each]
+
+    def merge(self, examples: Sequence[Example], outputs: Sequence[Lattice], *, n_rows: int) -> list[Lattice]:
+        """Return the scores of each row's words; a word without a token is given the first tag."""
         import numpy as np
 
-        parts: list[list[tuple[list[int], np.ndarray]]] = [[] for _ in range(n_rows)]
+        from tunesmith.models.chain import Lattice
+
+        merged: list[Any] = [None] * n_rows
         for example, found in zip(examples, outputs, strict=True):
-            words, tokens = example.place
-            parts[example.row].append((words, found[tokens]))
-        merged = []
-        for row in parts:
-            n = max((word + 1 for words, _ in row for word in words), default=0)
-            logp = np.full((n, len(self.labels)), -20.0)
-            logp[:, 0] = 0.0  # O, where nothing was read
-            for words, found in row:
-                logp[words] = found
-            merged.append(logp)
+            words, tokens, n_words = example.place
+            if merged[example.row] is None:
+                each = np.full((n_words, len(self.labels)), UNREAD)
+                each[:, 0] = 0.0
+                merged[example.row] = Lattice(each, found.steps)
+            merged[example.row].each[words] = found.each[tokens]
         return merged
 
-    def predictions(self, outputs: Sequence[np.ndarray], table: Table) -> list[TagPrediction]:
+    # The answer's way.
+
+    def predictions(self, outputs: Sequence[Lattice], table: Table) -> list[TagPrediction]:
         """Return the best sequence of tags for each row that can be."""
         import numpy as np
 
-        allowed = allowed_steps(self.labels)
+        from tunesmith.models.chain import viterbi
+
         found = []
-        for logp, cell in zip(outputs, table[self.text], strict=True):
-            text, places = words_of(cell)
-            path = viterbi(logp, allowed)
-            tags = [self.labels[i] for i in path] + ["O"] * (len(places) - len(path))
-            shares = np.exp(logp[np.arange(len(path)), path])
-            found.append(TagPrediction(tags, _entities(tags, shares, text, places), [list(place) for place in places]))
+        for lattice, cell in zip(outputs, table[self.text], strict=True):
+            path = viterbi(lattice)
+            shares = np.exp(self._log_shares(lattice)[np.arange(len(path)), path])
+            found.append(self._said(cell, [self.labels[i] for i in path], shares.tolist()))
         return found
+
+    def _log_shares(self, lattice: Lattice) -> np.ndarray:
+        """Return the log-probability of each word's tags, shape (words, tags)."""
+        from tunesmith.models.chain import marginals
+
+        return marginals(lattice) if self.crf else lattice.each
+
+    def _said(self, cell: Any, tags: list[str], scores: list[float]) -> TagPrediction:
+        text, places = words_of(cell)
+        entities: list[dict[str, Any]] | None = None
+        if self.scheme != "plain":
+            entities = []
+            for span in tagging.to_spans(tags):
+                start, end = places[span.start][0], places[span.end - 1][1]
+                score = min(scores[span.start : span.end])
+                entities.append(
+                    {"start": start, "end": end, "label": span.label, "text": text[start:end], "score": score}
+                )
+        words = [text[start:end] for start, end in places]
+        return TagPrediction(tags, scores, words, [list(place) for place in places], entities)
 
     def gold(self, table: Table) -> list[Any]:
         """Return the tags."""
         return [list(tags) for tags in table[self.label]]
 
-    def scorer(self, predictions: Sequence[TagPrediction], gold: Sequence[Any]) -> SpanScorer:
-        """Return the tags side by side; see `metrics.spans`."""
-        from tunesmith.metrics.spans import SpanScorer
+    def scorer(self, predictions: Sequence[TagPrediction], gold: Sequence[Any]) -> Scorer:
+        """Return the tags side by side; see `metrics.spans` and `metrics.tags`."""
+        return self.tagset.scorer([said.tags for said in predictions], gold)
 
-        return SpanScorer([said.tags for said in predictions], gold)
-
-    def quick_metrics(self, outputs: Sequence[np.ndarray], table: Table) -> dict[str, float]:
-        """Return the loss of a word, entity F1 and the accuracy of words."""
+    def quick_metrics(self, outputs: Sequence[Lattice], table: Table) -> dict[str, float]:
+        """Return the loss of a word, and the metrics; one that is undefined (no entity anywhere) as 0."""
         from tunesmith.metrics.bootstrap import unit_weights
 
         scorer = self.scorer(self.predictions(outputs, table), self.gold(table))
         values = scorer.at(unit_weights(len(table)))
         index = {tag: i for i, tag in enumerate(self.labels)}
         losses = [
-            -logp[i, index[tag]]
-            for logp, tags in zip(outputs, table[self.label], strict=True)
-            for i, tag in enumerate(tags[: len(logp)])
+            -float(logp[index[tag]])
+            for lattice, tags in zip(outputs, table[self.label], strict=True)
+            for logp, tag in zip(self._log_shares(lattice), tags, strict=True)
+            if tag in index
         ]
-        f1 = float(values["entity_f1"][0])
+        metrics = {name: float(values[name][0]) for name in self.metric_names}
         return {
-            "loss": float(sum(losses) / max(1, len(losses))),
-            "entity_f1": 0.0 if math.isnan(f1) else f1,  # no entity anywhere
-            "word_accuracy": float(values["word_accuracy"][0]),
+            "loss": math.fsum(losses) / max(1, len(losses)),
+            **{name: 0.0 if math.isnan(value) else value for name, value in metrics.items()},
         }
 
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[TagPrediction]]:
+        """Return each word's most frequent tag in the training rows."""
+        del seed
+        words = [[self._said(cell, [], []).words for cell in table[self.text]] for table in (train, test)]
+        found = self.tagset.baseline(words[0], train[self.label], words[1])
+        said = [self._said(cell, tags, [1.0] * len(tags)) for cell, tags in zip(test[self.text], found, strict=True)]
+        return {"frequent_tags": said}
+
     def cell_names(self) -> list[str]:
-        """Return "entities" and "tags"."""
-        return ["entities", "tags"]
+        """Return "entities" (but for plain tags), "words" and "tags"."""
+        return [*([] if self.scheme == "plain" else ["entities"]), "words", "tags"]
 
     def is_like(self, other: Task) -> bool:
         """Whether both know the same tags."""
@@ -289,115 +429,20 @@ class TokenClassification(Task):
         return len([1 for a, b in pairs if a != b]) / max(1, len(pairs))
 
 
-def words_of(cell: Any) -> tuple[str, Places]:
-    """Return the text of a cell and where its words are: of a list its items, of a text what `tagging.words` says."""
-    if isinstance(cell, list | tuple):
-        return tagging.joined([str(word) for word in cell])
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return "", []
-    return str(cell), tagging.words(str(cell))
+def _place(window: WordWindow, frame: Frame, *, n_words: int) -> Place:
+    """Return where a window's words are, special tokens counted."""
+    return Place(window.words, [token + len(frame.ids[0]) for token in window.tokens], n_words)
 
 
-def allowed_steps(labels: Sequence[str]) -> np.ndarray:
-    """Return which tag may follow which, bool of shape (1 + tags, tags); the first row is the beginning of a text."""
-    import numpy as np
-
-    def may(before: str, after: str) -> bool:
-        prefix, kind = tagging.split_tag(after)
-        return prefix != "I" or (before != "O" and tagging.split_tag(before)[1] == kind)
-
-    return np.array([[may(before, after) for after in labels] for before in ("O", *labels)])
+def _numbered(rows: Sequence[Sequence[str]], file: str) -> list[Note]:
+    """Warn of tags that are numbers: which of them begin entities can't be known."""
+    if not rows or not all(tag.isdigit() for tags in rows for tag in tags):
+        return []
+    message = "tags are numbers, taken as labels by themselves; entities are only found where tags are named"
+    return [Note("warning", "numbered tags", message, "write O, B-PER, I-PER ... in their place", (Where(file),))]
 
 
-def viterbi(logp: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Return the most probable sequence of tag indices with allowed steps only (Viterbi 1967).
-
-    Args:
-        logp: log-probabilities, shape (words, tags).
-        allowed: as `allowed_steps` gives it.
-    """
-    import numpy as np
-
-    if not len(logp):
-        return np.zeros(0, dtype=np.int64)
-    steps = np.where(allowed, 0.0, -np.inf)
-    best = logp[0] + steps[0]
-    back = np.zeros(logp.shape, dtype=np.int64)
-    for i in range(1, len(logp)):
-        ways = best[:, None] + steps[1:]
-        back[i] = ways.argmax(axis=0)
-        best = ways.max(axis=0) + logp[i]
-    path = [int(best.argmax())]
-    for i in range(len(logp) - 1, 0, -1):
-        path.append(int(back[i, path[-1]]))
-    return np.array(path[::-1])
-
-
-def _windows(
-    row: int, ids: list[int], first: dict[int, int], tags: list[int] | None, tokenizer: Tokenizer
-) -> list[Example]:
-    """Return a row's examples: each word belongs to the window where it has the most tokens on its narrower side."""
-    frame, room = tokenizer.frames[0], tokenizer.room()
-    starts = [0]
-    while starts[-1] + room < len(ids):
-        starts.append(min(starts[-1] + room - room // 4, len(ids) - room))
-    owner = {word: _widest(token, starts, room, len(ids)) for word, token in first.items()}
-    examples = []
-    for w, start in enumerate(starts):
-        piece = frame.filled(ids[start : start + room])
-        words = [word for word in first if owner[word] == w]
-        tokens = [first[word] - start + len(frame.ids[0]) for word in words]
-        target = None
-        if tags is not None:
-            target = [IGNORED] * len(piece.ids)
-            for word, token in zip(words, tokens, strict=True):
-                target[token] = tags[word]
-        examples.append(Example(piece.ids, row, target, float(len(words)), piece.extras, (words, tokens)))
-    return examples
-
-
-def _widest(token: int, starts: Sequence[int], room: int, n: int) -> int:
-    """Return the window in which a token is farthest from a cut; the ends of the text are no cuts."""
-
-    def margin(start: int) -> int:
-        left = token - start if start else n
-        right = start + room - 1 - token if start + room < n else n
-        return min(left, right)
-
-    return max(range(len(starts)), key=lambda w: margin(starts[w]))
-
-
-def _first_tokens(offsets: Sequence[tuple[int, int]], places: Places) -> dict[int, int]:
-    """Return word to its first token, of the words that have one."""
-    found: dict[int, int] = {}
-    word = 0
-    for token, (start, end) in enumerate(offsets):
-        while word < len(places) and places[word][1] <= start:
-            word += 1
-        if word < len(places) and end > places[word][0] and start < end:
-            found.setdefault(word, token)
-    return found
-
-
-def _entities(tags: Sequence[str], shares: np.ndarray, text: str, places: Places) -> list[dict[str, Any]]:
-    found = []
-    for span in tagging.to_spans(tags):
-        start, end = places[span.start][0], places[span.end - 1][1]
-        score = float(shares[span.start : span.end].min())
-        found.append({"start": start, "end": end, "label": span.label, "text": text[start:end], "score": score})
-    return found
-
-
-def _is_tags(cell: Any) -> bool:
-    """Whether a cell is a list of tags (rather than of spans)."""
-    return isinstance(cell, list | tuple) and bool(cell) and all(isinstance(tag, str) for tag in cell)
-
-
-def _span(value: Any) -> tagging.Span:
-    return tagging.Span(int(value["start"]), int(value["end"]), str(value["label"]))
-
-
-def _note(ledger: Ledger, repairs: Sequence[tagging.Repair], where: Where) -> None:
+def _enter(ledger: Ledger, repairs: Sequence[tagging.Repair], where: Where) -> None:
     for repair in repairs:
         detail = f"{repair.before} -> {repair.after}" if repair.after else repair.before
         ledger.add("changed", repair.reason, file=where.file, row=where.row, detail=detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,13 @@ def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Not
     held = {inputs_of(row, task) for split in ("dev", "test") for row in run.predictions(split)}
     gone = {(file_key(sources, e.file), e.row) for e in run.ledger if e.kind == "set aside" and e.reason != REPEATED}
     rows = []
-    for i, read_ in enumerate(zip(*(table[column] for column in task.columns.values()), strict=True)):
+    for i, read_ in enumerate(zip(*(map(as_key, table[column]) for column in task.columns.values()), strict=True)):
         where = table.where(i)
-        if keys[where.file][0] in learnt and read_ not in held and (keys[where.file], where.row) not in gone:
+        if (
+            keys[where.file][0] in learnt
+            and read_ not in held
+            and (keys[where.file], where.row) not in gone
+        ):
             rows.append(i)
     if not rows:
         return []
@@ -124,9 +128,14 @@ def trained_columns(task: Any) -> dict[str, str]:
     return {**task.columns, **targets}
 
 
-def inputs_of(row: Mapping[str, Any], task: Any) -> tuple[str, ...]:
-    """Return the texts of a line of `predictions/*.jsonl`."""
-    return tuple(row[field] for field in task.columns)
+def inputs_of(row: Mapping[str, Any], task: Any) -> tuple[Hashable, ...]:
+    """Return the texts of a line of `predictions/*.jsonl`, ready to be looked up."""
+    return tuple(map(as_key, (row[field] for field in task.columns)))
+
+
+def as_key(cell: Any) -> Hashable:
+    """Return a cell of an input column as something that can be looked up; a list of words as a tuple."""
+    return tuple(cell) if isinstance(cell, list) else cell
 
 
 def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledger) -> Table:

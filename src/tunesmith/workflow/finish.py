@@ -6,6 +6,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tunesmith.workflow.save import save_model, verify
 def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch: Watch, began: float) -> None:
     """Measure and write everything a finished run holds."""
     watch.tell({"event": "phase", "name": "measuring"})
+    resolved = replace(resolved, task=resolved.task.finished(fitted.model))
     answers = answer(resolved, fitted)
     seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}
     metrics = assess(resolved, fitted, answers)

@@ -49,7 +49,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     """Choose every "auto" from the data and the model, then encode all splits."""
     if prepared.kind[1]:
         recipe, origins = origins.retask(recipe, *prepared.kind)
-    refuse_unknown_metric(recipe)
+    refuse_unknown_metric(recipe, prepared.task)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
@@ -63,9 +63,9 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut)
 
 
-def refuse_unknown_metric(recipe: Recipe) -> None:
+def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
     """Raise RecipeError if training can't be judged by `evaluate.metric`."""
-    wanted, known = recipe.evaluate.metric, recipe.task.metric_names
+    wanted, known = recipe.evaluate.metric, task.metric_names
     if wanted not in ("auto", *known):
         raise RecipeError(
             "training can't be judged by this metric",

@@ -1,0 +1,89 @@
+"""Cells of labelled words: a list of words or a text, beside a tag for each word or spans of characters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tunesmith.data import tagging
+from tunesmith.data.formats.spans import check, items_of
+from tunesmith.data.tagging import Repair, Scheme, Span
+
+Places = list[tuple[int, int]]
+FIRST_ROWS = 50
+
+
+class Tagged(NamedTuple):
+    """The tags of one row.
+
+    Attributes:
+        tags: one a word: as they are written where the scheme is "plain", else in IOB2.
+        repairs: what was not as it should be.
+        reason: why the row can't be used, "" if it can.
+    """
+
+    tags: list[str]
+    repairs: list[Repair]
+    reason: str = ""
+
+
+def words_of(cell: Any) -> tuple[str, Places]:
+    """Return the text of a cell and where its words are: of a list its items, of a text what `tagging.words` says."""
+    if isinstance(cell, list | tuple):
+        return tagging.joined([str(word) for word in cell])
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "", []
+    return str(cell), tagging.words(str(cell))
+
+
+def is_tags(cell: Any) -> bool:
+    """Whether a cell is a list of tags (names or numbers) rather than of spans."""
+    return isinstance(cell, list | tuple) and bool(cell) and all(isinstance(tag, str | int) for tag in cell)
+
+
+def read_tags(cell: Any, label: Any, scheme: Scheme) -> Tagged:
+    """Return the tags of a row's words.
+
+    Args:
+        cell: the words, or the text.
+        label: a tag a word, or spans.
+        scheme: how tags are written.
+    """
+    text, places = words_of(cell)
+    if not places:
+        return Tagged([], [], "no text")
+    if is_tags(label):
+        if len(label) != len(places):
+            return Tagged([], [], "not one tag a word")
+        tags = list(map(str, label))
+        return Tagged(tags, []) if scheme == "plain" else Tagged(*tagging.to_iob2(tags, scheme))
+    items = items_of(label)
+    if items is None or (not items and isinstance(cell, list | tuple)):
+        return Tagged([], [], "no label")
+    return _of_spans(items, text, places, scheme)
+
+
+def _of_spans(items: Sequence[Any], text: str, places: Places, scheme: Scheme) -> Tagged:
+    checked = check(items, text)
+    spans = [Span(span["start"], span["end"], span["label"]) for span in checked.cells]
+    whole, repairs = tagging.align(spans, places, text)
+    tags = tagging.of_spans(whole, len(places))
+    problems = [Repair(0, reason, detail, "") for reason, detail in checked.problems]
+    return Tagged(tagging.spell(tags, "plain") if scheme == "plain" else tags, problems + repairs)
+
+
+def tagged_rows(words: Sequence[Any], labels: Sequence[Any]) -> bool:
+    """Whether the first rows hold lists of words beside as many tags, or texts beside lists with spans."""
+    rows = list(zip(words, labels, strict=True))[:FIRST_ROWS]
+    return bool(rows) and (all(_words_with_tags(*row) for row in rows) or _texts_with_spans(rows))
+
+
+def _words_with_tags(cell: Any, label: Any) -> bool:
+    both = isinstance(cell, list | tuple) and is_tags(label)
+    return both and len(cell) == len(label) and all(isinstance(word, str) for word in cell)
+
+
+def _texts_with_spans(rows: Sequence[tuple[Any, Any]]) -> bool:
+    lists = all(isinstance(cell, str) and isinstance(label, list) and not is_tags(label) for cell, label in rows)
+    return lists and any(check(label, cell).cells for cell, label in rows)
