@@ -82,24 +82,26 @@ class Predictor:
         """Return one prediction for each item, in order.
 
         Args:
-            items: texts; for tasks that read several, tuples of texts or mappings by field or column name.
+            items: texts (lists of words, for tasks that label these); for tasks that read several, tuples of texts or
+                mappings by field or column name.
         """
         return self.answers(self.table_of(items))
 
     def table_of(self, items: Sequence[Any]) -> Table:
         """Return items as a table with cleaned texts."""
         columns = self.task.columns
-        rows = [item if isinstance(item, Mapping) else _named(item, list(columns)) for item in items]
+        rows = [item if isinstance(item, Mapping) else self._named(item) for item in items]
         named = {
             column: [self.task.read_cell(row[field] if field in row else row[column], self.clean) for row in rows]
             for field, column in columns.items()
         }
         return Table.of(named)
 
-
-def _named(item: Any, fields: Sequence[str]) -> dict[str, Any]:
-    """Return a text or a tuple of texts by field name."""
-    texts = (item,) if isinstance(item, str) else tuple(item)
-    if len(texts) != len(fields):
-        raise DataError(f"{len(texts)} texts where the model reads {len(fields)}", fix=f"give {', '.join(fields)}")
-    return dict(zip(fields, texts, strict=True))
+    def _named(self, item: Any) -> dict[str, Any]:
+        """Return a text, a list of words or a tuple of texts by field name."""
+        fields = list(self.task.columns)
+        whole = isinstance(item, str) or (self.task.reads_words and isinstance(item, list))
+        texts = (item,) if whole else tuple(item)
+        if len(texts) != len(fields):
+            raise DataError(f"{len(texts)} texts where the model reads {len(fields)}", fix=f"give {', '.join(fields)}")
+        return dict(zip(fields, texts, strict=True))

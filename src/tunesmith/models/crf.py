@@ -24,7 +24,7 @@ def add_transitions(model: nn.Module, n_tags: int) -> None:
     model.register_parameter(NAME, parameter)
 
     def with_transitions(module: Any, _inputs: Any, out: Any) -> Any:
-        if NAME in dict(module.named_parameters(recurse=False)):
+        if hasattr(module, NAME):  # not once they are taken
             out[NAME] = GAIN * module.transitions
         return out
 

@@ -136,6 +136,8 @@ class Task(Spec):
     """Whether the model makes one vector of a text, so that it can be their mean."""
     may_cut: ClassVar[bool] = True
     """Whether a part of a long text can do."""
+    reads_words: ClassVar[bool] = False
+    """Whether an input may also be a list of words."""
     one_answer: ClassVar[bool] = True
     """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
     prediction: ClassVar[type[Prediction]]

@@ -96,6 +96,7 @@ class TokenClassification(Task):
 
     auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     may_cut: ClassVar[bool] = False
+    reads_words: ClassVar[bool] = True
     prediction: ClassVar[type[Prediction]] = TagPrediction
 
     kind: Literal["token-classification"] = "token-classification"

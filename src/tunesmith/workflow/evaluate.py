@@ -72,13 +72,11 @@ def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None],
     table = concat(list(reading.tables.values()))
     trained = trained_columns(task)
     columns = find_columns(table, trained, named)
-    ledger = Ledger(reading.ledger)
-    ready = as_trained(
-        table.named({trained[field]: column for field, column in columns.items()}), predictor, _spec(run), ledger
-    )
+    ledger, notes = Ledger(reading.ledger), [*reading.notes]
+    named_ = table.named({trained[field]: column for field, column in columns.items()})
+    ready = as_trained(named_, predictor, _spec(run), ledger, notes)
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
-    notes = [*reading.notes]
     if not run.recipe_path.is_file():
         notes.append(
             Note("info", "no recipe", "no recipe stands beside the model: labels are read as they are written")
@@ -100,11 +98,7 @@ def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Not
     rows = []
     for i, read_ in enumerate(zip(*(map(as_key, table[column]) for column in task.columns.values()), strict=True)):
         where = table.where(i)
-        if (
-            keys[where.file][0] in learnt
-            and read_ not in held
-            and (keys[where.file], where.row) not in gone
-        ):
+        if keys[where.file][0] in learnt and read_ not in held and (keys[where.file], where.row) not in gone:
             rows.append(i)
     if not rows:
         return []
@@ -138,14 +132,15 @@ def as_key(cell: Any) -> Hashable:
     return tuple(cell) if isinstance(cell, list) else cell
 
 
-def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledger) -> Table:
+def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledger, notes: list[Note]) -> Table:
     """Return the rows that have inputs and a target that the model knows, both as training would read them.
 
-    The others go to the ledger.
+    The others go to the ledger; what else is to be said of them goes to the notes.
     """
     task = predictor.task
     usable = task.usable(table, clean=predictor.clean, spec=spec, split="test")
     ledger.extend(usable.ledger)
+    notes += usable.notes
     known = task.knows(usable.table)
     for i, is_known in enumerate(known):
         if not is_known:

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -106,10 +107,11 @@ class Watch:
 
 
 def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
-    """Return the plan of a resolved recipe."""
+    """Return the plan of a resolved recipe; a window counts as its share of a row, whatever its loss averages over."""
+    n_windows = Counter(example.row for example in examples)
     return Plan(
         np.array([len(example.ids) for example in examples]),
-        np.array([example.weight for example in examples]),
+        np.array([1 / n_windows[example.row] for example in examples]),
         recipe.train.length,
         recipe.train.step_size,
         int(recipe.train.tokens_per_batch),
