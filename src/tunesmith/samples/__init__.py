@@ -27,6 +27,7 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
+    "ner": Sample("mails.jsonl", {"task.kind": "token-classification"}),
 }
 
 
