@@ -10,7 +10,8 @@ from transformers import AutoModelForTokenClassification
 
 from tests.tagged import tiny_tagger
 from tunesmith.models.chain import FORBIDDEN, Lattice, allowed, marginals, viterbi
-from tunesmith.models.crf import IGNORED, add_transitions, sequence_loss, take_transitions
+from tunesmith.models.crf import add_transitions, sequence_loss, take_transitions
+from tunesmith.models.words import IGNORED
 from tunesmith.tasks.tagsets import Entities, PlainTags
 
 LABELS = ("O", "B-A", "I-A", "B-B", "I-B")

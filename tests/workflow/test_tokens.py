@@ -25,9 +25,10 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
+from tunesmith.models.words import IGNORED
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
-from tunesmith.tasks.token_classification import IGNORED, TokenClassification
+from tunesmith.tasks.token_classification import TokenClassification
 from tunesmith.workflow import fit as fitting
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate

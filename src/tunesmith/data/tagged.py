@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Ledger
 from tunesmith.data import tagging
 from tunesmith.data.formats.spans import check, items_of
+from tunesmith.data.table import Table
 from tunesmith.data.tagging import Repair, Scheme, Span
 
 Places = list[tuple[int, int]]
@@ -40,6 +43,37 @@ def words_of(cell: Any) -> tuple[str, Places]:
 def is_tags(cell: Any) -> bool:
     """Whether a cell is a list of tags (names or numbers) rather than of spans."""
     return isinstance(cell, list | tuple) and bool(cell) and all(isinstance(tag, str | int) for tag in cell)
+
+
+def read_table(table: Table, *, text: str, label: str, scheme: Scheme, split: str) -> tuple[Table, Ledger]:
+    """Return the rows with words and labels, these as one tag a word, and what happened to the others.
+
+    Args:
+        table: rows as they were read.
+        text: the column of words or texts.
+        label: the column of tags or spans.
+        scheme: how tags are written.
+        split: where the rows are from.
+
+    Raises:
+        DataError: nothing usable is left.
+    """
+    ledger, kept, tags = Ledger(), [], []
+    for row in range(len(table)):
+        read = read_tags(table[text][row], table[label][row], scheme)
+        where = table.where(row)
+        if read.reason:
+            ledger.add("set aside", read.reason, file=where.file, row=where.row, detail=split)
+            continue
+        for repair in read.repairs:
+            detail = f"{repair.before} -> {repair.after}" if repair.after else repair.before
+            ledger.add("changed", repair.reason, file=where.file, row=where.row, detail=detail)
+        kept.append(row)
+        tags.append(read.tags)
+    if not kept:
+        fix = "name other columns with --text and --label"
+        raise DataError("no row has words and labels", where=Where(table.files[0], column=label), fix=fix)
+    return table.take(kept).replace(**{label: tags}), ledger
 
 
 def read_tags(cell: Any, label: Any, scheme: Scheme) -> Tagged:

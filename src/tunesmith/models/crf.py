@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-IGNORED = -100
-"""Target of tokens that carry no loss."""
+from tunesmith.models.words import IGNORED
+
 NAME = "transitions"
 GAIN = 100.0
 """Steps are the parameter times this: Adam moves every weight by the same amount, and these have to move far."""

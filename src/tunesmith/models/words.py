@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+IGNORED = -100
+"""Target of tokens that carry no loss."""
 OVERLAP = 4
 """A window repeats one part in this many of the window before it, so that each word has text on both sides."""
 

@@ -20,6 +20,8 @@ class Tagset(ABC):
 
     main_metric: ClassVar[str]
     metric_names: ClassVar[tuple[str, ...]]
+    promise: ClassVar[str]
+    """What a model does, followed by its labels."""
 
     @abstractmethod
     def learn(self, rows: Tags) -> tuple[str, ...]:
@@ -47,6 +49,7 @@ class Entities(Tagset):
 
     main_metric = "entity_f1"
     metric_names = ("entity_f1", "macro_f1", "word_accuracy")
+    promise = "It finds entities of these types: "
 
     def learn(self, rows: Tags) -> tuple[str, ...]:
         """Return O, then B- and I- of each type."""
@@ -80,6 +83,7 @@ class PlainTags(Tagset):
 
     main_metric = "word_accuracy"
     metric_names = ("word_accuracy", "macro_f1")
+    promise = "It gives each word one of these tags: "
 
     def learn(self, rows: Tags) -> tuple[str, ...]:
         """Return the tags, most frequent first."""

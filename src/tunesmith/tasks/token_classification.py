@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import tagging
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.table import Table
-from tunesmith.data.tagged import is_tags, read_tags, tagged_rows, words_of
-from tunesmith.models.words import WordWindow, first_tokens, word_windows
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
+from tunesmith.data.tagged import is_tags, read_table, tagged_rows, words_of
+from tunesmith.models.words import IGNORED
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Usable
+from tunesmith.tasks.tag_prediction import TagPrediction, told
 from tunesmith.tasks.tagsets import Entities, PlainTags, Tagset
+from tunesmith.tasks.words import Target, join_windows, stack_targets, word_examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,59 +36,7 @@ if TYPE_CHECKING:
     from tunesmith.models.chain import Lattice
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
-    from tunesmith.models.tokenize import Frame, Tokenizer
-
-IGNORED = -100
-"""Target of tokens that carry no loss."""
-UNREAD = -20.0
-"""Log-probability of any tag but the first for a word that has no token."""
-
-
-@dataclass(frozen=True)
-class TagPrediction(Prediction):
-    """What was found in one text.
-
-    Attributes:
-        tags: one for each word; those of entities in IOB2.
-        scores: the probability of each.
-        words: the words.
-        places: where each of them is: "start" and "end" in characters of the text.
-        entities: "start" and "end", "label", "text", and "score": the lowest one of its words. None for plain tags.
-    """
-
-    answer: ClassVar[str] = "tags"
-    tags: list[str]
-    scores: list[float]
-    words: list[str]
-    places: list[list[int]]
-    entities: list[dict[str, Any]] | None
-
-    def cells(self) -> dict[str, Any]:
-        """Return the entities, the words and their tags."""
-        found = {} if self.entities is None else {"entities": self.entities}
-        return {**found, "words": self.words, "tags": self.tags}
-
-
-class Target(NamedTuple):
-    """What should come out of one window: tag indices.
-
-    Attributes:
-        before: of the word before its words; the number of tags where the text begins.
-        after: of the word after them; the number of tags where the text ends.
-        tags: of each token, `IGNORED` where it carries no loss.
-    """
-
-    before: int
-    after: int
-    tags: list[int]
-
-
-class Place(NamedTuple):
-    """Where a window's words are: their indices, the token of each, and how many words the row has."""
-
-    words: list[int]
-    tokens: list[int]
-    n_words: int
+    from tunesmith.models.tokenize import Tokenizer
 
 
 class TokenClassification(Task):
@@ -98,6 +46,12 @@ class TokenClassification(Task):
     may_cut: ClassVar[bool] = False
     reads_words: ClassVar[bool] = True
     prediction: ClassVar[type[Prediction]] = TagPrediction
+    hub_tag: ClassVar[str] = "token-classification"
+    noun: ClassVar[str] = "tagger of words"
+    counted: ClassVar[tuple[str, str]] = ("How often each label occurs", "Label")
+    usage: ClassVar[str] = (
+        FROM_PIPELINE + 'pipeline("token-classification", FOLDER, aggregation_strategy="first")("your text")'
+    )
 
     kind: Literal["token-classification"] = "token-classification"
     """Which task it is."""
@@ -174,22 +128,10 @@ class TokenClassification(Task):
     ) -> Usable:
         """Keep the rows with words and labels, these as one tag a word; see `Task.usable`."""
         del clean, spec
-        found, kept, tags = Usable(table), [], []
         scheme = "iob2" if self.scheme == "auto" else self.scheme
-        for row in range(len(table)):
-            read = read_tags(table[self.text][row], table[self.label][row], scheme)
-            where = table.where(row)
-            if read.reason:
-                found.ledger.add("set aside", read.reason, file=where.file, row=where.row, detail=split)
-                continue
-            _enter(found.ledger, read.repairs, where)
-            kept.append(row)
-            tags.append(read.tags)
-        if not kept:
-            fix = "name other columns with --text and --label"
-            raise DataError("no row has words and labels", where=Where(table.files[0], column=self.label), fix=fix)
-        found.table = table.take(kept).replace(**{self.label: tags})
-        found.notes += self._unknown(tags, known or [self.labels], split) if split != "train" else []
+        found = Usable(*read_table(table, text=self.text, label=self.label, scheme=scheme, split=split))
+        if split != "train":
+            found.notes += self._unknown(found.table[self.label], known or [self.labels], split)
         return found
 
     def _unknown(self, tags: Sequence[Sequence[str]], known: Sequence[Sequence[str]], split: str) -> list[Note]:
@@ -238,27 +180,12 @@ class TokenClassification(Task):
                     where=table.where(row, self.text),
                     fix="shorten it, or use --set task.long_text=windows",
                 )
-            places = words_of(table[self.text][row])[1]
             tags = None
             if self.label in table.columns:
                 tags = [index.get(tag, IGNORED) for tag in table[self.label][row]]
-            for window in word_windows(first_tokens(offsets, places), len(ids), room=tokenizer.room()):
-                piece = tokenizer.frames[0].filled(ids[window.start : window.end])
-                place = _place(window, tokenizer.frames[0], n_words=len(places))
-                target = None if tags is None else self._target(place, tags, n_tokens=len(piece.ids))
-                examples.append(Example(piece.ids, row, target, len(set(place.tokens)), piece.extras, place))
+            places = words_of(table[self.text][row])[1]
+            examples += word_examples(row, (ids, offsets), places, tags, tokenizer=tokenizer, n_tags=len(index))
         return examples
-
-    def _target(self, place: Place, tags: Sequence[int], *, n_tokens: int) -> Target:
-        """Return the target of a window; where words share a token, the first of them is learnt."""
-        edge = len(self.labels)
-        around = (edge, *tags, edge)
-        of_tokens = [IGNORED] * n_tokens
-        for word, token in zip(reversed(place.words), reversed(place.tokens), strict=True):
-            of_tokens[token] = tags[word]
-        if not place.words:
-            return Target(edge, edge, of_tokens)
-        return Target(around[place.words[0]], around[place.words[-1] + 2], of_tokens)
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own token classification class with one output per tag."""
@@ -277,11 +204,8 @@ class TokenClassification(Task):
         return self.model_copy(update={"transitions": take_transitions(model)}) if self.crf else self
 
     def stack(self, targets: Sequence[Target]) -> Tensor:
-        """Return tag indices, shape (batch, 2 + tokens): before, after, and of each token."""
-        import torch
-
-        edges = torch.tensor([(target.before, target.after) for target in targets])
-        return torch.cat([edges, padded([target.tags for target in targets], IGNORED)], dim=1)
+        """Return tag indices, shape (batch, 2 + tokens); see `stack_targets`."""
+        return stack_targets(targets)
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the negative log-likelihood of the words' tags, summed over the batch.
@@ -331,20 +255,8 @@ class TokenClassification(Task):
         return [Lattice(one, steps) for one in each]
 
     def merge(self, examples: Sequence[Example], outputs: Sequence[Lattice], *, n_rows: int) -> list[Lattice]:
-        """Return the scores of each row's words; a word without a token is given the first tag."""
-        import numpy as np
-
-        from tunesmith.models.chain import Lattice
-
-        merged: list[Any] = [None] * n_rows
-        for example, found in zip(examples, outputs, strict=True):
-            words, tokens, n_words = example.place
-            if merged[example.row] is None:
-                each = np.full((n_words, len(self.labels)), UNREAD)
-                each[:, 0] = 0.0
-                merged[example.row] = Lattice(each, found.steps)
-            merged[example.row].each[words] = found.each[tokens]
-        return merged
+        """Return the scores of each row's words."""
+        return join_windows(examples, outputs, n_rows=n_rows, n_tags=len(self.labels))
 
     # The answer's way.
 
@@ -368,18 +280,7 @@ class TokenClassification(Task):
         return marginals(lattice) if self.crf else lattice.each
 
     def _said(self, cell: Any, tags: list[str], scores: list[float]) -> TagPrediction:
-        text, places = words_of(cell)
-        entities: list[dict[str, Any]] | None = None
-        if self.scheme != "plain":
-            entities = []
-            for span in tagging.to_spans(tags):
-                start, end = places[span.start][0], places[span.end - 1][1]
-                score = min(scores[span.start : span.end])
-                entities.append(
-                    {"start": start, "end": end, "label": span.label, "text": text[start:end], "score": score}
-                )
-        words = [text[start:end] for start, end in places]
-        return TagPrediction(tags, scores, words, [list(place) for place in places], entities)
+        return TagPrediction.about(cell, tags, scores, plain=self.scheme == "plain")
 
     def gold(self, table: Table) -> list[Any]:
         """Return the tags."""
@@ -416,6 +317,20 @@ class TokenClassification(Task):
         said = [self._said(cell, tags, [1.0] * len(tags)) for cell, tags in zip(test[self.text], found, strict=True)]
         return {"frequent_tags": said}
 
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what it finds."""
+        return self.tagset.promise, sorted(self.tagset.counts([self.labels]))
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how many words have a wrong tag."""
+        return float(sum(gold != said for gold, said in zip(row["gold"], row["predicted"], strict=True)))
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return the entities, or the plain tags in dispute."""
+        return told(answer, row)
+
     def cell_names(self) -> list[str]:
         """Return "entities" (but for plain tags), "words" and "tags"."""
         return [*([] if self.scheme == "plain" else ["entities"]), "words", "tags"]
@@ -430,20 +345,9 @@ class TokenClassification(Task):
         return len([1 for a, b in pairs if a != b]) / max(1, len(pairs))
 
 
-def _place(window: WordWindow, frame: Frame, *, n_words: int) -> Place:
-    """Return where a window's words are, special tokens counted."""
-    return Place(window.words, [token + len(frame.ids[0]) for token in window.tokens], n_words)
-
-
 def _numbered(rows: Sequence[Sequence[str]], file: str) -> list[Note]:
     """Warn of tags that are numbers: which of them begin entities can't be known."""
     if not rows or not all(tag.isdigit() for tags in rows for tag in tags):
         return []
     message = "tags are numbers, taken as labels by themselves; entities are only found where tags are named"
     return [Note("warning", "numbered tags", message, "write O, B-PER, I-PER ... in their place", (Where(file),))]
-
-
-def _enter(ledger: Ledger, repairs: Sequence[tagging.Repair], where: Where) -> None:
-    for repair in repairs:
-        detail = f"{repair.before} -> {repair.after}" if repair.after else repair.before
-        ledger.add("changed", repair.reason, file=where.file, row=where.row, detail=detail)

@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -107,17 +106,23 @@ class Watch:
 
 
 def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
-    """Return the plan of a resolved recipe; a window counts as its share of a row, whatever its loss averages over."""
-    n_windows = Counter(example.row for example in examples)
+    """Return the plan of a resolved recipe."""
     return Plan(
         np.array([len(example.ids) for example in examples]),
-        np.array([1 / n_windows[example.row] for example in examples]),
+        row_shares(examples),
         recipe.train.length,
         recipe.train.step_size,
         int(recipe.train.tokens_per_batch),
         recipe.seed,
         world,
     )
+
+
+def row_shares(examples: Sequence[Example]) -> np.ndarray:
+    """Return which part of its row each example is; what a step of "32 rows" is counted by."""
+    rows = np.array([example.row for example in examples])
+    shares: np.ndarray = 1 / np.bincount(rows)[rows]
+    return shares
 
 
 def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], tokenizer: Tokenizer) -> Setup:
