@@ -28,13 +28,11 @@ def infer(table: Table, forms: Sequence[Format], *, like: Task) -> tuple[Task, s
 
 def _seen(table: Table, forms: Sequence[Format], like: Task) -> tuple[str, str]:
     names = {name: str(getattr(like, name, "auto")) for name in ("text", "label")}
-    by_form = {form.task: f"the data is {form.title}" for form in forms if form.task in TASKS}
+    by_form: dict[str, str] = {form.task: f"the data is {form.title}" for form in forms if form.task in TASKS}
     for kind in TASKS:
         if reason := TASKS[kind].recognises(table, **names):
             return kind, by_form.get(kind, reason)
-    for kind, reason in by_form.items():
-        return kind, reason
-    return like.kind, "a text and a label in each row"
+    return next(iter(by_form.items()), (like.kind, "a text and a label in each row"))
 
 
 def _as(kind: str, like: Task, reason: str) -> Task:
