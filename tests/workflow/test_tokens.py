@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,9 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from seqeval.metrics import f1_score, precision_score, recall_score
+from typer.testing import CliRunner
 
 import tunesmith as ts
 from tests.tagged import parts_of_speech, rows, tiny_tagger, write_conll, write_spans
+from tunesmith.cli.main import app
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data import tagging
 from tunesmith.data.spec import DataSpec
@@ -238,6 +241,21 @@ def test_a_crf_is_saved_beside_a_plain_model(crf):
 def test_a_crf_has_no_label_smoothing(conll):
     with pytest.raises(RecipeError, match="a CRF has no label smoothing"):
         ts.train(conll, settings={"task.kind": "ner", "task.crf": True, "task.label_smoothing": 0.1})
+
+
+@pytest.mark.parametrize("setting", [("model.pooling", "mean"), ("model.head_start", "probe")])
+def test_settings_of_whole_texts_are_refused(tiny_tags, conll, tmp_path, setting):
+    with pytest.raises(RecipeError, match="makes no vector of the whole text"):
+        ts.train(conll, model=str(tiny_tags), out=tmp_path / "run", settings=dict([setting]))
+
+
+def test_check_counts_entities_and_writes_no_copy_it_could_not_hold(conll, tmp_path):
+    done = CliRunner().invoke(app, ["check", str(conll)])
+    assert done.exit_code == 0
+    assert re.search(r"^PER +\d+ +\d+$", done.stdout, re.MULTILINE)
+    done = CliRunner().invoke(app, ["check", str(conll), "--fix", str(tmp_path / "fixed.conll")])
+    assert isinstance(done.exception, DataError)
+    assert not list(tmp_path.iterdir())
 
 
 PIPELINE = """

@@ -27,6 +27,9 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
 
     console = show.console()
     prepared = prepare(recipe)
+    if fix is not None and prepared.task.reads_words:
+        where = Where(str(fix))
+        raise DataError("a cleaned copy is only written of texts and labels", where=where, fix="tunesmith convert")
     console.print(f"[bold]{escape(prepared.ledger.summary(prepared.n_read))}[/bold]")
     show.notes(console, [*prepared.notes, *measure_lengths(recipe, prepared)], places=True)
     _classes(console, prepared)

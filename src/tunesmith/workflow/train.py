@@ -50,6 +50,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     if prepared.kind[1]:
         recipe, origins = origins.retask(recipe, *prepared.kind)
     refuse_unknown_metric(recipe, prepared.task)
+    refuse_pooling(recipe, prepared.task)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
@@ -72,6 +73,14 @@ def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
             where=Where(column="evaluate.metric", value=wanted),
             fix=did_you_mean(wanted, known) or f"one of: {', '.join(known)}",
         )
+
+
+def refuse_pooling(recipe: Recipe, task: Any) -> None:
+    """Raise RecipeError if a setting asks for a vector of the whole text where the task makes none."""
+    for name, value in (("pooling", "mean"), ("head_start", "probe")):
+        if getattr(recipe.model, name) == value and not task.pools:
+            where = Where(column=f"model.{name}", value=value)
+            raise RecipeError(f"{task.kind} makes no vector of the whole text", where=where, fix="leave it out")
 
 
 def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:
