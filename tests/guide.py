@@ -83,7 +83,8 @@ def _parse(arguments: list[str], folder: Path) -> None:
     values = group.commands[name].make_context(name, list(rest)).params
     file = values.get("recipe")
     known = folder / file if file and (folder / file).is_file() else None
-    arguments_ = {"preset": values["preset"]} if values.get("preset") else {}
+    named = {"preset": values.get("preset"), "task.kind": values.get("task")}
+    arguments_ = {key: value for key, value in named.items() if value}
     compose(file=known, overrides=values.get("settings") or [], arguments=arguments_)
 
 

@@ -3,6 +3,7 @@ from collections import Counter
 from importlib.resources import as_file, files
 
 from tunesmith.recipe.compose import compose
+from tunesmith.samples import find_sample
 from tunesmith.workflow.prepare import prepare
 
 
@@ -22,4 +23,21 @@ def test_the_sample_is_varied_and_has_something_for_the_check_to_say():
     beginnings = Counter(
         " ".join(row["message"].lower().split()[:4]) for row in rows if len(row["message"].split()) > 4
     )
+    assert beginnings.most_common(1)[0][1] <= 6
+
+
+def test_the_sample_of_entities_is_varied_and_its_spans_are_whole_words():
+    file, settings = find_sample("ner")
+    with as_file(files("tunesmith.samples") / file) as path:
+        found = prepare(compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})[0])
+    assert found.n_read >= 300
+    assert not list(found.ledger)
+    texts = found.reading.tables["train"]["text"]
+    spans = found.reading.tables["train"]["spans"]
+    named = [(text[s["start"] : s["end"]], s["label"]) for text, row in zip(texts, spans, strict=True) for s in row]
+    kinds = Counter(label for _, label in named)
+    assert set(kinds) == {"person", "product", "place", "date"}
+    assert min(kinds.values()) >= 80
+    assert len(set(named)) > 0.7 * len(named)
+    beginnings = Counter(" ".join(text.lower().split()[:4]) for text in texts)
     assert beginnings.most_common(1)[0][1] <= 6

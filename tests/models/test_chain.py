@@ -10,7 +10,7 @@ from transformers import AutoModelForTokenClassification
 
 from tests.tagged import tiny_tagger
 from tunesmith.models.chain import FORBIDDEN, Lattice, allowed, marginals, viterbi
-from tunesmith.models.crf import add_transitions, sequence_loss, take_transitions
+from tunesmith.models.tags import add_transitions, sequence_loss, take_transitions
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.tagsets import Entities, PlainTags
 

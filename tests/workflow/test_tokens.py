@@ -220,6 +220,19 @@ def test_impossible_sequences_never_come_out(ner):
     assert not any(tagging.to_iob2(said.tags, "iob2")[1] for said in predictor.answers(table))
 
 
+def test_the_scores_are_calibrated_on_dev_words_and_no_tag_changes(ner):
+    rows_ = list(ner.run.predictions("dev"))
+    facts = ner.run.metrics["calibration"]
+    assert facts["fitted_on"] == "dev"
+    assert facts["temperature"] != 1
+    saved = ner.predictor
+    again = saved.predict([{"tokens": row["text"]} for row in rows_])
+    assert all(a.scores == pytest.approx(b["scores"], abs=1e-4) for a, b in zip(again, rows_, strict=True))
+    table = Table.of({"tokens": [row["text"] for row in rows_], "tags": [row["gold"] for row in rows_]})
+    once_more = saved.task.tune(saved.outputs(table), table).facts
+    assert once_more["temperature"] == pytest.approx(1, abs=0.01)
+
+
 def test_a_crf_is_saved_beside_a_plain_model(crf):
     task = crf.predictor.task
     assert np.array(task.transitions).shape == (6, 6)

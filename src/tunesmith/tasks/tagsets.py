@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from tunesmith.core.errors import Where
+from tunesmith.core.notes import Note
 from tunesmith.data import tagging
 
 if TYPE_CHECKING:
@@ -110,3 +112,22 @@ class PlainTags(Tagset):
         from tunesmith.metrics.baselines_sequences import usual_tags
 
         return usual_tags(train_words, train_tags, words, unseen=self.learn(train_tags)[0])
+
+
+def unknown_labels(tagset: Tagset, tags: Tags, known: Tags, split: str) -> list[Note]:
+    """Warn of labels that can't be found, since no training row has them; they are measured all the same."""
+    names = tagset.counts(known)
+    new = {name: n for name, n in sorted(tagset.counts(tags).items()) if name not in names}
+    if not new:
+        return []
+    shown = ", ".join(f"{name} ({n:,})" for name, n in list(new.items())[:8])
+    message = f"the {split} rows have labels that no training row has, so that all of these are missed: {shown}"
+    return [Note("warning", "unknown labels", message, n_rows=sum(new.values()))]
+
+
+def numbered_tags(rows: Tags, file: str) -> list[Note]:
+    """Warn of tags that are numbers: which of them begin entities can't be known."""
+    if not rows or not all(tag.isdigit() for tags in rows for tag in tags):
+        return []
+    message = "tags are numbers, taken as labels by themselves; entities are only found where tags are named"
+    return [Note("warning", "numbered tags", message, "write O, B-PER, I-PER ... in their place", (Where(file),))]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import tagging
@@ -21,9 +21,9 @@ from tunesmith.data.columns import choose_tagged
 from tunesmith.data.table import Table
 from tunesmith.data.tagged import is_tags, read_table, tagged_rows, words_of
 from tunesmith.models.words import IGNORED
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
-from tunesmith.tasks.tagsets import Entities, PlainTags, Tagset
+from tunesmith.tasks.tagsets import Entities, PlainTags, Tagset, numbered_tags, unknown_labels
 from tunesmith.tasks.words import Target, join_windows, stack_targets, word_examples
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class TokenClassification(Task):
         if choice.label:
             rows = [list(map(str, cell)) for cell in table[choice.label] if is_tags(cell)]
             scheme = tagging.detect(rows) if scheme == "auto" else scheme
-            notes += _numbered(rows, table.files[0])
+            notes += numbered_tags(rows, table.files[0])
         found = {"text": choice.text, "label": choice.label or self.label, "scheme": scheme}
         return self.model_copy(update=found), notes
 
@@ -131,18 +131,8 @@ class TokenClassification(Task):
         scheme = "iob2" if self.scheme == "auto" else self.scheme
         found = Usable(*read_table(table, text=self.text, label=self.label, scheme=scheme, split=split))
         if split != "train":
-            found.notes += self._unknown(found.table[self.label], known or [self.labels], split)
+            found.notes += unknown_labels(self.tagset, found.table[self.label], known or [self.labels], split)
         return found
-
-    def _unknown(self, tags: Sequence[Sequence[str]], known: Sequence[Sequence[str]], split: str) -> list[Note]:
-        """Warn of labels that can't be found, since no training row has them; they are measured all the same."""
-        names = self.tagset.counts(known)
-        new = {name: n for name, n in sorted(self.tagset.counts(tags).items()) if name not in names}
-        if not new:
-            return []
-        shown = ", ".join(f"{name} ({n:,})" for name, n in list(new.items())[:8])
-        message = f"the {split} rows have labels that no training row has, so that all of these are missed: {shown}"
-        return [Note("warning", "unknown labels", message, n_rows=sum(new.values()))]
 
     def key(self, table: Table) -> list[str]:
         """Return the texts."""
@@ -190,7 +180,7 @@ class TokenClassification(Task):
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own token classification class with one output per tag."""
         from tunesmith.models.classifier import build_classifier
-        from tunesmith.models.crf import add_transitions
+        from tunesmith.models.tags import add_transitions
 
         model = build_classifier(source, spec, self.labels, auto_class=self.auto_class, problem_type=None)
         if self.crf:
@@ -199,7 +189,7 @@ class TokenClassification(Task):
 
     def finished(self, model: Any) -> Self:
         """Return the task with the scores of one tag following another, which the model no longer has."""
-        from tunesmith.models.crf import take_transitions
+        from tunesmith.models.tags import take_transitions
 
         return self.model_copy(update={"transitions": take_transitions(model)}) if self.crf else self
 
@@ -210,28 +200,17 @@ class TokenClassification(Task):
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the negative log-likelihood of the words' tags, summed over the batch.
 
-        Without a CRF words are independent; with one it is that of sequences (`models.crf.sequence_loss`).
+        Without a CRF words are independent; with one it is that of sequences (`models.tags.sequence_loss`).
         """
-        each = self._sequence_loss(out, batch) if self.crf else self._word_loss(out, batch)
+        from tunesmith.models.tags import sequence_loss, word_loss
+
+        logits = out.logits.float()
+        if self.crf:
+            steps = out.transitions.float() + logits.new_tensor(self._allowed())
+            each = sequence_loss(logits, batch.targets, steps)
+        else:
+            each = word_loss(logits, batch.targets[:, 2:], label_smoothing=self.label_smoothing)
         return (each * (batch.weights > 0)).sum()
-
-    def _word_loss(self, out: Any, batch: Batch) -> Tensor:
-        import torch.nn.functional as F
-
-        losses = F.cross_entropy(
-            out.logits.float().transpose(1, 2),
-            batch.targets[:, 2:],
-            ignore_index=IGNORED,
-            label_smoothing=self.label_smoothing,
-            reduction="none",
-        )
-        return losses.sum(dim=1)
-
-    def _sequence_loss(self, out: Any, batch: Batch) -> Tensor:
-        from tunesmith.models.crf import sequence_loss
-
-        steps = out.transitions.float() + out.logits.new_tensor(self._allowed()).float()
-        return sequence_loss(out.logits.float(), batch.targets, steps)
 
     def _allowed(self) -> np.ndarray:
         from tunesmith.models.chain import allowed
@@ -309,6 +288,32 @@ class TokenClassification(Task):
             **{name: 0.0 if math.isnan(value) else value for name, value in metrics.items()},
         }
 
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Find the temperature that makes the probabilities of words believable; it changes no answer.
+
+        (Guo et al. 2017.) A CRF's are taken as they are.
+        """
+        import numpy as np
+        from scipy.special import log_softmax
+
+        from tunesmith.metrics.calibration import find_temperature
+        from tunesmith.models.classifier import divide_logits
+
+        if table is None or self.crf:
+            reason = why_not or "the scores of a CRF are taken as they are"
+            return Tuned(self, {"temperature": 1.0, "fitted_on": None, "reason": reason})
+        index = {tag: i for i, tag in enumerate(self.labels)}
+        gold = np.array([index.get(tag, -1) for tags in table[self.label] for tag in tags])
+        logits = np.concatenate([lattice.each for lattice in outputs])
+        found = find_temperature(logits[gold >= 0], gold[gold >= 0])
+        t = found.temperature
+        facts = {"temperature": t, "fitted_on": "dev", "reason": found.reason}
+
+        def applied(lattices: Sequence[Lattice]) -> list[Lattice]:
+            return [lattice._replace(each=log_softmax(lattice.each / t, axis=1)) for lattice in lattices]
+
+        return Tuned(self, facts, applied, lambda model: divide_logits(model, t))
+
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[TagPrediction]]:
         """Return each word's most frequent tag in the training rows."""
         del seed
@@ -343,11 +348,3 @@ class TokenClassification(Task):
         """Return the share of words with other tags."""
         pairs = [(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x.tags, y.tags, strict=True)]
         return len([1 for a, b in pairs if a != b]) / max(1, len(pairs))
-
-
-def _numbered(rows: Sequence[Sequence[str]], file: str) -> list[Note]:
-    """Warn of tags that are numbers: which of them begin entities can't be known."""
-    if not rows or not all(tag.isdigit() for tags in rows for tag in tags):
-        return []
-    message = "tags are numbers, taken as labels by themselves; entities are only found where tags are named"
-    return [Note("warning", "numbered tags", message, "write O, B-PER, I-PER ... in their place", (Where(file),))]
