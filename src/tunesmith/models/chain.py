@@ -7,6 +7,7 @@ last column its end. All scores are logarithms and need not be normalised.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class Lattice(NamedTuple):
     steps: Array
 
 
+@lru_cache(maxsize=8)
 def allowed(labels: tuple[str, ...], may_follow: Callable[[str, str], bool]) -> Array:
     """Return the steps that say only what can be: 0 where a tag may follow another, else `FORBIDDEN`.
 
@@ -38,6 +40,7 @@ def allowed(labels: tuple[str, ...], may_follow: Callable[[str, str], bool]) -> 
     for i, before in enumerate((*labels, "O")):
         for j, after in enumerate(labels):
             steps[i, j] = 0.0 if may_follow(before, after) else FORBIDDEN
+    steps.setflags(write=False)
     return steps
 
 

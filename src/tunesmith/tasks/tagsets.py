@@ -114,6 +114,9 @@ class PlainTags(Tagset):
         return usual_tags(train_words, train_tags, words, unseen=self.learn(train_tags)[0])
 
 
+ENTITIES, PLAIN = Entities(), PlainTags()
+
+
 def unknown_labels(tagset: Tagset, tags: Tags, known: Tags, split: str) -> list[Note]:
     """Warn of labels that can't be found, since no training row has them; they are measured all the same."""
     names = tagset.counts(known)

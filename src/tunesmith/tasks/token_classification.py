@@ -23,7 +23,7 @@ from tunesmith.data.tagged import is_tags, read_table, tagged_rows, words_of
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
-from tunesmith.tasks.tagsets import Entities, PlainTags, Tagset, numbered_tags, unknown_labels
+from tunesmith.tasks.tagsets import ENTITIES, PLAIN, Tagset, numbered_tags, unknown_labels
 from tunesmith.tasks.words import Target, join_windows, stack_targets, word_examples
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TokenClassification(Task):
     @property
     def tagset(self) -> Tagset:
         """What the tags mean."""
-        return PlainTags() if self.scheme == "plain" else Entities()
+        return PLAIN if self.scheme == "plain" else ENTITIES
 
     @property
     def main_metric(self) -> str:  # type: ignore[override]
