@@ -17,7 +17,7 @@ class TagPrediction(Prediction):
 
     Attributes:
         tags: one for each word; those of entities in IOB2.
-        scores: the probability of each.
+        scores: the probability of each, of all sequences of tags that can be.
         words: the words.
         places: where each of them is: "start" and "end" in characters of the text.
         entities: "start" and "end", "label", "text", and "score": the lowest one of its words. None for plain tags.

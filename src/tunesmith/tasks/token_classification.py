@@ -243,20 +243,14 @@ class TokenClassification(Task):
         """Return the best sequence of tags for each row that can be."""
         import numpy as np
 
-        from tunesmith.models.chain import viterbi
+        from tunesmith.models.chain import marginals, viterbi
 
         found = []
         for lattice, cell in zip(outputs, table[self.text], strict=True):
             path = viterbi(lattice)
-            shares = np.exp(self._log_shares(lattice)[np.arange(len(path)), path])
+            shares = np.exp(marginals(lattice)[np.arange(len(path)), path])
             found.append(self._said(cell, [self.labels[i] for i in path], shares.tolist()))
         return found
-
-    def _log_shares(self, lattice: Lattice) -> np.ndarray:
-        """Return the log-probability of each word's tags, shape (words, tags)."""
-        from tunesmith.models.chain import marginals
-
-        return marginals(lattice) if self.crf else lattice.each
 
     def _said(self, cell: Any, tags: list[str], scores: list[float]) -> TagPrediction:
         return TagPrediction.about(cell, tags, scores, plain=self.scheme == "plain")
@@ -272,6 +266,7 @@ class TokenClassification(Task):
     def quick_metrics(self, outputs: Sequence[Lattice], table: Table) -> dict[str, float]:
         """Return the loss of a word, and the metrics; one that is undefined (no entity anywhere) as 0."""
         from tunesmith.metrics.bootstrap import unit_weights
+        from tunesmith.models.chain import marginals
 
         scorer = self.scorer(self.predictions(outputs, table), self.gold(table))
         values = scorer.at(unit_weights(len(table)))
@@ -279,7 +274,7 @@ class TokenClassification(Task):
         losses = [
             -float(logp[index[tag]])
             for lattice, tags in zip(outputs, table[self.label], strict=True)
-            for logp, tag in zip(self._log_shares(lattice), tags, strict=True)
+            for logp, tag in zip(marginals(lattice), tags, strict=True)
             if tag in index
         ]
         metrics = {name: float(values[name][0]) for name in self.metric_names}
