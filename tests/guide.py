@@ -110,7 +110,9 @@ def options() -> set[str]:
 def settings() -> dict[str, Any]:
     """Return dotted name to field, of all settings a user can set, those of all tasks among them."""
     of_tasks = {f"task.{name}": field for kind in TASKS for name, field in TASKS[kind].model_fields.items()}
-    return {key: field for key, field in {**dict(settings_of(Recipe)), **of_tasks}.items() if key not in HIDDEN}
+    usual = dict(settings_of(Recipe))
+    found = {**usual, **{key: field for key, field in of_tasks.items() if key not in usual}}
+    return {key: field for key, field in found.items() if key not in HIDDEN}
 
 
 def table() -> str:
