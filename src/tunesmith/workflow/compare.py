@@ -14,9 +14,11 @@ from tunesmith.core.notes import Note
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import concat
 from tunesmith.metrics.compare import against_best
 from tunesmith.run.folder import Run
 from tunesmith.workflow.evaluate import file_key, measure_rows
+from tunesmith.workflow.reading import form_of, reading_for
 
 
 def compare(
@@ -26,8 +28,9 @@ def compare(
     metric: str | None = None,
     text: str | None = None,
     label: str | None = None,
+    settings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Compare runs on the same rows: `paths`, or the test rows they were all measured on.
+    """Compare runs on the same rows: `paths`, read as each run's recipe says, or the test rows of all of them.
 
     Returns:
         as `tunesmith.metrics.compare.against_best`, `rows` (name to the number of rows it knows) and `notes`.
@@ -39,8 +42,12 @@ def compare(
     names = names_of(runs)
     metric = metric or str(runs[0].metrics.get("main", "macro_f1"))
     if paths:
-        reading = read(DataSpec(path=tuple(paths)))
-        predicted = [_predicted_now(run, reading, text=text, label=label) for run in runs]
+        specs = [reading_for(run, paths, settings=settings) for run in runs]
+        readings = _read_each([spec for spec, _ in specs])
+        predicted = [
+            _predicted_now(run, reading, spec=spec, said=said, text=text, label=label)
+            for run, reading, (spec, said) in zip(runs, readings, specs, strict=True)
+        ]
     else:
         predicted = _predicted_before(runs)
     named = dict(zip(names, predicted, strict=True))
@@ -104,12 +111,22 @@ class Predicted:
         return np.array([self.probabilities[row] for row in rows])[:, order]
 
 
-def _predicted_now(run: Run, reading: Reading, *, text: str | None, label: str | None) -> Predicted:
-    measured = measure_rows(run, reading, text=text, label=label, resamples=1)
+def _read_each(specs: Sequence[DataSpec]) -> list[Reading]:
+    """Read the rows for each run; once where all runs read them alike."""
+    first = read(specs[0])
+    return [first if form_of(spec) == form_of(specs[0]) else read(spec) for spec in specs]
+
+
+def _predicted_now(
+    run: Run, reading: Reading, *, spec: DataSpec, said: Sequence[Note], text: str | None, label: str | None
+) -> Predicted:
+    measured = measure_rows(run, reading, spec=spec, text=text, label=label, resamples=1)
+    table = concat(list(reading.tables.values()))
+    keys: list[Hashable] = [(where.file, where.row) for where in map(table.where, measured.rows)]
     classes = tuple(label_name(v) for v in measured.labels)
-    gold: dict[Hashable, str] = {row: classes[g] for row, g in zip(measured.rows, measured.gold, strict=True)}
-    probabilities: dict[Hashable, Sequence[float]] = dict(zip(measured.rows, measured.probabilities, strict=True))
-    return Predicted(classes, gold, probabilities, measured.notes[len(reading.notes) :])
+    gold = {key: classes[g] for key, g in zip(keys, measured.gold, strict=True)}
+    probabilities: dict[Hashable, Sequence[float]] = dict(zip(keys, measured.probabilities, strict=True))
+    return Predicted(classes, gold, probabilities, [*said, *measured.notes[len(reading.notes) :]])
 
 
 def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
 from tunesmith.metrics.classification import measure
-from tunesmith.recipe.compose import compose as compose_recipe
 from tunesmith.run.folder import Run
+from tunesmith.workflow.reading import reading_for
 
 REPEATED = "exact duplicate"
 """Why a row was set aside although its text was trained on."""
@@ -49,9 +49,15 @@ class Measured:
 
 
 def evaluate(
-    run: Run, paths: Sequence[str], *, text: str | None = None, label: str | None = None, resamples: int = 1000
+    run: Run,
+    paths: Sequence[str],
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    resamples: int = 1000,
+    settings: Sequence[str] = (),
 ) -> Measured:
-    """Measure the run's model on labelled rows, whose labels are read as the run's recipe says.
+    """Measure the run's model on labelled rows, which are read as the run's recipe says: see `reading_for`.
 
     Args:
         run: a finished run, or a model folder alone.
@@ -59,21 +65,26 @@ def evaluate(
         text: column with the text; by default the one the model was trained on.
         label: column with the label; likewise.
         resamples: draws for the intervals.
+        settings: how to read the files, where that is not as in training.
 
     Raises:
         DataError: a column is missing or no row has a label the model knows.
     """
-    return measure_rows(run, read(DataSpec(path=tuple(paths))), text=text, label=label, resamples=resamples)
+    spec, notes = reading_for(run, paths, settings=settings)
+    measured = measure_rows(run, read(spec), spec=spec, text=text, label=label, resamples=resamples)
+    return replace(measured, notes=[*notes, *measured.notes])
 
 
-def measure_rows(run: Run, reading: Reading, *, text: str | None, label: str | None, resamples: int) -> Measured:
+def measure_rows(
+    run: Run, reading: Reading, *, spec: DataSpec, text: str | None, label: str | None, resamples: int
+) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
     task = predictor.task
     table = concat(list(reading.tables.values()))
     columns = find_columns(table, {"text": (task.text, text), "label": (task.label, label)})
     ledger = Ledger(reading.ledger)
-    ready = as_trained(table, predictor, text=columns["text"], label=columns["label"], spec=_spec(run), ledger=ledger)
+    ready = as_trained(table, predictor, text=columns["text"], label=columns["label"], spec=spec, ledger=ledger)
     probabilities = predictor.probabilities(ready.texts, cleaned=True)
     metrics = measure(probabilities, ready.gold, task.labels, resamples=resamples)
     notes = [*reading.notes]
@@ -106,14 +117,6 @@ def _trained_on(run: Run, reading: Reading, table: Table, texts: Sequence[str]) 
     fix = "measure on rows it has not seen; those on its own test rows are in its report"
     places = tuple(table.where(i) for i in rows[:PLACES])
     return [Note("warning", "training rows", message, fix, places, len(rows))]
-
-
-def _spec(run: Run) -> DataSpec:
-    """Return how the run read its data; the defaults where it has no recipe."""
-    if not run.recipe_path.is_file():
-        return DataSpec()
-    recipe, _ = compose_recipe(file=run.recipe_path, overrides=(), arguments={})
-    return recipe.data
 
 
 @dataclass(frozen=True)
