@@ -33,6 +33,7 @@ def folder_bytes(folder):
     [
         {},
         {"data.split.dev": 0.2, "train.save_every": "4 steps"},
+        {"train.save_every": "2 steps", "train.average": 0.5},
         {"train.save_every": "1 steps", "train.keep_checkpoints": 3},
     ],
 )
@@ -68,6 +69,34 @@ def test_the_largest_batch_is_rehearsed(tiny, reviews):
     assert len(reports) == 2 + rehearse.TIMED_STEPS
     sizes = [sum(len(b) * plan.lengths[b].max() for b in step) for step in ([s] for s in plan.epoch(0))]
     assert reports[1].step == np.argmax(sizes) + 1
+
+
+def test_every_shape_of_batch_is_rehearsed_once(tiny, reviews, monkeypatch):
+    resolved = resolved_for(reviews, tiny, **{"train.length": "2 epochs"})
+    setup = make_setup(
+        resolved.recipe, resolved.task, examples=resolved.encoded.examples["train"], tokenizer=resolved.tokenizer
+    )
+    plan = make_plan(resolved.recipe, setup.examples)
+    batches = [batch for step in range(len(plan)) for batch in plan[step][0].batches]
+    shapes = {(len(batch), plan.lengths[batch].max()) for batch in batches}
+    seen = []
+    monkeypatch.setattr(setup.model, "forward", seeing(setup.model.forward, seen))
+    rehearse._other_shapes(setup, plan)
+    assert len(shapes) > 3
+    assert sorted(seen) == sorted(shapes)
+    monkeypatch.setattr(rehearse, "MOST_SHAPES", 3)
+    seen.clear()
+    rehearse._other_shapes(setup, plan)
+    assert len(seen) == 3
+    assert all(p.grad is None for p in setup.model.parameters())
+
+
+def seeing(forward, seen):
+    def wrapped(**inputs):
+        seen.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    return wrapped
 
 
 def test_what_is_read_is_counted(tiny, reviews):
