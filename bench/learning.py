@@ -209,7 +209,7 @@ def mean_vectors(texts: list[str], tokens: int):
     source = find(ModelSpec())
     tokenizer = load_tokenizer(source, ModelSpec(), max_tokens=tokens)
     model = AutoModel.from_pretrained(source.folder, dtype=torch.float32).eval()
-    ids = [tokenizer.pieces(i, "head")[0] for i in tokenizer.ids(texts)]
+    ids = [tokenizer.pieces(i, policy="head")[0].ids for i in tokenizer.ids(texts)]
     vectors = np.zeros((len(texts), model.config.hidden_size))
     with torch.inference_mode():
         for batch in pack_all([len(i) for i in ids], tokens=4096):

@@ -50,7 +50,7 @@ def test_every_setting_has_its_reason_above_it(recipe):
 
 def test_it_trains(recipe, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(finish, "_verify", lambda *_args, **_more: None)  # a fresh process each would take most time
+    monkeypatch.setattr(finish, "verify", lambda *_args, **_more: None)  # a fresh process each would take most time
     made, _ = compose(file=recipe, overrides=[], arguments={})
     for i, name in enumerate([*made.data.path, *made.data.dev, *made.data.test]):
         _write_rows(tmp_path / name, made, seed=i)

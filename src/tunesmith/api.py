@@ -14,7 +14,7 @@ from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 
 if TYPE_CHECKING:
-    from tunesmith.inference.predictor import Prediction, Predictor
+    from tunesmith.inference.predictor import Predictor
 
 PathLike = str | Path
 
@@ -59,9 +59,12 @@ class TunedModel:
 
         return Predictor.load(self.run.model_folder)
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return one `Prediction` (label, confidence, probabilities) for each text."""
-        return self.predictor.predict(texts)
+    def predict(self, items: Sequence[Any]) -> list[Any]:
+        """Return one prediction for each text: for a classifier an object with label, confidence and probabilities.
+
+        Where the model reads several texts a row, an item is a tuple of them, or a mapping by column name.
+        """
+        return self.predictor.predict(items)
 
     def _run_with(self, part: str) -> Run:
         if self.run.is_bare:

@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from tunesmith.api import PathLike, train
 from tunesmith.data.clean import Cleaner
+from tunesmith.data.labels import label_name
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.packed import PackedModel
 
@@ -163,8 +164,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not texts:
             return np.empty((0, len(self.classes_)))
         predictor = self._packed.predictor(self.device or "auto")
-        found: np.ndarray = predictor.probabilities(texts)
-        return found[:, [predictor.task.index_of(label) for label in self._written]]
+        names = [label_name(label) for label in self._written]
+        answers: list[Any] = list(predictor.predict(texts))
+        return np.array([[said.probabilities[name] for name in names] for said in answers])
 
     def save_model(self, folder: PathLike) -> Path:
         """Write the model into `folder`, which must be new or empty, and return it.

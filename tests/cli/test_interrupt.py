@@ -85,7 +85,7 @@ def test_a_second_ctrl_c_in_training_stops_at_once(tiny, reviews, tmp_path, monk
 def test_a_prediction_says_where_its_rows_are(trained, tmp_path, monkeypatch):
     data, out = write_csv(tmp_path / "new.csv", sentences(30)), tmp_path / "said.csv"
     monkeypatch.setattr("tunesmith.workflow.predict.CHUNK_ROWS", 10)
-    real = trained.predictor.__class__.probabilities
+    real = trained.predictor.__class__.answers
     seen = []
 
     def impatient(*args, **more):
@@ -93,7 +93,7 @@ def test_a_prediction_says_where_its_rows_are(trained, tmp_path, monkeypatch):
         return interrupt() if len(seen) == 3 else real(*args, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr("tunesmith.inference.predictor.Predictor.probabilities", impatient)
+        patched.setattr("tunesmith.inference.predictor.Predictor.answers", impatient)
         line = stopped(invoke("predict", trained.folder, data, "--out", out))
     assert line == f"Stopped: what is done stands in {out}.part; the same command goes on with it"
     assert len((tmp_path / "said.csv.part").read_text().splitlines()) == 21

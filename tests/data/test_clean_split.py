@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.divided import divided
 from tests.tiny import sentences
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ledger import Ledger
@@ -12,8 +13,8 @@ from tunesmith.data.findings import inspect
 from tunesmith.data.fixed import write_fixed
 from tunesmith.data.labels import check_classes, label_name, order, read_labels
 from tunesmith.data.spec import DataSpec, SplitSpec
-from tunesmith.data.split import divide
 from tunesmith.data.table import Table
+from tunesmith.tasks.text_classification import TextClassification
 
 DEFAULT = Cleaner(DataSpec().clean)
 
@@ -68,7 +69,7 @@ def table_of(n, *, seed=0):
 
 
 def sides(table, **more):
-    division = divide(table, text="text", label="label", spec=SplitSpec(**more))
+    division = divided(table, spec=SplitSpec(**more))
     return {table["text"][i]: name for name, rows in division.parts.items() for i in rows}
 
 
@@ -100,21 +101,21 @@ def test_equal_texts_and_groups_stay_together():
         }
     )
     for group, key in ((None, lambda i: i // 2), ("who", lambda i: i // 10)):
-        parts = divide(table, text="text", label="label", spec=SplitSpec(group=group, dev=0.2)).parts
+        parts = divided(table, spec=SplitSpec(group=group, dev=0.2)).parts
         owners = [{key(i) for i in rows} for rows in parts.values()]
         assert len(owners) == 3
         assert sum(map(len, owners)) == len(set.union(*owners))
 
 
 def test_what_the_user_brought_is_not_made_again():
-    found = divide(table_of(1000), text="text", label="label", spec=SplitSpec(), have_dev=True, have_test=True)
+    found = divided(table_of(1000), spec=SplitSpec(), have_dev=True, have_test=True)
     assert list(found.parts) == ["train"]
 
 
 def test_every_class_that_can_is_measured_and_trained():
     labels = ["a"] * 60 + ["b"] * 3 + ["c"]
     table = Table.of({"text": [f"text number {i}" for i in range(64)], "label": labels})
-    parts = divide(table, text="text", label="label", spec=SplitSpec(test=0.2)).parts
+    parts = divided(table, spec=SplitSpec(test=0.2)).parts
     trained = {labels[i] for i in parts["train"]}
     assert trained == {"a", "b", "c"}
     assert {labels[i] for i in parts["test"]} >= {"a", "b"}
@@ -193,7 +194,7 @@ def test_findings_put_every_lost_row_into_the_ledger(tmp_path):
         "train": Table.of({"text": [t for t, _ in rows], "label": [v for _, v in rows]}, file="a.csv"),
         "test": Table.of({"text": ["In  test!"], "label": ["b"]}, file="t.csv"),
     }
-    found = inspect(tables, text="text", label="label", spec=DataSpec(conflicts="drop"))
+    found = inspect(tables, task=TextClassification(text="text", label="label"), spec=DataSpec(conflicts="drop"))
     reasons = {(e.row, e.reason) for e in found.ledger if e.kind == "set aside"}
     assert reasons == {
         (2, "exact duplicate"), (3, "conflicting label"), (4, "conflicting label"), (5, "no text"), (6, "no label"),
@@ -201,11 +202,11 @@ def test_findings_put_every_lost_row_into_the_ledger(tmp_path):
     }  # fmt: skip
     assert list(found.tables["train"]["text"]) == ["good day", "dull"]
     out = tmp_path / "clean.csv"
-    written = write_fixed(found.tables, tables, ledger=found.ledger, text="text", out=out)
+    written = write_fixed(found.tables, tables, ledger=found.ledger, texts=["text"], out=out)
     assert len(written) == 3
     assert len(written[-1].read_text().splitlines()) >= 6
     with pytest.raises(DataError, match="there already"):
-        write_fixed(found.tables, tables, ledger=Ledger(), text="text", out=out)
+        write_fixed(found.tables, tables, ledger=Ledger(), texts=["text"], out=out)
 
 
 def test_every_step_is_listed_with_its_meaning():
@@ -218,6 +219,6 @@ def test_merged_spellings_are_those_of_the_training_rows():
         "test": Table.of({"t": ["good one", "bad one", "fine one"], "l": ["POSITIVE", "negative", "POSITIVE"]}),
         "train": Table.of({"t": ["warm", "cold", "mild"], "l": ["Positive", "negative", "Positive"]}),
     }
-    found = inspect(tables, text="t", label="l", spec=spec)
+    found = inspect(tables, task=TextClassification(text="t", label="l"), spec=spec)
     assert list(found.tables["test"]["l"]) == ["Positive", "negative", "Positive"]
     assert not any(note.topic == "unknown labels" for note in found.notes)

@@ -4,11 +4,14 @@ import shlex
 
 import pytest
 
+from tests.data.divided import divided
 from tests.tiny import sentences, write_csv
+from tunesmith.core.errors import DataError
 from tunesmith.core.wording import count, rows, setting
 from tunesmith.data.labels import check_classes, read_labels, unused_names
 from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow.prepare import prepare
 
@@ -71,11 +74,10 @@ def test_one_row_is_one_row():
 @pytest.mark.parametrize(("n", "said"), [(1, "1 test row: too few"), (10, " test rows: too few"), (60, "up to +-1")])
 def test_few_test_rows_are_said_in_words_that_mean_something(n, said):
     from tunesmith.data.spec import SplitSpec
-    from tunesmith.data.split import divide
     from tunesmith.data.table import Table
 
     columns = {"text": [f"text {i}" for i in range(5 * n)], "label": ["a"] * 5 * n}
-    found = divide(Table.of(columns), text="text", label="label", spec=SplitSpec(test=0.2))
+    found = divided(Table.of(columns), spec=SplitSpec(test=0.2))
     assert any(said in note.message for note in found.notes)
 
 
@@ -86,3 +88,15 @@ def test_findings_about_one_row(tmp_path):
     said = " / ".join(note.message for note in prepare(recipe).notes)
     assert "1 row repeats another row exactly" in said
     assert "1 text stands with different labels (2 rows, kept)" in said
+
+
+@pytest.mark.parametrize("values", [[f"{i % 30 / 7:.2f}" for i in range(300)], [i % 30 / 7 for i in range(300)]])
+def test_scores_are_not_taken_for_classes(values):
+    table = Table.of({"label": values})
+    with pytest.raises(DataError, match="looks like a score"):
+        check_classes(read_labels(table, column="label", spec=DataSpec()), file="a.csv", column="label")
+
+
+def test_half_stars_are_classes():
+    table = Table.of({"label": [f"{i % 10 / 2 + 0.5:g}" for i in range(300)]})
+    assert check_classes(read_labels(table, column="label", spec=DataSpec()), file="a.csv", column="label") == []

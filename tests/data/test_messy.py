@@ -31,7 +31,7 @@ EXPECTED = {
     "17_ner_broken.conll": '".conll" files are not supported',
     "18_squad_bad_offsets.json": "not clear which column",
     "19_multilabel_mixed_separators.csv": "several labels in one cell",
-    "20_regression_messy_scores.csv": "not clear which column is the text .* --text",
+    "20_regression_messy_scores.csv": "looks like a score to predict",
     "21_misaligned.de": '".de" files are not supported',
     "21_misaligned.en": '".en" files are not supported',
     "22_sorted_by_label.csv": (400, {}),

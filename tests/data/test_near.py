@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.divided import divided
 from tunesmith.data import near
 from tunesmith.data.findings import inspect
 from tunesmith.data.near import find_copies, text_key
 from tunesmith.data.spec import DataSpec, SplitSpec
-from tunesmith.data.split import divide
 from tunesmith.data.table import Table
+from tunesmith.tasks.text_classification import TextClassification
 
 PARCEL = "the parcel came two days late and the box was open but everything inside was fine and nothing broke"
 LONG = PARCEL.split()
@@ -122,7 +123,7 @@ def test_thousands_of_texts_from_one_template_take_linear_time():
 def test_too_much_text_is_said(monkeypatch):
     monkeypatch.setattr(near, "MOST_HASHES", 30)
     table = Table.of({"text": [" ".join(LONG), "A day.", "a day"], "label": ["a", "b", "b"]}, file="a.csv")
-    found = inspect({"train": table}, text="text", label="label", spec=DataSpec())
+    found = inspect({"train": table}, task=TextClassification(text="text", label="label"), spec=DataSpec())
     assert not found.copies.complete
     assert any("too much text" in note.message for note in found.notes)
     assert found.copies.couples(table["text"]) == [(1, 2)]
@@ -133,14 +134,14 @@ def families(n, size):
     return [edited(text_of(f, 30), k, "changed") for k in range(size) for f in range(n)]
 
 
-def divided(texts, **more):
+def parts_of(texts, **more):
     table = Table.of({"text": texts, "label": ["a", "b"] * (len(texts) // 2)})
-    found = divide(table, text="text", label="label", spec=SplitSpec(**more), copies=find_copies(texts))
+    found = divided(table, spec=SplitSpec(**more), copies=find_copies(texts))
     return {texts[i]: name for name, rows in found.parts.items() for i in rows}, found.notes
 
 
 def test_near_copies_stay_in_one_split():
-    sides, notes = divided(families(100, 4), test=0.2, dev=0.1)
+    sides, notes = parts_of(families(100, 4), test=0.2, dev=0.1)
     assert len(sides) == 400
     for f in range(100):
         assert len({sides[t] for t in families(100, 4)[f::100]}) == 1
@@ -149,9 +150,9 @@ def test_near_copies_stay_in_one_split():
 
 
 def test_added_rows_move_only_what_they_join():
-    before, _ = divided([text_of(i, 30) for i in range(600)], test=0.2, dev=0.1)
+    before, _ = parts_of([text_of(i, 30) for i in range(600)], test=0.2, dev=0.1)
     more = [edited(text_of(i, 30), 3, "changed") for i in range(40)] + [text_of(i, 30) for i in range(600, 620)]
-    after, _ = divided([*before, *more], test=0.2, dev=0.1)
+    after, _ = parts_of([*before, *more], test=0.2, dev=0.1)
     moved = [t for t in before if before[t] != after[t]]
     joined = {text_of(i, 30) for i in range(40)}
     assert len([t for t in moved if t not in joined]) <= 6  # at the border, as ever
@@ -159,7 +160,7 @@ def test_added_rows_move_only_what_they_join():
 
 def test_a_template_does_not_join_everything():
     texts = [f"dear customer {i} " + " ".join(LONG) for i in range(100)] + [text_of(i) for i in range(100)]
-    sides, notes = divided(texts, test=0.2)
+    sides, notes = parts_of(texts, test=0.2)
     assert 25 <= sum(name == "test" for name in sides.values()) <= 55
     assert [note.n_rows for note in notes if note.topic == "many near copies"] == [100]
 
@@ -174,7 +175,7 @@ def tables():
 
 
 def notes_and_reasons(**more):
-    found = inspect(tables(), text="text", label="label", spec=DataSpec(**more))
+    found = inspect(tables(), task=TextClassification(text="text", label="label"), spec=DataSpec(**more))
     return {note.topic: note for note in found.notes}, {e.row: e.reason for e in found.ledger}
 
 

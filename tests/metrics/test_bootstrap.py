@@ -51,8 +51,9 @@ def test_p_values_agree_with_the_interval():
     assert two_sided_p(np.zeros(10)) == 1
 
 
-def test_resamples_shrink_with_rows_and_classes_but_not_below_200():
-    assert affordable(1000, n_rows=25_000, n_classes=77) == 1000
-    assert affordable(1000, n_rows=500_000, n_classes=2) == 400
-    assert affordable(1000, n_rows=10**9, n_classes=2) == 200
-    assert affordable(50, n_rows=10**9, n_classes=2) == 50
+def test_resamples_shrink_with_rows_and_their_cost_but_not_below_200():
+    assert affordable(1000, n_rows=25_000, cost=2) == 1000
+    assert affordable(1000, n_rows=500_000) == 400
+    assert affordable(1000, n_rows=250_000, cost=2) == 400
+    assert affordable(1000, n_rows=10**9) == 200
+    assert affordable(50, n_rows=10**9) == 50

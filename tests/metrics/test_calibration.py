@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from tests.metrics.of_classes import measure
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.calibration import apply_temperature, find_temperature, fit_temperature, softmax
-from tunesmith.metrics.classification import measure
 
 
 def calibrated(n_rows, n_classes, *, seed=0):

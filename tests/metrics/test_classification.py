@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from tests.metrics.of_classes import measure
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.bootstrap import resampled_weights
-from tunesmith.metrics.classification import measure
-from tunesmith.metrics.predictions import Predictions
-from tunesmith.metrics.scores import VALUES, Scores
+from tunesmith.metrics.classification import VALUES, ClassScorer
 
 EXACT = 1e-12
 # scikit-learn's own, about the reference values.
@@ -143,9 +142,9 @@ def test_every_resample_is_scikit_learn_on_the_drawn_rows(made, n_classes):
     probabilities, gold = made(40, n_classes, skill=1.0)
     probabilities = np.round(probabilities, 1) + 1e-3  # ties
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    scores = Scores(Predictions.of(probabilities, gold, n_classes=n_classes))
+    scores = ClassScorer(probabilities, gold, list(range(n_classes)))
     (weights,) = resampled_weights(40, resamples=30, seed=3)
-    found = scores.values(weights)
+    found = scores.at(weights)
     for column in range(30):
         rows = np.repeat(np.arange(40), weights[:, column].astype(int))
         expected = sklearn_values(probabilities[rows], gold[rows])

@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import f1_score, log_loss
 
+from tests.metrics.of_classes import against_best, paired
 from tunesmith.core.errors import DataError
-from tunesmith.metrics.compare import against_best, holm, mcnemar, paired
-from tunesmith.metrics.scores import VALUES
+from tunesmith.metrics.classification import VALUES
+from tunesmith.metrics.compare import holm, mcnemar
 
 LABELS = ["a", "b", "c"]
 

@@ -7,9 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from tests.metrics.of_classes import measure, paired
 from tunesmith.metrics.baselines import majority
-from tunesmith.metrics.classification import measure
-from tunesmith.metrics.compare import paired
 from tunesmith.metrics.evidence import MoreRows
 from tunesmith.metrics.more_rows import label_more
 from tunesmith.metrics.verdict import MOST_ADVICE, verdict

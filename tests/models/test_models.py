@@ -41,15 +41,15 @@ def test_mean_pooling_in_the_plain_class_is_the_mean(tiny):
 def test_windows_cover_every_token_and_overlap(tiny):
     tokenizer = load_tokenizer(Source("tiny", tiny), ModelSpec(), max_tokens=18)
     ids = list(range(100, 180))
-    pieces = tokenizer.pieces(ids, "windows")
-    before, after = tokenizer.specials
+    pieces = [piece.ids for piece in tokenizer.pieces(ids, policy="windows")]
+    before, after = tokenizer.frames[0].ids
     bare = [piece[len(before) : len(piece) - len(after)] for piece in pieces]
     assert all(len(piece) <= 18 for piece in pieces)
     assert sorted({i for piece in bare for i in piece}) == ids
     assert all(set(a) & set(b) for a, b in pairwise(bare))
-    assert tokenizer.pieces(ids, "head") == [[*before, *ids[:16], *after]]
-    assert tokenizer.pieces(ids, "head_tail") == [[*before, *ids[:4], *ids[-12:], *after]]
-    assert tokenizer.pieces(ids[:16], "windows") == [[*before, *ids[:16], *after]]
+    assert tokenizer.pieces(ids, policy="head")[0].ids == [*before, *ids[:16], *after]
+    assert tokenizer.pieces(ids, policy="head_tail")[0].ids == [*before, *ids[:4], *ids[-12:], *after]
+    assert [p.ids for p in tokenizer.pieces(ids[:16], policy="windows")] == [[*before, *ids[:16], *after]]
 
 
 @pytest.mark.parametrize(

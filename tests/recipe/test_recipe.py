@@ -109,8 +109,8 @@ def test_the_template_is_a_valid_recipe_that_changes_nothing(tmp_path):
 
 def facts(**changes):
     fields = {
-        "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "max_tokens": 512,
-        "hidden_size": 384, "can_pool_mean": True, "has_gpu": False, "main_metric": "macro_f1",
+        "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "may_cut": True,
+        "max_tokens": 512, "hidden_size": 384, "can_pool_mean": True, "has_gpu": False, "main_metric": "macro_f1",
     }  # fmt: skip
     return Facts(**{**fields, **changes})
 

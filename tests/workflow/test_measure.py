@@ -12,6 +12,7 @@ from tunesmith.cli.measure import compared_on
 from tunesmith.core.errors import DataError, ModelError, RunError
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.predictor import Predictor
+from tunesmith.inference.settings import load_settings
 from tunesmith.run.folder import Run
 from tunesmith.workflow import predict as predicting
 from tunesmith.workflow.compare import compare
@@ -212,8 +213,8 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(trained, tmp_path):
 def test_runs_with_other_classes_are_not_compared(trained, tmp_path):
     run = copied(trained, tmp_path / "run")
     run.update_manifest({"name": "other"})
-    rows = [{**r, "gold": "x", "probabilities": {"x": 1.0, "y": 0.0}} for r in run.predictions("test")]
-    run.write_predictions("test", rows)
+    settings = load_settings(run.model_folder)
+    settings.model_copy(update={"task": {**settings.task, "labels": ["x", "y"]}}).save(run.model_folder)
     with pytest.raises(DataError, match="same classes"):
         compare([trained.run, run])
 

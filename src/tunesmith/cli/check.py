@@ -37,8 +37,9 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
         console.print(f"  [dim]… and {len(entries) - 20:,} more[/dim]")
     if fix is not None:
         task = prepared.task
-        found = inspect(prepared.reading.tables, text=task.text, label=task.label, spec=recipe.data)
-        for path in write_fixed(found.tables, prepared.reading.tables, ledger=prepared.ledger, text=task.text, out=fix):
+        found = inspect(prepared.reading.tables, task=task, spec=recipe.data)
+        columns = list(task.columns.values())
+        for path in write_fixed(found.tables, prepared.reading.tables, ledger=prepared.ledger, texts=columns, out=fix):
             console.print(f"wrote {escape(str(path))}")
 
 
@@ -55,11 +56,13 @@ def init(data: list[str], *, out: Path | None) -> None:
 
 
 def _classes(console: Any, prepared: Any) -> None:
+    summary = prepared.task.summary(prepared.tables)
+    if not summary:
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("class")
-    for split in prepared.tables:
+    for split in summary:
         table.add_column(split, justify="right")
-    for i, name in enumerate(prepared.task.names[:40]):
-        counts = [int((prepared.task.gold(rows) == i).sum()) for rows in prepared.tables.values()]
-        table.add_row(escape(name), *(f"{n:,}" for n in counts))
+    for name in list(summary["train"])[:40]:
+        table.add_row(escape(name), *(f"{counts.get(name, 0):,}" for counts in summary.values()))
     console.print(table)

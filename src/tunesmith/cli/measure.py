@@ -14,9 +14,9 @@ from rich.table import Table
 from tunesmith.cli import show
 from tunesmith.core.errors import RunError
 from tunesmith.core.wording import rows
+from tunesmith.metrics.names import shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
-from tunesmith.run.report.numbers import TITLES, shown
 
 
 def evaluate(
@@ -86,7 +86,7 @@ def compare(
     console = show.console()
     show.notes(console, found["notes"])
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("run", TITLES.get(found["metric"], found["metric"]), "95% interval"):
+    for column in ("run", titled(found["metric"]), "95% interval"):
         table.add_column(column)
     for entry in found["ranking"]:
         low, high = shown(found["metric"], entry["low"]), shown(found["metric"], entry["high"])

@@ -13,7 +13,8 @@ from rich.table import Table
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import rows
-from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
+from tunesmith.metrics.names import METRICS, shown
+from tunesmith.run.report.numbers import interval, primary_split
 
 MARKS = {"info": "[dim]·[/dim]", "warning": "[yellow]![/yellow]", "error": "[red]x[/red]"}
 
@@ -65,13 +66,13 @@ def numbers(out: Console, metrics: Mapping[str, Any]) -> None:
     table.add_column(rows(measured["n_rows"], split))
     for column in ("model", "95% interval", *baselines):
         table.add_column(column, justify="right")
-    for name, title in TITLES.items():
+    for name, metric in METRICS.items():
         number = interval(measured, name)
         repeats = name == "micro_f1" and number.value == interval(measured, "accuracy").value
         if number.value is not None and not repeats:
             others = [shown(name, interval(b, name).value) for b in baselines.values()]
             low, high = shown(name, number.low), shown(name, number.high)
-            table.add_row(title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} to {high}", *others)
+            table.add_row(metric.title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} to {high}", *others)
     out.print(table)
 
 

@@ -6,8 +6,10 @@ Every step is idempotent, and a cheap look first skips texts it has nothing to d
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tunesmith.core.errors import RecipeError, Where, did_you_mean
 
@@ -124,3 +126,15 @@ class Cleaner:
             if text == before:
                 break
         return text
+
+
+def cleaning(steps: Sequence[str]) -> Callable[[Any], str]:
+    """Return what makes a cell a clean text, "" where it holds none."""
+    cleaner = Cleaner(steps)
+
+    def clean(value: Any) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return cleaner(str(value))
+
+    return clean

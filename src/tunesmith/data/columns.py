@@ -23,15 +23,24 @@ LABEL_NAMES = (
     "gold", "polarity", "emotion", "urteil", "klasse", "kategorie", "etiqueta", "etiquette", "classe", "categoria",
     "is_spam", "spam", "rating", "score", "quality", "gold_label", "answer", "annotation",
 )  # fmt: skip
+PAIR_NAMES = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"), ("text1", "text2"), ("text", "text_pair"), ("query", "passage"),
+)  # fmt: skip
+"""Names of two columns that belong together; the first pair that is there is taken."""
 SAMPLE = 2000
 
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """The columns of a text classification; `label` is None where none is needed and none is there."""
+    """The columns of a text classification; `label` is None where none is needed and none is there.
+
+    `text_pair` is "none" in a task on single texts.
+    """
 
     text: str
     label: str | None
+    text_pair: str = "none"
     notes: list[Note] = field(default_factory=list)
 
 
@@ -47,30 +56,48 @@ class Profile:
     scalar: bool
 
 
-def choose_columns(table: Table, *, text: str | None, label: str | None, need_label: bool = True) -> ColumnChoice:
-    """Return the text and label columns, the named ones or the likeliest.
+def choose_columns(
+    table: Table, *, text: str | None, label: str | None, text_pair: str | None = None, need_label: bool = True
+) -> ColumnChoice:
+    """Return the text and label columns, the named ones or the likeliest; two text columns where they are a known pair.
 
     Raises:
         DataError: a named column is missing, or the choice is unclear; lists the candidates and the flags to use.
     """
     profiles = {name: profile(values) for name, values in table.columns.items()}
-    text_column = _named(table, text, "--text") or _guess_text(table, profiles, label, needed=need_label)
+    chosen, pair = _pair(table, text, text_pair)
+    text_column = _named(table, chosen, "--text") or _guess_text(table, profiles, label, needed=need_label)
     label_column = _named(table, label, "--label")
-    if label_column is None and (need_label or _by_name(LABEL_NAMES, profiles, {text_column})):
-        label_column = _guess_label(table, profiles, text_column, need_label=need_label)
+    free = {name: p for name, p in profiles.items() if name != pair}
+    if label_column is None and (need_label or _by_name(LABEL_NAMES, free, {text_column})):
+        label_column = _guess_label(table, free, text_column, need_label=need_label)
     if label_column == text_column:
         raise DataError(
             "text and label are the same column", where=Where(table.files[0], column=text_column), fix="name both"
         )
     notes = []
     if text is None or (label is None and label_column):
-        shown = f'text column "{text_column}"' + (f', label column "{label_column}"' if label_column else "")
-        others = [name for name in profiles if name not in (text_column, label_column)]
+        texts = f'text column "{text_column}"' if pair is None else f'text columns "{text_column}" and "{pair}", a pair'
+        shown = texts + (f', label column "{label_column}"' if label_column else "")
+        others = [name for name in profiles if name not in (text_column, pair, label_column)]
         more = f"; not used: {', '.join(others)}" if others else ""
         notes.append(
             Note("info", "columns", f"{shown}{more}", fix="name others with --text and --label" if others else "")
         )
-    return ColumnChoice(text_column, label_column, notes)
+    return ColumnChoice(text_column, label_column, pair or "none", notes)
+
+
+def _pair(table: Table, text: str | None, text_pair: str | None) -> tuple[str | None, str | None]:
+    """Return the columns of a pair of texts: the named ones, or two whose names say so; the second is None if none."""
+    if text_pair == "none":
+        return text, None
+    if text_pair is not None:
+        return text, _named(table, text_pair, "--set task.text_pair=...")
+    if text is not None:
+        return text, None
+    plain = {_plain(name): name for name in table.columns}
+    known = [(plain[a], plain[b]) for a, b in ((_plain(x), _plain(y)) for x, y in PAIR_NAMES) if {a, b} <= set(plain)]
+    return known[0] if known else (None, None)
 
 
 def profile(values: Sequence[Any]) -> Profile:

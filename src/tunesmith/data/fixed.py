@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, Where
@@ -14,7 +14,7 @@ from tunesmith.data.table import Table
 
 
 def write_fixed(
-    tables: Mapping[str, Table], original: Mapping[str, Table], *, ledger: Ledger, text: str, out: Path
+    tables: Mapping[str, Table], original: Mapping[str, Table], *, ledger: Ledger, texts: Sequence[str], out: Path
 ) -> list[Path]:
     """Write usable rows as CSV (`out`, or `out` with the split in its name) and `out.changes.jsonl`.
 
@@ -42,7 +42,8 @@ def write_fixed(
             }
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
         for split, table in tables.items():
-            _write_changed(stream, table, original[split], text)
+            for column in texts:
+                _write_changed(stream, table, original[split], column)
     return [*names.values(), changes]
 
 

@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from tunesmith.data.table import Table
 TYPO_SHARE = 0.05
 """A label this rare beside one it resembles is called a likely typo."""
 MOST_CLASSES = 1000
+MANY_NUMBERS = 10
+"""More different numbers than this, most of them with decimals, are a score and no classes."""
 FEW_ROWS = 3
 
 
@@ -146,14 +148,27 @@ def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
             where=where,
             fix="add rows of another class",
         )
-    if len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
-        numbers = sum(isinstance(v, int | float) or _is_number(v) for v in counts) > 0.9 * len(counts)
+    numbers = _share(counts, lambda v: isinstance(v, int | float) or _is_number(v)) > 0.9
+    is_score = numbers and len(counts) > MANY_NUMBERS and _share(counts, _is_broken) > 0.5
+    if is_score or len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
         hint = "this looks like a score to predict (regression)" if numbers else "this looks like an id or a free text"
         raise DataError(
             f"{len(counts):,} different labels in {rows(n_rows)}: {hint}",
             where=where,
             fix="name the label column with --label",
         )
+
+
+def _share(counts: Counter[Any], is_one: Callable[[Any], bool]) -> float:
+    """Return which share of the distinct labels is of a kind."""
+    return sum(map(is_one, counts)) / len(counts)
+
+
+def _is_broken(value: object) -> bool:
+    """Whether a label is a number with decimals."""
+    return (isinstance(value, float) and not value.is_integer()) or (
+        isinstance(value, str) and re.search(r"\d[.,]\d", value) is not None
+    )
 
 
 def _refuse_several(counts: Counter[Any], where: Where) -> None:

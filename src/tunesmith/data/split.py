@@ -17,7 +17,6 @@ from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.core.wording import does
 from tunesmith.core.wording import rows as rows_of
-from tunesmith.data.labels import label_name
 from tunesmith.data.near import Copies, text_key
 from tunesmith.data.spec import SplitSpec
 from tunesmith.data.table import Table
@@ -64,8 +63,8 @@ def shares(spec: SplitSpec, *, n_rows: int, have_dev: bool, have_test: bool) -> 
 def divide(
     table: Table,
     *,
-    text: str,
-    label: str | None,
+    texts: Sequence[str],
+    classes: Sequence[str],
     spec: SplitSpec,
     copies: Copies | None = None,
     have_dev: bool = False,
@@ -73,13 +72,20 @@ def divide(
 ) -> Division:
     """Divide a table's rows into "train", "dev" and "test"; a split the user brought is not made again.
 
-    Without `copies` (which must know the table's texts) only texts with the same letters and digits stay together.
+    Args:
+        table: the rows.
+        texts: what each row is placed by, and a copy by; shape (rows,).
+        classes: whose shares are kept; shape (rows,), all alike where there are none.
+        spec: the shares.
+        copies: near copies among the texts; without, only texts with the same letters and digits stay together.
+        have_dev: whether the user brought dev rows.
+        have_test: whether the user brought test rows.
     """
     test, dev = shares(spec, n_rows=len(table), have_dev=have_dev, have_test=have_test)
-    labels = [label_name(v) for v in table[label]] if label and spec.stratify else [""] * len(table)
+    labels = list(classes) if spec.stratify else [""] * len(table)
     groups = list(table[spec.group]) if spec.group else None
-    couples = copies.couples(table[text]) if copies else []
-    units, n_loose = _units([str(t) for t in table[text]], labels, groups, couples, spec.seed)
+    couples = copies.couples(texts) if copies else []
+    units, n_loose = _units(texts, labels, groups, couples, spec.seed)
     parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     by_class: dict[str, list[_Unit]] = defaultdict(list)
     for unit in units:

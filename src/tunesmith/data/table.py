@@ -71,6 +71,11 @@ class Table:
             [self.row_numbers[i] for i in chosen],
         )
 
+    def named(self, columns: Mapping[str, str]) -> Table:
+        """Return the same rows with the columns `columns` (new name to old) alone, under their new names."""
+        kept = {new: self[old] for new, old in columns.items()}
+        return Table(kept, self.files, self.file_ids, self.row_numbers)
+
     def replace(self, **columns: Sequence[Any]) -> Table:
         """Return the same rows with some columns replaced or added."""
         return Table({**self.columns, **columns}, self.files, self.file_ids, self.row_numbers)

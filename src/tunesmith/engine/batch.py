@@ -6,22 +6,18 @@ from collections.abc import Sequence
 
 import torch
 
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Batch, Example, Task, padded
 
 
 def collate(examples: Sequence[Example], task: Task, *, pad_id: int, blank: bool = False) -> Batch:
     """Pad examples on the right to the longest; `blank` sets their weights to zero."""
-    longest = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), longest), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(examples), longest), dtype=torch.long)
-    for i, example in enumerate(examples):
-        n = len(example.ids)
-        ids[i, :n] = torch.as_tensor(example.ids, dtype=torch.long)
-        mask[i, :n] = 1
+    ids = padded([example.ids for example in examples], pad_id)
+    mask = padded([[1] * len(example.ids) for example in examples], 0)
+    extras = {name: padded([example.extras[name] for example in examples], 0) for name in examples[0].extras}
     weights = torch.tensor([0.0 if blank else example.weight for example in examples])
     targets = [example.target for example in examples]
     return Batch(
-        {"input_ids": ids, "attention_mask": mask},
+        {"input_ids": ids, "attention_mask": mask, **extras},
         weights,
         None if targets[0] is None else task.stack(targets),
     )

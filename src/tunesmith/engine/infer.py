@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -24,20 +24,20 @@ def infer(
     pad_id: int,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     on_batch: Callable[[int], None] | None = None,
-) -> list[np.ndarray]:
-    """Return the model's output for each example, in the examples' order.
+) -> list[Any]:
+    """Return what the task keeps of each example, in the examples' order.
 
     Batches are made of examples of similar length, longest first. `on_batch` is told how many examples were done.
     The model's training mode is restored.
     """
-    outputs: list[np.ndarray] = [np.empty(0)] * len(examples)
+    outputs: list[Any] = [None] * len(examples)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     with torch.inference_mode():
         for indices in pack_all([len(example.ids) for example in examples], tokens=tokens_per_batch):
             batch = to_device(collate([examples[i] for i in indices], task, pad_id=pad_id), device)
-            found = task.read_out(model(**batch.inputs))
+            found = task.run(model, batch)
             for i, output in zip(indices, found, strict=True):
                 outputs[i] = output
             if on_batch:

@@ -125,7 +125,7 @@ def load(setup: Setup, indices: Iterable[int], *, blank: bool = False) -> Batch:
 def _items(setup: Setup, shares: Sequence[Share]) -> float:
     """Items of a step over all processes; the plan is the same everywhere, so nobody has to ask."""
     indices = [i for share in shares if not share.blank for batch in share.batches for i in batch]
-    return setup.task.n_items([setup.examples[i].weight for i in indices])
+    return float(sum(setup.examples[i].weight for i in indices))
 
 
 def _tokens(setup: Setup, shares: Sequence[Share]) -> int:

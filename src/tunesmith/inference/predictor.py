@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from scipy.special import softmax
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+import transformers
+from transformers import PreTrainedModel
 
-from tunesmith.data.clean import Cleaner
-from tunesmith.data.labels import label_name
+from tunesmith.core.errors import DataError
+from tunesmith.data.clean import cleaning
 from tunesmith.data.table import Table
 from tunesmith.engine.device import pick
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
@@ -23,21 +21,7 @@ from tunesmith.models.linear import use_onednn
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the model says of one text.
-
-    Attributes:
-        label: the most probable class, as the user wrote it in the training data.
-        confidence: its probability, calibrated where the run had dev rows.
-        probabilities: every class by its text form.
-    """
-
-    label: Any
-    confidence: float
-    probabilities: dict[str, float]
+from tunesmith.tasks.base import Prediction
 
 
 class Predictor:
@@ -48,7 +32,7 @@ class Predictor:
         self.tokenizer = tokenizer
         self.settings = settings
         self.task = settings.build_task()
-        self.clean = Cleaner(settings.clean)
+        self.clean = cleaning(settings.clean)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto") -> Self:
@@ -61,7 +45,8 @@ class Predictor:
         source = Source(settings.base_model, folder)
         tokenizer = load_tokenizer(source, ModelSpec(), max_tokens=settings.max_tokens)
         with quiet():
-            model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+            opener = getattr(transformers, settings.build_task().auto_class)
+            model = opener.from_pretrained(folder, use_safetensors=True)
         model = model.float().to(pick(device)).eval()
         use_onednn(model)
         return cls(model, tokenizer, settings)
@@ -74,13 +59,10 @@ class Predictor:
             digest.update(tensor.detach().cpu().contiguous().numpy())
         return digest.hexdigest()
 
-    def logits(
-        self, texts: Sequence[str], *, cleaned: bool = False, on_rows: Callable[[int], None] | None = None
-    ) -> np.ndarray:
-        """Return logits, shape (texts, classes); `cleaned` says the texts went through cleaning before."""
-        ready = list(texts) if cleaned else [self.clean(text) for text in texts]
-        examples = self.task.encode(Table.of({self.task.text: ready}), self.tokenizer)
-        outputs = infer(
+    def outputs(self, table: Table, *, on_rows: Callable[[int], None] | None = None) -> Sequence[Any]:
+        """Return what the model gives for each row of a table whose texts are cleaned."""
+        examples = self.task.encode(table, self.tokenizer)
+        found = infer(
             self.model,
             examples,
             task=self.task,
@@ -88,22 +70,36 @@ class Predictor:
             tokens_per_batch=TOKENS_PER_BATCH,
             on_batch=on_rows,
         )
-        merged: np.ndarray = self.task.merge(examples, outputs, n_rows=len(ready))
+        merged: Sequence[Any] = self.task.merge(examples, found, n_rows=len(table))
         return merged
 
-    def probabilities(self, texts: Sequence[str], *, cleaned: bool = False) -> np.ndarray:
-        """Return calibrated probabilities, shape (texts, classes)."""
-        found: np.ndarray = softmax(self.logits(texts, cleaned=cleaned), axis=1)
-        return found
+    def answers(self, table: Table) -> list[Prediction]:
+        """Return one prediction for each row of a table whose texts are cleaned."""
+        said: list[Prediction] = self.task.predictions(self.outputs(table), table) if len(table) else []
+        return said
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return one prediction for each text, in order; no texts, no predictions."""
-        if not len(texts):
-            return []
-        return [self.prediction(row) for row in self.probabilities(texts)]
+    def predict(self, items: Sequence[Any]) -> list[Prediction]:
+        """Return one prediction for each item, in order.
 
-    def prediction(self, probabilities: np.ndarray) -> Prediction:
-        """Put one row of probabilities into words."""
-        best = int(probabilities.argmax())
-        named = {label_name(label): float(p) for label, p in zip(self.task.labels, probabilities, strict=True)}
-        return Prediction(self.task.labels[best], float(probabilities[best]), named)
+        Args:
+            items: texts; for tasks that read several, tuples of texts or mappings by field or column name.
+        """
+        return self.answers(self.table_of(items))
+
+    def table_of(self, items: Sequence[Any]) -> Table:
+        """Return items as a table with cleaned texts."""
+        columns = self.task.columns
+        rows = [item if isinstance(item, Mapping) else _named(item, list(columns)) for item in items]
+        named = {
+            column: [self.task.read_cell(row[field] if field in row else row[column], self.clean) for row in rows]
+            for field, column in columns.items()
+        }
+        return Table.of(named)
+
+
+def _named(item: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """Return a text or a tuple of texts by field name."""
+    texts = (item,) if isinstance(item, str) else tuple(item)
+    if len(texts) != len(fields):
+        raise DataError(f"{len(texts)} texts where the model reads {len(fields)}", fix=f"give {', '.join(fields)}")
+    return dict(zip(fields, texts, strict=True))

@@ -1,4 +1,4 @@
-"""`python -m tunesmith.inference.reload MODEL_FOLDER`: probabilities of the texts on standard input, as JSON.
+"""`python -m tunesmith.inference.reload MODEL_FOLDER`: answers to the rows on standard input, as JSON.
 
 A run starts it in a fresh process, to see that the saved model gives what the trained one gave.
 """
@@ -9,14 +9,15 @@ import json
 import sys
 from pathlib import Path
 
+from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
 
 
 def main() -> None:
-    """Read a JSON list of cleaned texts, write a JSON list of probability rows."""
-    texts = json.load(sys.stdin)
-    found = Predictor.load(Path(sys.argv[1]), device="cpu").probabilities(texts, cleaned=True)
-    sys.stdout.write(json.dumps(found.tolist()) + "\n")
+    """Read a JSON object of columns of cleaned texts, write a JSON list of predictions."""
+    table = Table.of(json.load(sys.stdin))
+    said = Predictor.load(Path(sys.argv[1]), device="cpu").answers(table)
+    sys.stdout.write(json.dumps([prediction.record() for prediction in said]) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,18 +20,15 @@ LEVEL = 0.95
 """Share of resamples inside an interval."""
 MOST_DRAWS = 200_000_000
 """Rows drawn in all; above it (200,000 rows at 1,000 resamples) fewer resamples are taken. About 4 s."""
-MANY_CLASSES = 40
-"""From here on a row costs in proportion to the classes (each has its own AUROC)."""
 LEAST_RESAMPLES = 200
 """Never fewer than this (unless fewer were asked for)."""
 _BLOCK = 400_000
 """Weights made at a time, 3 MB: they stay in the processor's cache."""
 
 
-def affordable(resamples: int, *, n_rows: int, n_classes: int) -> int:
-    """Return how many of the wanted resamples are taken for this many rows and classes."""
-    cost = n_rows * max(1.0, n_classes / MANY_CLASSES)
-    return min(resamples, max(LEAST_RESAMPLES, int(MOST_DRAWS / cost)))
+def affordable(resamples: int, *, n_rows: int, cost: float = 1.0) -> int:
+    """Return how many of the wanted resamples are taken for this many rows, each costing `cost` times the usual."""
+    return min(resamples, max(LEAST_RESAMPLES, int(MOST_DRAWS / (n_rows * max(1.0, cost)))))
 
 
 def unit_weights(n_rows: int) -> Array:

@@ -16,8 +16,8 @@ import numpy as np
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.core.wording import rows
 from tunesmith.metrics.bootstrap import affordable, interval, resampled_weights, two_sided_p, unit_weights
-from tunesmith.metrics.predictions import Predictions
-from tunesmith.metrics.scores import LOWER_IS_BETTER, VALUES, Scores
+from tunesmith.metrics.names import lower_is_better
+from tunesmith.metrics.scorer import Scorer
 from tunesmith.metrics.wording import amount, bare, difference, listed, metric_name, p_value
 
 Array = np.ndarray
@@ -29,52 +29,33 @@ FEW_DISCORDANT = 25
 
 
 def paired(
-    probabilities_a: Array,
-    probabilities_b: Array,
-    gold: Array,
-    labels: Sequence[Any],
-    *,
-    metric: str = "macro_f1",
-    names: tuple[str, str] = ("A", "B"),
-    resamples: int = 1000,
-    seed: int = 0,
+    a: Scorer, b: Scorer, *, metric: str, names: tuple[str, str] = ("A", "B"), resamples: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
     """Compare two models on the same rows.
 
     Returns:
         `metric`, `a`, `b` (names), `n_rows`, `a_value`, `b_value`, `value` (b minus a) with `low`, `high` and
         `p` (all None where the metric is undefined), `better` ("a", "b", or "unclear" where the interval
-        holds zero), `mcnemar` (see `mcnemar`), `sentence`.
+        holds zero), `mcnemar` (see `mcnemar`; None where answers are not just right or wrong), `sentence`.
 
     Raises:
-        DataError: an unknown metric, equal names, or predictions that do not fit the rows.
+        DataError: an unknown metric, equal names, or different rows.
     """
     if names[0] == names[1]:
         raise DataError(f'both models are called "{names[0]}"', fix="give them different names")
-    runs = dict(zip(names, (probabilities_a, probabilities_b), strict=True))
-    predictions = _checked(runs, gold, n_classes=len(labels), metric=metric)
-    draws = _draws(predictions, metric, resamples=resamples, seed=seed)
-    return _pair(predictions, draws, metric=metric, names=names)
+    runs = dict(zip(names, (a, b), strict=True))
+    draws = _draws(runs, metric, resamples=resamples, seed=seed)
+    return _pair(runs, draws, metric=metric, names=names)
 
 
-def against_best(
-    runs: Mapping[str, Array],
-    gold: Array,
-    labels: Sequence[Any],
-    *,
-    metric: str = "macro_f1",
-    resamples: int = 1000,
-    seed: int = 0,
-) -> dict[str, Any]:
+def against_best(runs: Mapping[str, Scorer], *, metric: str, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Compare several models with the best of them; p-values are corrected for their number (Holm 1979).
 
     Args:
-        runs: name to probabilities of shape (rows, classes); two or more.
-        gold: class indices, shape (rows,).
-        labels: the label value of each class.
+        runs: name to the model's answers on the same rows; two or more.
         metric: what "better" means.
-        resamples: see `classification.measure`.
-        seed: see `classification.measure`.
+        resamples: see `scorer.measure`.
+        seed: see `scorer.measure`.
 
     Returns:
         `metric`, `n_rows`, `best` (name), `ranking` (`name`, `value`, `low`, `high`, best first), `pairs` (as
@@ -85,15 +66,14 @@ def against_best(
     """
     if len(runs) < 2:
         raise DataError("a comparison needs at least two models", fix="name two or more runs")
-    predictions = _checked(runs, gold, n_classes=len(labels), metric=metric)
-    draws = _draws(predictions, metric, resamples=resamples, seed=seed)
+    draws = _draws(runs, metric, resamples=resamples, seed=seed)
     ranking = _ranking(draws, metric)
     best = ranking[0]["name"]
     others = [entry["name"] for entry in ranking[1:]]
-    pairs = _corrected([_pair(predictions, draws, metric=metric, names=(name, best)) for name in others])
+    pairs = _corrected([_pair(runs, draws, metric=metric, names=(name, best)) for name in others])
     return {
         "metric": metric,
-        "n_rows": len(predictions[best]),
+        "n_rows": len(runs[best]),
         "best": best,
         "ranking": ranking,
         "pairs": pairs,
@@ -147,30 +127,26 @@ def _chi_square(only_a: int, only_b: int) -> tuple[float, float]:
     return statistic, float(chi2.sf(statistic, df=1))
 
 
-def _checked(runs: Mapping[str, Array], gold: Array, *, n_classes: int, metric: str) -> dict[str, Predictions]:
-    if metric not in VALUES:
-        fix = did_you_mean(metric, VALUES) or f"one of: {', '.join(VALUES)}"
-        raise DataError(f'unknown metric "{metric}"', fix=fix)
-    return {name: Predictions.of(p, gold, n_classes=n_classes) for name, p in runs.items()}
-
-
-def _draws(
-    runs: Mapping[str, Predictions], metric: str, *, resamples: int, seed: int
-) -> dict[str, tuple[float, Array]]:
+def _draws(runs: Mapping[str, Scorer], metric: str, *, resamples: int, seed: int) -> dict[str, tuple[float, Array]]:
     """Return each model's metric: on the rows as they are, and on resamples that all models share."""
-    n_rows, n_classes = next(iter(runs.values())).probabilities.shape
-    scores = {name: Scores(run, names=[metric]) for name, run in runs.items()}
+    first = next(iter(runs.values()))
+    if metric not in first.names:
+        fix = did_you_mean(metric, first.names) or f"one of: {', '.join(first.names)}"
+        raise DataError(f'unknown metric "{metric}"', fix=fix)
+    n_rows = len(first)
+    if any(len(run) != n_rows for run in runs.values()):
+        raise DataError("the models were measured on different numbers of rows", fix="measure them on the same rows")
     blocks: dict[str, list[Array]] = {name: [] for name in runs}
-    n_resamples = affordable(resamples, n_rows=n_rows, n_classes=n_classes)
+    n_resamples = affordable(resamples, n_rows=n_rows, cost=max(run.cost for run in runs.values()))
     for weights in resampled_weights(n_rows, resamples=n_resamples, seed=seed):
-        for name in runs:
-            blocks[name].append(scores[name].values(weights)[metric])
-    point = {name: float(scores[name].values(unit_weights(n_rows))[metric][0]) for name in runs}
+        for name, run in runs.items():
+            blocks[name].append(run.only(metric, weights))
+    point = {name: float(run.only(metric, unit_weights(n_rows))[0]) for name, run in runs.items()}
     return {name: (point[name], np.concatenate(blocks[name])) for name in runs}
 
 
 def _pair(
-    runs: Mapping[str, Predictions],
+    runs: Mapping[str, Scorer],
     draws: Mapping[str, tuple[float, Array]],
     *,
     metric: str,
@@ -179,22 +155,22 @@ def _pair(
     (a_value, a_draws), (b_value, b_draws) = draws[names[0]], draws[names[1]]
     spread = b_draws - a_draws
     ends = interval(b_value - a_value, spread)
+    a, b = runs[names[0]], runs[names[1]]
     result = {
         "metric": metric,
         "a": names[0],
         "b": names[1],
-        "n_rows": len(runs[names[0]]),
+        "n_rows": len(a),
         "a_value": _or_none(a_value),
         "b_value": _or_none(b_value),
         "value": b_value - a_value if ends else None,
         "low": ends[0] if ends else None,
         "high": ends[1] if ends else None,
         "p": two_sided_p(spread) if ends else None,
-        "mcnemar": mcnemar(runs[names[0]].right, runs[names[1]].right),
+        "mcnemar": None if a.right is None or b.right is None else mcnemar(a.right, b.right),
     }
     result["better"] = _better(result)
-    same = bool((runs[names[0]].predicted == runs[names[1]].predicted).all())
-    return {**result, "sentence": _sentence(result, same_answers=same)}
+    return {**result, "sentence": _sentence(result, same_answers=a.said is not None and a.said == b.said)}
 
 
 def _better(pair: Mapping[str, Any]) -> str:
@@ -202,7 +178,7 @@ def _better(pair: Mapping[str, Any]) -> str:
     low, high = pair["low"], pair["high"]
     if low is None or low <= 0 <= high:
         return "unclear"
-    return "b" if (low > 0) != (pair["metric"] in LOWER_IS_BETTER) else "a"
+    return "b" if (low > 0) != lower_is_better(pair["metric"]) else "a"
 
 
 def _sentence(pair: Mapping[str, Any], *, same_answers: bool) -> str:
@@ -211,14 +187,14 @@ def _sentence(pair: Mapping[str, Any], *, same_answers: bool) -> str:
         return f"{a} and {b} cannot be compared: {metric_name(metric)} is undefined on these rows."
     if same_answers and pair["value"] == 0:
         return f"{a} and {b} give the same answers on {rows(pair['n_rows'])}."
-    test = f"McNemar {p_value(pair['mcnemar']['p'])}."
+    test = f"McNemar {p_value(pair['mcnemar']['p'])}" if pair["mcnemar"] else f"bootstrap {p_value(pair['p'])}"
     if pair["better"] == "unclear":
-        return f"{_unclear(pair)}; {test}"
+        return f"{_unclear(pair)}; {test}."
     better, worse = (a, b) if pair["better"] == "a" else (b, a)
     low, high = sorted((abs(pair["low"]), abs(pair["high"])))
     gain = difference(metric, abs(pair["value"]))
     ends = f"95% interval {bare(metric, low)} to {bare(metric, high)}"
-    return f"{better} is better than {worse} by {gain} ({ends}); {test}"
+    return f"{better} is better than {worse} by {gain} ({ends}); {test}."
 
 
 def _unclear(pair: Mapping[str, Any]) -> str:
@@ -241,22 +217,22 @@ def _ranking(draws: Mapping[str, tuple[float, Array]], metric: str) -> list[dict
         if ends is None:
             raise DataError(f"{metric_name(metric)} is undefined on these rows", fix="compare by another metric")
         ranking.append({"name": name, "value": value, "low": ends[0], "high": ends[1]})
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(metric) else -1
     return sorted(ranking, key=lambda entry: sign * entry["value"])
 
 
 def _corrected(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     boot = holm([pair["p"] for pair in pairs])
-    tests = holm([pair["mcnemar"]["p"] for pair in pairs])
+    tests = holm([pair["mcnemar"]["p"] for pair in pairs if pair["mcnemar"]])
     return [
         {
             **pair,
             "p_holm": p,
-            "mcnemar": {**pair["mcnemar"], "p_holm": test},
+            "mcnemar": {**pair["mcnemar"], "p_holm": tests[i]} if pair["mcnemar"] else None,
             "better": pair["better"] if p < SURE else "unclear",
             "sentence": _with_correction(pair, p, n_pairs=len(pairs)),
         }
-        for pair, p, test in zip(pairs, boot, tests, strict=True)
+        for i, (pair, p) in enumerate(zip(pairs, boot, strict=True))
     ]
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tunesmith.data.labels import label_name
-from tunesmith.metrics.scores import LOWER_IS_BETTER
+from tunesmith.metrics.names import lower_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Evidence:
 
     def error(self, value: float) -> float:
         """Return how far a main metric is from perfect; smaller is better for every metric."""
-        return value if self.main in LOWER_IS_BETTER else 1 - value
+        return value if lower_is_better(self.main) else 1 - value
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:

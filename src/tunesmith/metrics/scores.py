@@ -1,4 +1,4 @@
-"""Classification metrics as functions of row weights: exact on the rows, fast on a thousand resamples.
+"""The parts of classification metrics as functions of row weights: exact on the rows, fast on a thousand resamples.
 
 Everything is a product of a sparse matrix (classes, bins or ranks x rows) with the weights (rows x
 resamples), so 1,000 resamples of 25,000 rows cost less than a second a metric, AUROC included (its ranks are
@@ -7,7 +7,6 @@ sorted only once).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,6 @@ from tunesmith.metrics.predictions import Predictions
 Array = np.ndarray
 Sparse = Any
 
-VALUES = ("accuracy", "macro_f1", "micro_f1", "weighted_f1", "mcc", "auroc", "log_loss", "ece")
-"""The metrics, in the order in which they are shown."""
-LOWER_IS_BETTER = frozenset({"log_loss", "ece"})
 ECE_BINS = 15
 """Equal-width bins of the top confidence (Guo et al. 2017, section 2)."""
 
@@ -53,44 +49,6 @@ class Counts:
     def f1(self) -> Array:
         """Harmonic mean of precision and recall; NaN for a class that neither has rows nor is predicted."""
         return ratio(2 * self.hits, self.support + self.predicted)
-
-
-class Scores:
-    """The metrics of one set of predictions; `values(weights)` is one number a resample for each metric.
-
-    Attributes:
-        names: the metrics that are computed.
-    """
-
-    def __init__(self, predictions: Predictions, *, names: Collection[str] = VALUES) -> None:
-        self.names = tuple(name for name in VALUES if name in names)
-        k = predictions.n_classes
-        self._support = _groups(predictions.gold, k)
-        self._predicted = _groups(predictions.predicted, k)
-        self._hits = _groups(predictions.gold, k, values=predictions.right.astype(float))
-        self._losses = log_losses(predictions)
-        gaps = predictions.right - predictions.confidence
-        self._gaps = _groups(confidence_bins(predictions.confidence), ECE_BINS, values=gaps)
-        self._ranks = _all_ranks(predictions) if "auroc" in self.names else []
-
-    def counts(self, weights: Array) -> Counts:
-        """Return each class's counts under row weights of shape (rows, resamples)."""
-        return Counts(self._hits @ weights, self._support @ weights, self._predicted @ weights)
-
-    def values(self, weights: Array, counts: Counts | None = None) -> dict[str, Array]:
-        """Return the metrics under row weights of shape (rows, resamples), each of shape (resamples,)."""
-        counts = counts or self.counts(weights)
-        compute: dict[str, Callable[[], Array]] = {
-            "accuracy": lambda: accuracy(counts),
-            "macro_f1": lambda: mean_defined(counts.f1),
-            "micro_f1": lambda: accuracy(counts),
-            "weighted_f1": lambda: weighted_f1(counts),
-            "mcc": lambda: mcc(counts),
-            "auroc": lambda: mean_defined(np.stack([rank.auroc(weights) for rank in self._ranks])),
-            "log_loss": lambda: self._losses @ weights / weights.sum(axis=0),
-            "ece": lambda: np.abs(self._gaps @ weights).sum(axis=0) / weights.sum(axis=0),
-        }
-        return {name: compute[name]() for name in self.names}
 
 
 def accuracy(counts: Counts) -> Array:
@@ -161,7 +119,7 @@ def mean_defined(values: Array) -> Array:
     return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
 
 
-def _all_ranks(predictions: Predictions) -> list[Ranks]:
+def all_ranks(predictions: Predictions) -> list[Ranks]:
     """Two classes need the second's ranks only: the first's area is the same."""
     classes = [1] if predictions.n_classes == 2 else range(predictions.n_classes)
     return [Ranks(predictions.probabilities[:, c], predictions.gold == c) for c in classes]
@@ -178,9 +136,9 @@ def _runs(scores: Array, of_class: Array) -> Array:
     return np.asarray((np.cumsum(new) - 1)[tie])
 
 
-def _groups(groups: Array, n_groups: int, *, values: Array | None = None) -> Sparse:
+def groups(of_rows: Array, n_groups: int, *, values: Array | None = None) -> Sparse:
     """Return the matrix (groups, rows) that adds up the rows' values, 1 each by default, by group."""
-    return _placed(groups, np.arange(len(groups)), (n_groups, len(groups)), values=values)
+    return _placed(of_rows, np.arange(len(of_rows)), (n_groups, len(of_rows)), values=values)
 
 
 def _placed(rows: Array, columns: Array, shape: tuple[int, int], *, values: Array | None = None) -> Sparse:

@@ -14,7 +14,7 @@ from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
-from tunesmith.metrics.scores import LOWER_IS_BETTER
+from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
 from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
@@ -56,7 +56,7 @@ class Gain:
 
     def matters(self, gain: float) -> bool:
         """Whether a gain of this size is large, in itself or beside the baseline's error."""
-        error = self.baseline if self.metric in LOWER_IS_BETTER else 1 - self.baseline
+        error = self.baseline if lower_is_better(self.metric) else 1 - self.baseline
         return gain >= WORTH_POINTS or gain >= WORTH_SHARE * error > 0
 
 
@@ -176,7 +176,7 @@ def _gain(evidence: Evidence) -> Gain | None:
     if pair.get("value") is None or pair.get("low") is None:
         return None
     value, low, high = float(pair["value"]), float(pair["low"]), float(pair["high"])
-    if evidence.main in LOWER_IS_BETTER:
+    if lower_is_better(evidence.main):
         value, low, high = -value, -high, -low
     if low == high:
         # Resampling cannot show what these rows never do: at 95%, this share of others still may (rule of three).

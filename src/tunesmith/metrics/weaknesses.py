@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.more_rows import more_rows
-from tunesmith.metrics.scores import LOWER_IS_BETTER
+from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted
 
 WIDE = 0.03
@@ -39,7 +39,7 @@ def few_rows(evidence: Evidence) -> list[Finding]:
                 (more_rows(evidence, split, "measure on"),) if hidden > WIDE else (),
             )
         ]
-    if found is None or found.half <= WIDE or evidence.main in LOWER_IS_BETTER:
+    if found is None or found.half <= WIDE or lower_is_better(evidence.main):
         return []
     sentence = (
         f"With {rows(found.n_rows)} the {metric_name(evidence.main)} is only known to about "

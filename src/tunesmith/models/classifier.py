@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
@@ -23,28 +24,42 @@ RESIDUAL_SHARE = 1000.0
 """How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
 
 
-def build_classifier(source: Source, spec: ModelSpec, names: Sequence[str]) -> PreTrainedModel:
-    """Load `source` with a new head for the classes `names` (position = class index), float32, on the CPU.
+def build_classifier(
+    source: Source,
+    spec: ModelSpec,
+    names: Sequence[str],
+    *,
+    auto_class: str = "AutoModelForSequenceClassification",
+    problem_type: str | None = "single_label_classification",
+) -> PreTrainedModel:
+    """Load `source` with a new head of one output for each of `names`, float32, on the CPU.
+
+    Args:
+        source: the checkpoint.
+        spec: how it is changed.
+        names: of the outputs, as the saved config holds them.
+        auto_class: of transformers: for whole texts, or for each token.
+        problem_type: as transformers calls it; None where the class has none.
 
     Raises:
-        ModelError: the architecture has no classification head in transformers, or can't pool as asked.
+        ModelError: the architecture has no such head in transformers, or can't pool as asked.
     """
     config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
     config.num_labels = len(names)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
-    config.problem_type = "single_label_classification"
+    config.problem_type = problem_type
     set_dropout(config, spec)
     with quiet():
-        model = _load(source, spec, config)
+        model = _load(source, spec, config, auto_class)
     if spec.pooling == "mean":
         add_mean_pooling(model)
     return model
 
 
-def _load(source: Source, spec: ModelSpec, config: Any) -> PreTrainedModel:
+def _load(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
     try:
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        model: PreTrainedModel = getattr(transformers, auto_class).from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,
@@ -54,7 +69,7 @@ def _load(source: Source, spec: ModelSpec, config: Any) -> PreTrainedModel:
         )
     except ValueError as error:
         raise ModelError(
-            f'"{config.model_type}" has no text classification head in transformers',
+            f'"{config.model_type}" has no such head in transformers: {auto_class.removeprefix("AutoModelFor")}',
             where=Where(str(source.folder)),
             fix="choose an encoder such as BERT, RoBERTa, DistilBERT, or another checkpoint of this family",
         ) from error

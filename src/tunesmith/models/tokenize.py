@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from itertools import product
+from typing import Any, Literal, NamedTuple, Self
 
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
@@ -22,6 +23,65 @@ OVERLAP = 8
 CHUNK = 1024
 
 
+class Piece(NamedTuple):
+    """What the model reads at once.
+
+    Attributes:
+        ids: special tokens included.
+        types: for each token which text it is of, where that tells something; empty otherwise.
+    """
+
+    ids: list[int]
+    types: list[int]
+
+    @property
+    def extras(self) -> dict[str, list[int]]:
+        """The model's inputs besides the ids."""
+        return {"token_type_ids": self.types} if self.types else {}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a tokenizer puts around one text, or around and between two.
+
+    Attributes:
+        ids: before the first text, (between the two,) after the last.
+        types: of these; empty lists where the model does not ask.
+        of_text: the type of each text's own tokens.
+    """
+
+    ids: tuple[list[int], ...]
+    types: tuple[list[int], ...]
+    of_text: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plain: Any, *texts: str) -> Self:
+        """Find it in how a tokenizer encodes texts of one token."""
+        whole = plain(*texts)
+        ids, types = list(whole["input_ids"]), list(whole.get("token_type_ids", []))
+        around, of_text, start = [], [], 0
+        for text in texts:
+            bare = plain(text, add_special_tokens=False)["input_ids"]
+            places = range(start, len(ids) - len(bare) + 1)
+            place = next((i for i in places if ids[i : i + len(bare)] == bare), start)
+            around.append((start, place))
+            of_text.append(types[place] if types else 0)
+            start = place + len(bare)
+        around.append((start, len(ids)))
+        return cls(tuple(ids[i:j] for i, j in around), tuple(types[i:j] for i, j in around), tuple(of_text))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.ids))
+
+    def filled(self, *texts: list[int]) -> Piece:
+        """Return texts with their special tokens."""
+        ids, types = [*self.ids[0]], [*self.types[0]]
+        for i, text in enumerate(texts):
+            ids += text + self.ids[i + 1]
+            types += [self.of_text[i]] * len(text) + self.types[i + 1]
+        return Piece(ids, types if any(map(any, self.types)) or any(self.of_text) else [])
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """A fast tokenizer and the most tokens the model reads at once, special tokens counted."""
@@ -30,20 +90,13 @@ class Tokenizer:
     max_tokens: int
 
     @cached_property
-    def specials(self) -> tuple[list[int], list[int]]:
-        """The ids put before and after every text."""
-        with_specials = self.plain("x")["input_ids"]
-        bare = self.plain("x", add_special_tokens=False)["input_ids"]
-        for start in range(len(with_specials) - len(bare) + 1):
-            if with_specials[start : start + len(bare)] == bare:
-                return with_specials[:start], with_specials[start + len(bare) :]
-        return [], []
+    def frames(self) -> tuple[Frame, Frame]:
+        """What stands around one text, and around two."""
+        return Frame.of(self.plain, "x"), Frame.of(self.plain, "x", "y")
 
-    @property
-    def room(self) -> int:
-        """How many tokens of text fit beside the special ones."""
-        before, after = self.specials
-        return self.max_tokens - len(before) - len(after)
+    def room(self, n_texts: int = 1) -> int:
+        """How many tokens of one text, or of two together, fit beside the special ones."""
+        return self.max_tokens - len(self.frames[n_texts - 1])
 
     @property
     def pad_id(self) -> int:
@@ -60,25 +113,45 @@ class Tokenizer:
             )["input_ids"]
         return found
 
-    def pieces(self, ids: list[int], policy: LongText) -> list[list[int]]:
-        """Return what the model reads of one text: one or more lists of ids, special tokens added.
+    def pieces(self, *texts: list[int], policy: LongText) -> list[Piece]:
+        """Return what the model reads of a row: one or more pieces, special tokens added.
 
-        `head_tail` keeps a quarter of the room for the beginning and the rest for the end (Sun et al. 2019,
-        section 5.3.1). `error` cuts like `head`; the caller refuses long texts before.
+        Of two texts that are too long together, the longer one is windowed or cut and the other one stays whole; where
+        the shorter one, too, has more than half of the room, each gets half.
+
+        Args:
+            texts: token ids of the row's text, or of its two texts, without special tokens.
+            policy: `head_tail` keeps a quarter of the room for the beginning and the rest for the end (Sun et al. 2019,
+                section 5.3.1). `error` cuts like `head`; the caller refuses long texts before.
         """
-        before, after = self.specials
-        room = self.room
-        if len(ids) <= room:
-            parts = [ids]
-        elif policy == "windows":
-            stride = room - room // OVERLAP
-            starts = range(0, len(ids) - room + stride, stride)
-            parts = [ids[start : start + room] for start in starts]
-        elif policy == "head_tail":
-            parts = [ids[: room // 4] + ids[len(ids) - (room - room // 4) :]]
-        else:
-            parts = [ids[:room]]
-        return [before + part + after for part in parts]
+        frame, room = self.frames[len(texts) - 1], self.room(len(texts))
+        rooms = (room,) if len(texts) == 1 else _rooms(*map(len, texts), room=room)
+        parts = [cut(ids, n, policy) for ids, n in zip(texts, rooms, strict=True)]
+        return [frame.filled(*chosen) for chosen in product(*parts)]
+
+
+def cut(ids: list[int], room: int, policy: LongText) -> list[list[int]]:
+    """Return the parts of one text that are read: all of it in overlapping windows, or what a cut leaves."""
+    if len(ids) <= room:
+        return [ids]
+    if policy == "windows":
+        stride = room - room // OVERLAP
+        return [ids[start : start + room] for start in range(0, len(ids) - room + stride, stride)]
+    if policy == "head_tail":
+        return [ids[: room // 4] + ids[len(ids) - (room - room // 4) :]]
+    return [ids[:room]]
+
+
+def _rooms(one: int, other: int, *, room: int) -> tuple[int, int]:
+    """Return how many tokens each of two texts of these lengths may have."""
+    if one + other <= room:
+        return one, other
+    half = room // 2
+    if one <= half:
+        return one, room - one
+    if other <= half:
+        return room - other, other
+    return room - half, half
 
 
 def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal["auto"] = "auto") -> Tokenizer:

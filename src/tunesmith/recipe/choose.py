@@ -37,6 +37,7 @@ class Facts:
         n_dev: dev rows.
         n_classes: classes, 0 where there are none.
         mean_tokens: of a training row, special tokens counted, after cutting.
+        may_cut: whether the task can do with a part of a long text.
         share_too_long: of the training rows, longer than the model reads.
         max_tokens: the model reads at once.
         hidden_size: width of the model.
@@ -50,6 +51,7 @@ class Facts:
     n_classes: int
     mean_tokens: float
     share_too_long: float
+    may_cut: bool
     max_tokens: int
     hidden_size: int
     can_pool_mean: bool
@@ -74,7 +76,9 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
 
 def _texts(facts: Facts) -> Choices:
     share = f"{facts.share_too_long:.1%} of the rows are longer than {facts.max_tokens} tokens"
-    if facts.share_too_long > 0.02:
+    if not facts.may_cut:
+        policy = ("windows", "every word has to be read")
+    elif facts.share_too_long > 0.02:
         policy = ("windows", f"{share}: they are read in overlapping windows, nothing is cut")
     else:
         policy = ("head", f"{share}: only the end of those is cut")

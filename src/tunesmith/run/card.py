@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 
 from tunesmith.core.files import read_json
 from tunesmith.core.wording import rows
+from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
-from tunesmith.run.report.numbers import TITLES, interval, primary_split, shown
+from tunesmith.run.report.numbers import interval, primary_split
 
 _LONG_TEXTS = {
     "windows": ", and reads long texts in windows",
@@ -56,7 +57,7 @@ def model_card(run: Run) -> str:
 def _metadata(run: Run, settings: dict[str, Any], split: str) -> str:
     measured = run.metrics.get("splits", {}).get(split)
     values = [
-        {"type": name, "value": round(number.value, 4), "name": TITLES[name], "verified": False}
+        {"type": name, "value": round(number.value, 4), "name": titled(name), "verified": False}
         for name in ("accuracy", "macro_f1")
         if (number := interval(measured, name)).value is not None
     ]
@@ -84,12 +85,11 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
     if not measured:
         return "Not measured: there were no rows to spare."
     lines = [f"On {rows(measured['n_rows'], split)}:", "", "| metric | value | 95% interval |", "|---|---|---|"]
-    for name, title in TITLES.items():
+    for name, metric in METRICS.items():
         number = interval(measured, name)
         if number.value is not None:
-            lines.append(
-                f"| {title} | {shown(name, number.value)} | {shown(name, number.low)} to {shown(name, number.high)} |"
-            )
+            value, low, high = (shown(name, end) for end in number)
+            lines.append(f"| {metric.title} | {value} | {low} to {high} |")
     return "\n".join(lines)
 
 

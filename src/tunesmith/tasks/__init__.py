@@ -9,6 +9,8 @@ TASKS = LazyTable(
         "sentiment-analysis": "text-classification",
         "topic": "text-classification",
         "spam": "text-classification",
+        "nli": "text-classification",
+        "paraphrase": "text-classification",
     },
     group="tunesmith.tasks",
 )

@@ -1,24 +1,26 @@
-"""What a task is: the one abstraction that knows what a row means and what the model should learn from it.
+"""What a task is: the one abstraction that knows what a row means, what is learned from it and what is answered.
 
-A task is frozen settings plus pure functions of them; what it learns from the data (columns, labels) makes a new
-task. A new task is one file and one line in `tasks/__init__.py`.
+A task is frozen settings plus pure functions of them; what it learns from the data (columns, labels, thresholds)
+makes a new task. A new task is one file and one line in `tasks/__init__.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.spec import Spec
 from tunesmith.data.table import Table
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+    from tunesmith.data.spec import DataSpec
+    from tunesmith.metrics.scorer import Scorer
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
@@ -32,13 +34,18 @@ class Example:
         ids: token ids, special tokens included.
         row: index of the row in its table.
         target: what should come out, in the task's own form; None for rows to predict.
-        weight: this example's share of its row; the examples of a row add up to 1.
+        weight: how many of the items that the loss averages over are in this example; where the item is a row, its
+            share of the row. An example of weight 0 adds nothing to the loss.
+        extras: the model's other inputs, such as "token_type_ids"; each is padded with 0.
+        place: where a window lies in its row, in the task's own form.
     """
 
     ids: Sequence[int]
     row: int
     target: Any = None
     weight: float = 1.0
+    extras: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    place: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +63,82 @@ class Batch:
     targets: Any = field(default=None)
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one row; each task has its own, with fields ready for JSON."""
+
+    answer: ClassVar[str]
+    """The field that is compared with the right answer."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields, the answer under the name "predicted"; `of` gives the prediction back."""
+        values = asdict(self)
+        return {"predicted": values.pop(self.answer), **values}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Return the prediction of a record, which may hold more."""
+        names = {one.name for one in fields(cls)} - {cls.answer}
+        return cls(**{cls.answer: record["predicted"], **{name: record[name] for name in names}})
+
+    def cells(self) -> dict[str, Any]:
+        """Return the columns that `tunesmith predict` adds to a row."""
+        return self.record()
+
+
+@dataclass
+class Usable:
+    """Rows that can be learnt from or measured.
+
+    Attributes:
+        table: these rows, their inputs cleaned and their targets in the form the task works on.
+        ledger: the rows that are not among them, and those that are not as they were written.
+        notes: what else was noticed.
+    """
+
+    table: Table
+    ledger: Ledger = field(default_factory=Ledger)
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was set on the dev rows after training.
+
+    Attributes:
+        task: as it is saved, with its thresholds where it has any.
+        facts: what is told about it, in `metrics.json` under "calibration".
+        applied: this process's outputs as those of the saved model.
+        fold: writes what was set into the model's weights, so that every tool that opens it gives the same.
+    """
+
+    task: Any
+    facts: dict[str, Any]
+    applied: Callable[[Any], Any] = lambda outputs: outputs
+    fold: Callable[[Any], None] = lambda _model: None
+
+
 class Task(Spec):
     """Base of all tasks: settings as fields, what to do with them as methods."""
 
     main_metric: ClassVar[str]
-    """The metric that early stopping and comparisons use; larger is better."""
+    """The metric that early stopping and comparisons use."""
     metric_names: ClassVar[tuple[str, ...]]
-    """What `evaluate.metric` may be: the names `quick_metrics` gives, all better when larger."""
+    """What `evaluate.metric` may be: the names `quick_metrics` gives."""
+    auto_class: ClassVar[str]
+    """The class of transformers that opens the saved model."""
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+    """The fields that name the columns of texts the model reads."""
+    target: ClassVar[str] = "label"
+    """The field that names the column to learn."""
+    pools: ClassVar[bool] = False
+    """Whether the model makes one vector of a text, so that it can be their mean."""
+    may_cut: ClassVar[bool] = True
+    """Whether a part of a long text can do."""
+    one_answer: ClassVar[bool] = True
+    """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
+    prediction: ClassVar[type[Prediction]]
+    """What an answer is."""
 
     kind: str
     long_text: Literal["auto", "windows", "head", "head_tail", "error"] = "auto"
@@ -71,38 +147,169 @@ class Task(Spec):
     max_tokens: int | Literal["auto"] = "auto"
     """Most tokens read at once; "auto" is what the model was made for."""
 
+    # The data's way.
+
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Return the task with every "auto" column named, and why these."""
-        raise TypeError(f"{type(self).__name__} must define choose_columns")
+        raise _missing(self, "choose_columns")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns the model reads: field to column name."""
+        return {name: getattr(self, name) for name in self.inputs}
+
+    @property
+    def target_column(self) -> str:
+        """The column that is learnt."""
+        return str(getattr(self, self.target))
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that hold what is learnt, as the user's files have them."""
+        return (self.target_column,)
+
+    def usable(
+        self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
+    ) -> Usable:
+        """Return the rows with inputs and a target; the others go to the ledger with a reason.
+
+        Args:
+            table: rows as they were read.
+            clean: what makes a cell a clean text, "" where it holds none.
+            spec: how the data is read.
+            split: where the rows are from: "train", "dev", "test".
+            known: targets of the training rows, in whose spelling labels are read; none while these are read.
+
+        Raises:
+            DataError: nothing usable is left.
+        """
+        raise _missing(self, "usable")
+
+    def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
+        """Return a cell of an input column as the model reads it; cleaned text, but where positions in it count."""
+        return clean(value)
+
+    def key(self, table: Table) -> list[str]:
+        """Return the text by which each row is split and recognised as a copy of another."""
+        texts = [table[column] for column in self.columns.values()]
+        return ["\n".join(parts) for parts in zip(*texts, strict=True)]
+
+    def answers(self, table: Table) -> list[Any]:
+        """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""
+        return [str(value) for value in table[self.target_column]]
+
+    def strata(self, table: Table) -> list[str]:
+        """Return each row's class, whose shares a split keeps; all alike where there is none."""
+        return [""] * len(table)
+
+    def look(self, table: Table) -> list[Note]:
+        """Return what is to be said of the usable training rows."""
+        del table
+        return []
+
+    def learn(self, table: Table) -> Self:
+        """Return the task knowing what it takes from the training rows, such as its labels."""
+        del table
+        return self
+
+    def knows(self, table: Table) -> list[bool]:
+        """Return for each row whether its target is one that was learnt; others can't be measured."""
+        return [True] * len(table)
+
+    def summary(self, tables: Mapping[str, Table]) -> dict[str, dict[str, int]]:
+        """Return split to the number of rows of each class; empty where there are no classes."""
+        del tables
+        return {}
+
+    # The model's way.
+
+    def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
+        """Return each row's tokens, uncut, special tokens counted."""
+        columns = [tokenizer.ids(table[column]) for column in self.columns.values()]
+        extra = tokenizer.max_tokens - tokenizer.room(len(columns))
+        return [sum(map(len, parts)) + extra for parts in zip(*columns, strict=True)]
 
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
-        """Return the examples of all rows, in row order; without targets where the table has no label column."""
-        raise TypeError(f"{type(self).__name__} must define encode")
+        """Return the examples of all rows, in row order; without targets where the table has no such column."""
+        raise _missing(self, "encode")
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
-        raise TypeError(f"{type(self).__name__} must define build")
+        raise _missing(self, "build")
 
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return the targets of a batch as one tensor."""
-        raise TypeError(f"{type(self).__name__} must define stack")
+        raise _missing(self, "stack")
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the loss of a batch as a **sum** over its items; the loop divides once a step."""
-        raise TypeError(f"{type(self).__name__} must define loss")
+        raise _missing(self, "loss")
 
-    def n_items(self, weights: Sequence[float]) -> float:
-        """Return how many items examples of these weights hold, so what the loss is averaged over."""
-        return float(sum(weights))
+    def run(self, model: nn.Module, batch: Batch) -> Any:
+        """Return what is kept of each example, first axis = examples; called without gradients."""
+        raise _missing(self, "run")
 
-    def read_out(self, out: Any) -> np.ndarray:
-        """Return what is kept of a forward pass, first axis = examples."""
-        raise TypeError(f"{type(self).__name__} must define read_out")
-
-    def merge(self, examples: Sequence[Example], outputs: Sequence[np.ndarray], *, n_rows: int) -> np.ndarray:
+    def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> Any:
         """Join the windows of each row; first axis = rows."""
-        raise TypeError(f"{type(self).__name__} must define merge")
+        raise _missing(self, "merge")
 
-    def quick_metrics(self, outputs: np.ndarray, gold: np.ndarray) -> dict[str, float]:
+    # The answer's way.
+
+    def predictions(self, outputs: Sequence[Any], table: Table) -> list[Any]:
+        """Return what is answered for each row."""
+        raise _missing(self, "predictions")
+
+    def gold(self, table: Table) -> list[Any]:
+        """Return each row's right answer, ready for JSON, as it stands beside the prediction."""
+        return list(table[self.target_column])
+
+    def scorer(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Scorer:
+        """Return the predictions ready to be measured."""
+        raise _missing(self, "scorer")
+
+    def quick_metrics(self, outputs: Sequence[Any], table: Table) -> dict[str, float]:
         """Return point values for learning curves, `main_metric` and "loss" among them (no intervals)."""
-        raise TypeError(f"{type(self).__name__} must define quick_metrics")
+        raise _missing(self, "quick_metrics")
+
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Return what is set after training, on dev rows: a temperature, thresholds.
+
+        Args:
+            outputs: of the dev rows; None where there are none or nothing is to be set on them.
+            table: the dev rows, or None.
+            why_not: why they are None.
+        """
+        del outputs, table
+        return Tuned(self, {"fitted_on": None, "reason": why_not})
+
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[Any]]:
+        """Return simple methods' predictions of the test rows, by name."""
+        del train, test, seed
+        return {}
+
+    def cell_names(self) -> list[str]:
+        """Return the columns that `tunesmith predict` adds; see `Prediction.cells`."""
+        raise _missing(self, "cell_names")
+
+    def is_like(self, other: Task) -> bool:
+        """Whether two models' answers can be compared."""
+        return self.kind == other.kind
+
+    def distance(self, one: Sequence[Any], other: Sequence[Any]) -> float:
+        """Return how far two sets of predictions of the same rows are apart, from 0 to 1."""
+        n_other = len([1 for a, b in zip(one, other, strict=True) if a != b])
+        return n_other / max(1, len(one))
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+    """Return rows of numbers as one tensor, filled up on the right."""
+    import torch
+
+    found = torch.full((len(rows), max(map(len, rows))), fill, dtype=torch.long)
+    for i, row in enumerate(rows):
+        found[i, : len(row)] = torch.as_tensor(row, dtype=torch.long)
+    return found
+
+
+def _missing(task: Task, method: str) -> TypeError:
+    return TypeError(f"{type(task).__name__} must define {method}")

@@ -1,48 +1,67 @@
-"""One label for each text: sentiment, topic, spam, intent.
-
-Long texts are read in windows, and the logits of a row's windows are averaged: the same in training (each window
-carries its share of the row's loss), evaluation and prediction.
-"""
+"""One label for each text, or for each pair of texts: sentiment, topic, spam, intent, entailment, paraphrase."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count
-from tunesmith.data.columns import choose_columns
-from tunesmith.data.labels import label_name
+from tunesmith.data.columns import choose_columns, leaky_columns
+from tunesmith.data.labels import LabelReading, check_classes, label_name, order, read_labels
+from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.texts import TextTask, named
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from tunesmith.data.spec import DataSpec
+    from tunesmith.metrics.classification import ClassScorer
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
-    from tunesmith.models.tokenize import Tokenizer
 
 Label = bool | int | float | str
 
 
-class TextClassification(Task):
-    """Give each text one label. Rows need a text and, for training, a label."""
+@dataclass(frozen=True)
+class ClassPrediction(Prediction):
+    """The class of one text.
+
+    Attributes:
+        label: the most probable class, as the user wrote it in the training data.
+        confidence: its probability, calibrated where the run had dev rows.
+        probabilities: every class by its text form.
+    """
+
+    answer: ClassVar[str] = "label"
+    label: Any
+    confidence: float
+    probabilities: dict[str, float]
+
+    def cells(self) -> dict[str, Any]:
+        """Return the label, its probability and each class's."""
+        shares = {f"p_{name}": round(p, 6) for name, p in self.probabilities.items()}
+        return {"predicted": self.label, "confidence": round(self.confidence, 6), **shares}
+
+
+class TextClassification(TextTask):
+    """Give each text, or pair of texts, one label. Rows need a text and, for training, a label."""
 
     main_metric: ClassVar[str] = "macro_f1"
     metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
+    prediction: ClassVar[type[Prediction]] = ClassPrediction
 
     kind: Literal["text-classification"] = "text-classification"
     """Which task it is."""
-    text: str = "auto"
-    """Column with the text; "auto" looks for it."""
-    label: str = "auto"
-    """Column with the label; "auto" looks for it."""
     labels: tuple[Label, ...] = ()
     """The classes, in the order of the model's outputs; learnt from the training rows."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -54,12 +73,76 @@ class TextClassification(Task):
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the text and label columns; see `tunesmith.data.columns`."""
-        choice = choose_columns(table, text=_named(self.text), label=_named(self.label), need_label=need_label)
-        return self.model_copy(update={"text": choice.text, "label": choice.label or self.label}), choice.notes
+        choice = choose_columns(
+            table,
+            text=named(self.text),
+            label=named(self.label),
+            text_pair=named(self.text_pair),
+            need_label=need_label,
+        )
+        columns = {"text": choice.text, "text_pair": choice.text_pair, "label": choice.label or self.label}
+        return self.model_copy(update=columns), choice.notes
 
-    def with_labels(self, labels: Sequence[Label], counts: Sequence[int]) -> Self:
+    def usable(
+        self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
+    ) -> Usable:
+        """Keep the rows with a text and a label, both in the form they are used in; see `Task.usable`."""
+        labels = read_labels(table, column=self.label, spec=spec, classes=known or self.labels)
+        found = Usable(table, Ledger(labels.entries))
+        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
+        kept = []
+        for i, texts_ in enumerate(zip(*texts.values(), strict=True)):
+            reason = labels.reasons[i] or ("" if all(texts_) else "no text")
+            if reason:
+                where = table.where(i)
+                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+            else:
+                kept.append(i)
+        if not kept:
+            raise self._nothing(table, labels)
+        if split == "train":
+            found.notes += check_classes(labels, file=table.files[0], column=self.label)
+        found.table = table.replace(**texts, **{self.label: labels.values}).take(kept)
+        return found
+
+    def _nothing(self, table: Table, labels: LabelReading) -> DataError:
+        if all(labels.reasons):
+            where = Where(table.files[0], column=self.label)
+            return DataError("no row has a label", where=where, fix="name another column with --label")
+        where = Where(table.files[0], column=self.text)
+        return DataError("no row has a text and a label", where=where, fix="name other columns with --text and --label")
+
+    def answers(self, table: Table) -> list[Any]:
+        """Return the labels."""
+        return [(type(value), value) for value in table[self.label]]
+
+    def strata(self, table: Table) -> list[str]:
+        """Return the labels' names."""
+        return [label_name(value) for value in table[self.label]]
+
+    def look(self, table: Table) -> list[Note]:
+        """Return what gives the label away, and what is unusual about the classes."""
+        read = table.named({name: name for name in table.columns if name != self.text_pair})
+        return [
+            *leaky_columns(read, text=self.text, label=self.label),
+            *shape(read, text=self.text, label=self.label),
+        ]
+
+    def learn(self, table: Table) -> Self:
         """Return the task knowing its classes and how many training rows each has."""
-        return self.model_copy(update={"labels": tuple(labels), "class_counts": tuple(counts)})
+        labels = order(table[self.label])
+        counts = Counter((type(v), v) for v in table[self.label])
+        found = tuple(counts[type(label), label] for label in labels)
+        return self.model_copy(update={"labels": labels, "class_counts": found})
+
+    def knows(self, table: Table) -> list[bool]:
+        """Return for each row whether its label is one of the training rows'."""
+        return [index >= 0 for index in self.indices(table).tolist()]
+
+    def summary(self, tables: Mapping[str, Table]) -> dict[str, dict[str, int]]:
+        """Return the rows of each class."""
+        counts = {split: Counter(self.indices(table).tolist()) for split, table in tables.items()}
+        return {split: {name: n[i] for i, name in enumerate(self.names)} for split, n in counts.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +157,17 @@ class TextClassification(Task):
         name = label_name(label)
         return self.names.index(name) if name in self.names else -1
 
-    def gold(self, table: Table) -> np.ndarray:
+    @property
+    def n_outputs(self) -> int:
+        """How many classes there are."""
+        return len(self.labels)
+
+    def numbers(self, table: Table) -> list[int]:
+        """Return the class indices."""
+        found: list[int] = self.indices(table).tolist()
+        return found
+
+    def indices(self, table: Table) -> np.ndarray:
         """Return each row's class index, -1 for unknown labels, shape (rows,)."""
         import numpy as np
 
@@ -86,22 +179,6 @@ class TextClassification(Task):
                 known[key] = self.index_of(label)
             indices[row] = known[key]
         return indices
-
-    def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
-        """Encode texts; a long one gives several examples under the policy `windows`."""
-        targets = self.gold(table).tolist() if self.label in table.columns else [None] * len(table)
-        policy = "head" if self.long_text == "auto" else self.long_text
-        examples: list[Example] = []
-        for row, ids in enumerate(tokenizer.ids(table[self.text])):
-            if policy == "error" and len(ids) > tokenizer.room:
-                raise DataError(
-                    f"the text has {count(len(ids), 'token')}, the model reads {tokenizer.room:,}",
-                    where=table.where(row, self.text),
-                    fix="shorten it, or use --set task.long_text=windows",
-                )
-            pieces = tokenizer.pieces(ids, policy)
-            examples += [Example(piece, row, targets[row], 1 / len(pieces)) for piece in pieces]
-        return examples
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own sequence classification class with one output per label."""
@@ -128,33 +205,83 @@ class TextClassification(Task):
         )
         return (each * batch.weights).sum()
 
-    def read_out(self, out: Any) -> np.ndarray:
-        """Return logits, shape (batch, classes)."""
-        logits: np.ndarray = out.logits.detach().float().cpu().numpy()
-        return logits
+    def predictions(self, outputs: Any, table: Table) -> list[ClassPrediction]:
+        """Return the most probable class of each row with all probabilities."""
+        from tunesmith.metrics.calibration import softmax
 
-    def merge(self, examples: Sequence[Example], outputs: Sequence[np.ndarray], *, n_rows: int) -> np.ndarray:
-        """Average each row's window logits, shape (rows, classes)."""
+        return self._predictions(softmax(outputs)) if len(table) else []
+
+    def _predictions(self, probabilities: np.ndarray) -> list[ClassPrediction]:
+        found = []
+        for row in probabilities:
+            best = int(row.argmax())
+            named = {name: float(p) for name, p in zip(self.names, row, strict=True)}
+            found.append(ClassPrediction(self.labels[best], float(row[best]), named))
+        return found
+
+    def scorer(self, predictions: Sequence[ClassPrediction], gold: Sequence[Any]) -> ClassScorer:
+        """Return the probabilities beside the labels; see `metrics.classification`."""
         import numpy as np
 
-        merged = np.zeros((n_rows, len(self.labels)))
-        for example, logits in zip(examples, outputs, strict=True):
-            merged[example.row] += example.weight * logits
-        return merged
+        from tunesmith.metrics.classification import ClassScorer
 
-    def quick_metrics(self, outputs: np.ndarray, gold: np.ndarray) -> dict[str, float]:
-        """Return loss, accuracy and macro F1 over the classes that occur in `gold` or in the predictions."""
+        probabilities = np.array([[p.probabilities[name] for name in self.names] for p in predictions])
+        indices = self.indices(Table.of({self.label: gold}))
+        return ClassScorer(probabilities, indices, self.labels)
+
+    def quick_metrics(self, outputs: Sequence[np.ndarray], table: Table) -> dict[str, float]:
+        """Return loss, accuracy and macro F1 over the classes that occur in the labels or in the predictions."""
         import numpy as np
         from scipy.special import log_softmax
         from sklearn.metrics import f1_score
 
-        predicted = outputs.argmax(axis=1)
-        logp = log_softmax(outputs, axis=1)
+        gold = self.indices(table)
+        logits = np.asarray(outputs)
+        predicted = logits.argmax(axis=1)
         return {
-            "loss": float(-np.mean(logp[np.arange(len(gold)), gold])),
+            "loss": float(-np.mean(log_softmax(logits, axis=1)[np.arange(len(gold)), gold])),
             "accuracy": float(np.mean(predicted == gold)),
             "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
         }
+
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Find the temperature that makes probabilities believable (Guo et al. 2017)."""
+        import numpy as np
+
+        from tunesmith.metrics.calibration import find_temperature
+        from tunesmith.models.classifier import divide_logits
+
+        if table is None:
+            return Tuned(self, {"temperature": 1.0, "fitted_on": None, "reason": why_not})
+        found = find_temperature(np.asarray(outputs), self.indices(table))
+        t = found.temperature
+        facts = {"temperature": t, "fitted_on": "dev", "reason": found.reason}
+        return Tuned(self, facts, lambda logits: np.asarray(logits) / t, lambda model: divide_logits(model, t))
+
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[ClassPrediction]]:
+        """Return the most frequent class, and logistic regression on words (TF-IDF)."""
+        from tunesmith.metrics.baselines import majority, tfidf_logistic
+
+        gold, n = self.indices(train), len(self.labels)
+        texts = [self.key(table) for table in (train, test)]
+        found = {
+            "majority": majority(gold, len(test), n_classes=n),
+            "tfidf": tfidf_logistic(texts[0], gold, texts[1], n_classes=n, seed=seed),
+        }
+        return {name: self._predictions(probabilities) for name, probabilities in found.items()}
+
+    def cell_names(self) -> list[str]:
+        """Return "predicted", "confidence" and a column for each class."""
+        return ["predicted", "confidence", *(f"p_{name}" for name in self.names)]
+
+    def is_like(self, other: Task) -> bool:
+        """Whether both know the same classes."""
+        return isinstance(other, TextClassification) and sorted(self.names) == sorted(other.names)
+
+    def distance(self, one: Sequence[ClassPrediction], other: Sequence[ClassPrediction]) -> float:
+        """Return the largest difference of a probability."""
+        pairs = zip(one, other, strict=True)
+        return max((abs(a.probabilities[n] - b.probabilities[n]) for a, b in pairs for n in self.names), default=0.0)
 
     def _weights(self, like: Tensor) -> Tensor | None:
         """Class weights that average to 1 over the training rows, on the device of `like`."""
@@ -164,7 +291,3 @@ class TextClassification(Task):
             return None
         counts = torch.tensor(self.class_counts, dtype=torch.float32, device=like.device)
         return counts.sum() / (counts.clamp(min=1) * len(self.class_counts))
-
-
-def _named(column: str) -> str | None:
-    return None if column == "auto" else column

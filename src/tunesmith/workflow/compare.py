@@ -7,17 +7,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.errors import DataError, RunError, Where
 from tunesmith.core.notes import Note
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
-from tunesmith.data.table import concat
+from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.compare import against_best
 from tunesmith.run.folder import Run
-from tunesmith.workflow.evaluate import file_key, measure_rows
+from tunesmith.workflow.evaluate import file_key, inputs_of, measure_rows
 from tunesmith.workflow.reading import form_of, reading_for
 
 
@@ -44,27 +42,28 @@ def compare(
     if paths:
         specs = [reading_for(run, paths, settings=settings) for run in runs]
         readings = _read_each([spec for spec, _ in specs])
+        named = {"text": text, "label": label}
         predicted = [
-            _predicted_now(run, reading, spec=spec, said=said, text=text, label=label)
-            for run, reading, (spec, said) in zip(runs, readings, specs, strict=True)
+            _predicted_now(run, reading, spec=spec, notes=notes, named=named)
+            for run, reading, (spec, notes) in zip(runs, readings, specs, strict=True)
         ]
     else:
         predicted = _predicted_before(runs)
-    named = dict(zip(names, predicted, strict=True))
-    notes = [note for name, p in named.items() for note in p.said_of(name)]
-    rows = {name: len(p.gold) for name, p in named.items()}
-    return {**_on_shared(named, metric, fix=_NEW if paths else _OLD), "rows": rows, "notes": notes}
+    by_name = dict(zip(names, predicted, strict=True))
+    notes = [note for name, p in by_name.items() for note in p.said_of(name)]
+    rows = {name: len(p.gold) for name, p in by_name.items()}
+    return {**_on_shared(by_name, metric, fix=_NEW if paths else _OLD), "rows": rows, "notes": notes}
 
 
 def _on_shared(named: Mapping[str, Predicted], metric: str, *, fix: str) -> dict[str, Any]:
     first, *others = named.values()
-    labels = same_classes([first.classes, *(p.classes for p in others)])
-    shared = [key for key, gold in first.gold.items() if all(p.gold.get(key) == gold for p in others)]
+    refuse_unlike([p.task for p in named.values()])
+    shared = [key for key in first.gold if all(first.agrees(p, key) for p in others)]
     if not shared:
         raise DataError("the runs have no row with the same label in common", fix=fix)
-    gold = np.array([labels.index(first.gold[key]) for key in shared])
-    found = {name: p.on(shared, labels) for name, p in named.items()}
-    return against_best(found, gold, labels, metric=metric)
+    gold = [first.gold[key] for key in shared]
+    found = {name: first.task.scorer([p.said[key] for key in shared], gold) for name, p in named.items()}
+    return against_best(found, metric=metric)
 
 
 _OLD = "name a file to compare on: tunesmith compare RUN RUN --data FILE"
@@ -90,25 +89,24 @@ class Predicted:
     """What a run says of rows.
 
     Attributes:
-        classes: names of its classes.
-        gold: row to the name of its true class.
-        probabilities: row to the probabilities, in the order of `classes`.
+        task: the run's.
+        gold: row to its right answer.
+        said: row to the prediction.
         notes: warnings about this run on these rows.
     """
 
-    classes: tuple[str, ...]
-    gold: dict[Hashable, str]
-    probabilities: dict[Hashable, Sequence[float]]
+    task: Any
+    gold: dict[Hashable, Any]
+    said: dict[Hashable, Any]
     notes: Sequence[Note] = ()
+
+    def agrees(self, other: Predicted, row: Hashable) -> bool:
+        """Whether both know the row, with the same right answer."""
+        return row in other.gold and label_name(self.gold[row]) == label_name(other.gold[row])
 
     def said_of(self, name: str) -> list[Note]:
         """Return the notes with the run's name before them."""
         return [replace(note, message=f"{name}: {note.message}") for note in self.notes]
-
-    def on(self, rows: Sequence[Hashable], classes: Sequence[str]) -> np.ndarray:
-        """Return the probabilities of some rows, with the columns in the order of `classes`."""
-        order = [self.classes.index(name) for name in classes]
-        return np.array([self.probabilities[row] for row in rows])[:, order]
 
 
 def _read_each(specs: Sequence[DataSpec]) -> list[Reading]:
@@ -118,15 +116,14 @@ def _read_each(specs: Sequence[DataSpec]) -> list[Reading]:
 
 
 def _predicted_now(
-    run: Run, reading: Reading, *, spec: DataSpec, said: Sequence[Note], text: str | None, label: str | None
+    run: Run, reading: Reading, *, spec: DataSpec, notes: Sequence[Note], named: Mapping[str, str | None]
 ) -> Predicted:
-    measured = measure_rows(run, reading, spec=spec, text=text, label=label, resamples=1)
-    table = concat(list(reading.tables.values()))
-    keys: list[Hashable] = [(where.file, where.row) for where in map(table.where, measured.rows)]
-    classes = tuple(label_name(v) for v in measured.labels)
-    gold = {key: classes[g] for key, g in zip(keys, measured.gold, strict=True)}
-    probabilities: dict[Hashable, Sequence[float]] = dict(zip(keys, measured.probabilities, strict=True))
-    return Predicted(classes, gold, probabilities, [*said, *measured.notes[len(reading.notes) :]])
+    measured = measure_rows(run, reading, spec=spec, named=named, resamples=1)
+    places = [measured.table.where(i) for i in range(len(measured.table))]
+    keys: list[Hashable] = [(where.file, where.row) for where in places]
+    gold = dict(zip(keys, measured.task.gold(measured.table), strict=True))
+    said = dict(zip(keys, measured.said, strict=True))
+    return Predicted(measured.task, gold, said, [*notes, *measured.notes[len(reading.notes) :]])
 
 
 def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
@@ -142,7 +139,11 @@ def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
             )
     places = [_places(run, mine) for run, mine in zip(runs, rows, strict=True)]
     same_files = len({frozenset(file for file, _ in keys) for keys in places}) == 1
-    return [_as_said(mine, keys if same_files else _texts(mine)) for mine, keys in zip(rows, places, strict=True)]
+    tasks = [load_settings(run.model_folder).build_task() for run in runs]
+    return [
+        _as_said(task, mine, keys if same_files else _texts(task, mine))
+        for task, mine, keys in zip(tasks, rows, places, strict=True)
+    ]
 
 
 def _places(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, str], int]]:
@@ -151,33 +152,25 @@ def _places(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str
     return [(keys[row["file"]], row["row"]) for row in rows]
 
 
-def _as_said(rows: Sequence[Mapping[str, Any]], keys: Sequence[Hashable]) -> Predicted:
-    classes = tuple(rows[0]["probabilities"])
-    golds = [label_name(row["gold"]) for row in rows]
-    kept = [i for i, gold in enumerate(golds) if gold in classes]
-    gold = {keys[i]: golds[i] for i in kept}
-    return Predicted(classes, gold, {keys[i]: [rows[i]["probabilities"][c] for c in classes] for i in kept})
+def _as_said(task: Any, rows: Sequence[Mapping[str, Any]], keys: Sequence[Hashable]) -> Predicted:
+    gold = {key: row["gold"] for key, row in zip(keys, rows, strict=True)}
+    return Predicted(task, gold, {key: task.prediction.of(row) for key, row in zip(keys, rows, strict=True)})
 
 
-def _texts(rows: Sequence[Mapping[str, Any]]) -> list[Hashable]:
-    """Return each row's text and how many rows before it have the same."""
-    seen: Counter[str] = Counter()
+def _texts(task: Any, rows: Sequence[Mapping[str, Any]]) -> list[Hashable]:
+    """Return each row's texts and how many rows before it have the same."""
+    seen: Counter[Hashable] = Counter()
     keys: list[Hashable] = []
     for row in rows:
-        keys.append((row["text"], seen[row["text"]]))
-        seen[row["text"]] += 1
+        texts = inputs_of(row, task)
+        keys.append((texts, seen[texts]))
+        seen[texts] += 1
     return keys
 
 
-def same_classes(classes: Sequence[Sequence[Any]]) -> tuple[str, ...]:
-    """Return the names of the classes, in the order of the first model.
-
-    Raises:
-        DataError: the models do not know the same ones.
-    """
-    named = [tuple(label_name(label) for label in labels) for labels in classes]
-    if len({tuple(sorted(names)) for names in named}) > 1:
+def refuse_unlike(tasks: Sequence[Any]) -> None:
+    """Raise DataError if the runs do not answer the same question."""
+    if not all(tasks[0].is_like(task) for task in tasks[1:]):
         raise DataError(
             "the runs do not know the same classes", fix="compare runs that were trained on the same labels"
         )
-    return named[0]

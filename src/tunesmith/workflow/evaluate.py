@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.data.labels import label_name, read_labels
+from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
-from tunesmith.metrics.classification import measure
+from tunesmith.metrics.scorer import measure
 from tunesmith.run.folder import Run
 from tunesmith.workflow.reading import reading_for
 
@@ -35,17 +32,16 @@ class Measured:
         metrics: as in `metrics.json`.
         ledger: rows that could not be measured, and why.
         n_read: rows in the file.
-        rows: indices of the measured ones.
+        table: the measured rows, as training would read them; `said` is the prediction of each.
     """
 
     metrics: dict[str, Any]
-    probabilities: np.ndarray
-    gold: np.ndarray
-    labels: tuple[Any, ...]
+    table: Table
+    said: list[Any]
+    task: Any
     ledger: Ledger
     notes: list[Note]
     n_read: int
-    rows: list[int]
 
 
 def evaluate(
@@ -71,117 +67,111 @@ def evaluate(
         DataError: a column is missing or no row has a label the model knows.
     """
     spec, notes = reading_for(run, paths, settings=settings)
-    measured = measure_rows(run, read(spec), spec=spec, text=text, label=label, resamples=resamples)
+    measured = measure_rows(run, read(spec), spec=spec, named={"text": text, "label": label}, resamples=resamples)
     return replace(measured, notes=[*notes, *measured.notes])
 
 
 def measure_rows(
-    run: Run, reading: Reading, *, spec: DataSpec, text: str | None, label: str | None, resamples: int
+    run: Run, reading: Reading, *, spec: DataSpec, named: Mapping[str, str | None], resamples: int
 ) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
     task = predictor.task
     table = concat(list(reading.tables.values()))
-    columns = find_columns(table, {"text": (task.text, text), "label": (task.label, label)})
+    trained = trained_columns(task)
+    columns = find_columns(table, trained, named)
     ledger = Ledger(reading.ledger)
-    ready = as_trained(table, predictor, text=columns["text"], label=columns["label"], spec=spec, ledger=ledger)
-    probabilities = predictor.probabilities(ready.texts, cleaned=True)
-    metrics = measure(probabilities, ready.gold, task.labels, resamples=resamples)
+    ready = as_trained(
+        table.named({trained[field]: column for field, column in columns.items()}), predictor, spec, ledger
+    )
+    said = predictor.answers(ready)
+    metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     notes = [*reading.notes]
     if not run.recipe_path.is_file():
         notes.append(
             Note("info", "no recipe", "no recipe stands beside the model: labels are read as they are written")
         )
-    if _letters(columns["text"]) == _letters(task.text):
-        notes += _trained_on(run, reading, table.take(ready.rows), ready.texts)
-    return Measured(metrics, probabilities, ready.gold, task.labels, ledger, notes, len(table), ready.rows)
+    if all(_letters(columns[field]) == _letters(column) for field, column in task.columns.items()):
+        notes += _trained_on(run, reading, ready, task)
+    return Measured(metrics, ready, said, task, ledger, notes, len(table))
 
 
-def _trained_on(run: Run, reading: Reading, table: Table, texts: Sequence[str]) -> list[Note]:
+def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Note]:
     """Warn of rows of the run's own training files that it did not keep for dev or test, nor set aside."""
     sources = run.manifest.get("data", [])
     learnt = {source["sha256"] for source in sources if source["split"] == "train"}
     keys = {file: file_key(reading.sources, file) for file in table.files}
     if learnt.isdisjoint(digest for digest, _ in keys.values()):
         return []
-    held = {row["text"] for split in ("dev", "test") for row in run.predictions(split)}
+    held = {inputs_of(row, task) for split in ("dev", "test") for row in run.predictions(split)}
     gone = {(file_key(sources, e.file), e.row) for e in run.ledger if e.kind == "set aside" and e.reason != REPEATED}
     rows = []
-    for i, text in enumerate(texts):
+    for i, read_ in enumerate(zip(*(table[column] for column in task.columns.values()), strict=True)):
         where = table.where(i)
-        if keys[where.file][0] in learnt and text not in held and (keys[where.file], where.row) not in gone:
+        if keys[where.file][0] in learnt and read_ not in held and (keys[where.file], where.row) not in gone:
             rows.append(i)
     if not rows:
         return []
-    message = f"these are the rows the model was trained on: {len(rows):,} of {len(texts):,}; the numbers flatter it"
+    message = f"these are the rows the model was trained on: {len(rows):,} of {len(table):,}; the numbers flatter it"
     fix = "measure on rows it has not seen; those on its own test rows are in its report"
     places = tuple(table.where(i) for i in rows[:PLACES])
     return [Note("warning", "training rows", message, fix, places, len(rows))]
 
 
-@dataclass(frozen=True)
-class Ready:
-    """Rows that can be measured: their indices in the table, cleaned texts and class indices."""
-
-    rows: list[int]
-    texts: list[str]
-    gold: np.ndarray
+def trained_columns(task: Any) -> dict[str, str]:
+    """Return the columns a model was trained on, by the option that names another: text, text_pair, label, label_2."""
+    targets = {f"{task.target}_{i}" if i > 1 else task.target: name for i, name in enumerate(task.target_columns, 1)}
+    return {**task.columns, **targets}
 
 
-def as_trained(table: Table, predictor: Predictor, *, text: str, label: str, spec: DataSpec, ledger: Ledger) -> Ready:
-    """Return the rows that have a text and a known label, both as training would read them.
+def inputs_of(row: Mapping[str, Any], task: Any) -> tuple[str, ...]:
+    """Return the texts of a line of `predictions/*.jsonl`."""
+    return tuple(row[field] for field in task.columns)
 
-    The others go to the ledger. With merge_case a label becomes the class that is spelt like it.
+
+def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledger) -> Table:
+    """Return the rows that have inputs and a target that the model knows, both as training would read them.
+
+    The others go to the ledger.
     """
     task = predictor.task
-    reading = read_labels(table, column=label, spec=spec, classes=task.labels)
-    ledger.extend(reading.entries)
-    values = reading.values
-    texts = [clean_text(value, predictor) for value in table[text]]
-    gold = task.gold(Table.of({task.label: values}))
-    rows = []
-    for i, value in enumerate(values):
-        unknown = "" if gold[i] >= 0 else "label the model does not know"
-        reason = ("" if texts[i] else "no text") or reading.reasons[i] or unknown
-        if reason:
-            where = table.where(i)
-            detail = label_name(value) if reason == unknown else ""
-            ledger.add("set aside", reason, file=where.file, row=where.row, detail=detail)
-        else:
-            rows.append(i)
-    if not rows:
+    usable = task.usable(table, clean=predictor.clean, spec=spec, split="test")
+    ledger.extend(usable.ledger)
+    known = task.knows(usable.table)
+    for i, is_known in enumerate(known):
+        if not is_known:
+            where, value = usable.table.where(i), usable.table[task.target_column][i]
+            ledger.add("set aside", "label the model does not know", file=where.file, row=where.row,
+                       detail=label_name(value))  # fmt: skip
+    if not any(known):
         raise DataError(
             "no row has a text and a label the model knows",
-            where=Where(table.files[0], column=label),
-            fix=f"the model knows: {', '.join(task.names[:20])}",
+            where=Where(table.files[0], column=task.target_column),
+            fix=f"the model knows: {', '.join(list(task.names)[:20])}",
         )
-    return Ready(rows, [texts[i] for i in rows], gold[rows])
+    kept: Table = usable.table.take(i for i, is_known in enumerate(known) if is_known)
+    return kept
 
 
-def clean_text(value: Any, predictor: Predictor) -> str:
-    """Return a cell as the model reads it, "" where it holds no text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return predictor.clean(str(value))
-
-
-def find_columns(table: Table, wanted: Mapping[str, tuple[str, str | None]]) -> dict[str, str]:
-    """Return the table's columns; case and punctuation in names do not count, as in training.
+def find_columns(table: Table, trained: Mapping[str, str], named: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the table's column for each field; case and punctuation in names do not count, as in training.
 
     Args:
         table: any table.
-        wanted: "text" or "label" to the column the model was trained on and the one that was named instead.
+        trained: field of the task to the column the model was trained on.
+        named: field to the column that was named instead.
 
     Raises:
         DataError: of all columns that are missing.
     """
     found, problems = {}, []
-    for option, (trained, named) in wanted.items():
-        column = _find(table, trained if named is None else named)
+    for field, usual in trained.items():
+        name = named.get(field)
+        column = _find(table, usual if name is None else name)
         if column is None:
-            problems.append(_missing(table, option, trained, named))
+            problems.append(_missing(table, field, usual, name))
         else:
-            found[option] = column
+            found[field] = column
     if problems:
         raise DataError.of(problems)
     return found

@@ -15,6 +15,7 @@ import numpy as np
 
 from tunesmith.core.allocator import memory_kept
 from tunesmith.core.seed import seed_all
+from tunesmith.data.table import Table
 from tunesmith.engine import checkpoint
 from tunesmith.engine.average import WeightAverage
 from tunesmith.engine.device import Device
@@ -40,10 +41,10 @@ SECONDS_BETWEEN_SAVES = 120.0
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows as the model reads them: examples by split, and the gold class of each row."""
+    """The rows, and how the model reads them: examples by split."""
 
     examples: dict[str, list[Example]]
-    gold: dict[str, np.ndarray]
+    tables: Mapping[str, Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,7 @@ class _Session:
             values = measure_split(self.setup, self.encoded, "dev")
         name, loss = self.recipe.evaluate.metric, values.pop("loss")
         kept = self.best.metric is None or values[name] >= self.best.metric - chance(
-            self.best.metric, len(self.encoded.gold["dev"])
+            self.best.metric, len(self.encoded.tables["dev"])
         )
         self.emit({"event": "average", "step": self.step, "n": self.average.n, "loss": loss, "metrics": values,
                    "kept": kept})  # fmt: skip
@@ -276,14 +277,14 @@ def chance(share: float, n_rows: int) -> float:
 
 def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float]:
     """Return the task's quick metrics of one split; processes share the work."""
-    examples, gold = encoded.examples[split], encoded.gold[split]
+    examples, table = encoded.examples[split], encoded.tables[split]
     device = setup.device
     mine = list(range(device.rank, len(examples), device.world))
     plain = device.plain(setup.model)
     found = infer(plain, [examples[i] for i in mine], task=setup.task, pad_id=setup.pad_id)
     by_index = dict(device.gather(list(zip(mine, found, strict=True))))
     outputs = [by_index[i] for i in range(len(examples))]
-    return setup.task.quick_metrics(setup.task.merge(examples, outputs, n_rows=len(gold)), gold)
+    return setup.task.quick_metrics(setup.task.merge(examples, outputs, n_rows=len(table)), table)
 
 
 def due(every: str, step: int, plan: Plan) -> bool:

@@ -14,11 +14,11 @@ def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
     """Return a note on the texts that are longer than the model reads; none if all fit."""
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     table = prepared.tables["train"]
-    counts = [len(ids) for ids in tokenizer.ids(table[prepared.task.text])]
-    long = [i for i, n in enumerate(counts) if n > tokenizer.room]
+    counts = prepared.task.lengths(table, tokenizer)
+    long = [i for i, n in enumerate(counts) if n > tokenizer.max_tokens]
     if not long:
         return []
-    cut = sum(counts[i] - tokenizer.room for i in long)
+    cut = sum(counts[i] - tokenizer.max_tokens for i in long)
     message = (
         f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}; "
         f"cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"

@@ -9,10 +9,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO, Any, Self
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.files import read_json, sha256, write_json
@@ -21,13 +20,12 @@ from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
-from tunesmith.workflow.evaluate import clean_text, find_columns
+from tunesmith.workflow.evaluate import find_columns
 from tunesmith.workflow.reading import form_of
 
 CHUNK_ROWS = 512
 UNWRITTEN = {".parquet", ".xlsx", ".xls", ".json", ".tsv", ".tab", ".gz", ".zip", ".zst", ".feather", ".arrow", ".pkl"}
 """Ends of names that promise what is not written."""
-LABEL, CONFIDENCE, SHARE = "predicted", "confidence", "p_"
 
 
 def predict_file(
@@ -118,19 +116,55 @@ def _write(
     text: str | None,
     on_rows: Callable[[int], None] | None,
 ) -> int:
-    n, column, columns = 0, "", []
+    n, writer = 0, None
     for table in chunks:
-        if not n:
-            column = find_columns(table, {"text": (predictor.task.text, text)})["text"]
-            columns = [*table.columns, *_added(table, predictor)]
+        writer = writer or Answering.of(predictor, table, {"text": text})
         skip = min(max(done - n, 0), len(table))
         if skip < len(table):
-            rows = list(_rows(table.take(range(skip, len(table))), predictor, column))
+            rows = list(writer.rows(table.take(range(skip, len(table)))))
+            columns = [*table.columns, *writer.names.values()]
             _put(target, rows, columns, fmt=fmt, header=not n and not done)
         n += len(table)
         if on_rows:
             on_rows(len(table))
     return n
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Which columns are read, and which are added.
+
+    Attributes:
+        columns: column the model was trained on to the one it is read from.
+        names: what is added, to what it is called here: what the user has already gets a tunesmith_ before it.
+    """
+
+    predictor: Predictor
+    columns: dict[str, str]
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, predictor: Predictor, table: Table, named: Mapping[str, str | None]) -> Self:
+        """Find the columns in the first rows of a file."""
+        trained = predictor.task.columns
+        found = find_columns(table, trained, named)
+        added = predictor.task.cell_names()
+        names = {name: f"tunesmith_{name}" if name in table.columns else name for name in added}
+        return cls(predictor, {trained[field]: column for field, column in found.items()}, names)
+
+    def rows(self, table: Table) -> Iterator[dict[str, Any]]:
+        """Yield each row with its prediction; rows without text get none."""
+        ready = self._cleaned(table)
+        filled = [i for i in range(len(table)) if all(ready[column][i] for column in self.columns)]
+        said = dict(zip(filled, self.predictor.answers(ready.take(filled)), strict=True))
+        for i in range(len(table)):
+            cells = said[i].cells() if i in said else {}
+            yield table.row(i) | {here: cells.get(name) for name, here in self.names.items()}
+
+    def _cleaned(self, table: Table) -> Table:
+        predictor, read = self.predictor, table.named(self.columns)
+        cells = {n: [predictor.task.read_cell(value, predictor.clean) for value in read[n]] for n in self.columns}
+        return read.replace(**cells)
 
 
 def _put(target: IO[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, fmt: str, header: bool) -> None:
@@ -144,36 +178,6 @@ def _put(target: IO[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     target.flush()
 
 
-def _rows(table: Table, predictor: Predictor, column: str) -> Iterator[dict[str, Any]]:
-    """Yield each row with its prediction; rows without text get none."""
-    names = _names(table, predictor)
-    texts = [clean_text(value, predictor) for value in table[column]]
-    filled = [i for i, text in enumerate(texts) if text]
-    found: Mapping[int, np.ndarray] = {}
-    if filled:
-        found = dict(zip(filled, predictor.probabilities([texts[i] for i in filled], cleaned=True), strict=True))
-    classes = [label_name(label) for label in predictor.task.labels]
-    for i in range(len(table)):
-        row = table.row(i)
-        if i in found:
-            said = predictor.prediction(found[i])
-            row |= {names[LABEL]: said.label, names[CONFIDENCE]: round(said.confidence, 6)}
-            row |= {names[SHARE + c]: round(said.probabilities[c], 6) for c in classes}
-        else:
-            row |= dict.fromkeys(names.values())
-        yield row
-
-
-def _names(table: Table, predictor: Predictor) -> dict[str, str]:
-    """Return the added columns' names; one that the user has already gets a tunesmith_ before it."""
-    added = [LABEL, CONFIDENCE, *(SHARE + label_name(label) for label in predictor.task.labels)]
-    return {name: f"tunesmith_{name}" if name in table.columns else name for name in added}
-
-
-def _added(table: Table, predictor: Predictor) -> list[str]:
-    return list(_names(table, predictor).values())
-
-
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return label_name(value)
@@ -182,7 +186,7 @@ def _cell(value: Any) -> Any:
 
 def _job(predictor: Predictor, source: str, text: str | None, spec: DataSpec) -> dict[str, str]:
     """Return what a part file is tied to: the model, how the input is read, and its content where it can be reread."""
-    column = predictor.task.text if text is None else text
+    column = ", ".join(predictor.task.columns.values()) if text is None else text
     job = {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source)), "text": column}
     return {**job, "reading": " ".join(form_of(spec))}
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.errors import DataError, Problem, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import does
 from tunesmith.data.findings import inspect
-from tunesmith.data.labels import order
+from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
+
+UNKNOWN = "label not in training"
 
 
 @dataclass(frozen=True)
@@ -56,32 +58,51 @@ def prepare(recipe: Recipe) -> Prepared:
     task: Any
     task, notes = recipe.task.choose_columns(reading.tables["train"])
     _need_columns(reading, task)
-    found = inspect(reading.tables, text=task.text, label=task.label, spec=recipe.data)
+    found = inspect(reading.tables, task=task, spec=recipe.data)
     if recipe.data.split.group:
         found.tables["train"][recipe.data.split.group]  # a wrong name is an error before anything starts
     division = divide(
         found.tables["train"],
-        text=task.text,
-        label=task.label,
+        texts=task.key(found.tables["train"]),
+        classes=task.strata(found.tables["train"]),
         spec=recipe.data.split,
         copies=found.copies,
         have_dev="dev" in found.tables,
         have_test="test" in found.tables,
     )
     tables = {**found.tables, **{name: found.tables["train"].take(rows) for name, rows in division.parts.items()}}
-    labels = order(tables["train"][task.label])
-    counts = Counter((type(v), v) for v in tables["train"][task.label])
-    task = task.with_labels(labels, [counts[type(label), label] for label in labels])
+    task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
-    notes = [*reading.notes, *notes, *found.notes, *division.notes]
+    notes = [*reading.notes, *notes, *found.notes, *division.notes, *_unknown(task, tables, ledger)]
     return Prepared(task, tables, ledger, notes, reading.sources, n_read, reading)
+
+
+def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:
+    """Set dev and test rows aside whose target no training row has; say so."""
+    notes = []
+    for split in {"dev", "test"} & set(tables):
+        table, known = tables[split], task.knows(tables[split])
+        rows = [i for i, is_known in enumerate(known) if not is_known]
+        for i in rows:
+            where = table.where(i)
+            ledger.add("set aside", UNKNOWN, file=where.file, row=where.row, detail=split)
+        if len(rows) == len(table):
+            del tables[split]
+        elif rows:
+            tables[split] = table.take(i for i, is_known in enumerate(known) if is_known)
+        if rows:
+            new = sorted({label_name(table[task.target_column][i]) for i in rows})
+            have = does(len(rows), f"{split} row", "has a label", "have labels")
+            message = f"{have} no training row has: {', '.join(new[:8])}"
+            notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
+    return notes
 
 
 def _need_columns(reading: Reading, task: Any) -> None:
     """Raise one DataError if the dev or test data lack a column."""
     problems = []
     for split, table in reading.tables.items():
-        for column in (task.text, task.label):
+        for column in (*task.columns.values(), *task.target_columns):
             if column not in table.columns:
                 fix = f"columns there: {', '.join(table.columns)}"
                 problems.append(Problem(f'the {split} data has no column "{column}"', Where(table.files[0]), fix))

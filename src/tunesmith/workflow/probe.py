@@ -10,7 +10,7 @@ from torch import nn
 
 from tunesmith.engine.infer import infer
 from tunesmith.models.classifier import head_of
-from tunesmith.tasks.base import Example, Task
+from tunesmith.tasks.base import Batch, Example, Task
 
 
 def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> None:
@@ -37,8 +37,8 @@ def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, 
     outputs: list[np.ndarray] = []
 
     class Reading(type(task)):  # type: ignore[misc]
-        def read_out(self, out: object) -> np.ndarray:
-            del out
+        def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
+            model(**batch.inputs)
             return seen.pop()
 
     hook = head.register_forward_pre_hook(lambda _head, args: seen.append(args[0].detach().float().cpu().numpy()))

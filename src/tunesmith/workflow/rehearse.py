@@ -21,7 +21,7 @@ from tunesmith.engine.loop import Setup, StepReport, load, memory_errors, train_
 from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Example
-from tunesmith.workflow.finish import TRAIN_SAMPLE
+from tunesmith.workflow.assess import TRAIN_SAMPLE
 from tunesmith.workflow.fit import SECONDS_BETWEEN_SAVES, due, make_plan, make_setup
 from tunesmith.workflow.train import Resolved
 
@@ -141,9 +141,9 @@ def _tokens(examples: Sequence[Example]) -> int:
 
 def _tokens_read(resolved: Resolved, plan: Plan) -> float:
     """Return how many tokens are measured: dev rows on the way; dev, test and some training rows at the end."""
-    examples, gold = resolved.encoded.examples, resolved.encoded.gold
+    examples, tables = resolved.encoded.examples, resolved.encoded.tables
     n_times = sum(due(resolved.recipe.evaluate.every, step, plan) for step in range(1, len(plan) + 1))
-    share = min(1.0, TRAIN_SAMPLE / len(gold["train"]))
+    share = min(1.0, TRAIN_SAMPLE / len(tables["train"]))
     dev, test = (_tokens(examples.get(split, [])) for split in ("dev", "test"))
     return (n_times + 1) * dev + test + share * _tokens(examples["train"])
 

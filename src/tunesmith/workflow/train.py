@@ -50,15 +50,14 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
-    lengths = [len(ids) + tokenizer.max_tokens - tokenizer.room for ids in tokenizer.ids(train[prepared.task.text])]
+    lengths = prepared.task.lengths(train, tokenizer)
     facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
     recipe, origins = origins.choose(recipe, choose(recipe, facts))
     chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
     task = prepared.task.model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
-    gold = {name: task.gold(table) for name, table in prepared.tables.items()}
     n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
-    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, gold), lengths, n_cut)
+    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut)
 
 
 def refuse_unknown_metric(recipe: Recipe) -> None:
@@ -78,16 +77,18 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
 
     config = AutoConfig.from_pretrained(find(recipe.model).folder, trust_remote_code=recipe.model.trust_remote_code)
     array = np.array(lengths)
+    train = prepared.tables["train"]
     gpu = recipe.train.device != "cpu" and bool(hardware.look().accelerators)
     return Facts(
-        n_rows=len(prepared.tables["train"]),
+        n_rows=len(train),
         n_dev=len(prepared.tables.get("dev", ())),
-        n_classes=len(prepared.task.labels),
+        n_classes=len(prepared.task.summary({"train": train}).get("train", ())),
         mean_tokens=float(np.minimum(array, tokenizer.max_tokens).mean()),
+        may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
         max_tokens=tokenizer.max_tokens,
         hidden_size=int(getattr(config, "hidden_size", 768)),
-        can_pool_mean=can_pool_mean(config.model_type),
+        can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
         has_gpu=gpu,
         main_metric=prepared.task.main_metric,
     )

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from tunesmith.core.files import write_text
 from tunesmith.core.wording import count
+from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
-from tunesmith.run.report.numbers import EXPLAINED, SHARES, TITLES, interval, primary_split, shown
+from tunesmith.run.report.numbers import interval, primary_split
 
 N_ERRORS = 15
 MOST_CLASSES_SHOWN = 25
@@ -50,7 +51,7 @@ def content(run: Run) -> dict[str, Any]:
         "split": split,
         "measured": measured,
         "headline": shown(main, number.value),
-        "headline_name": TITLES.get(main, main),
+        "headline_name": titled(main),
         "headline_range": f"{shown(main, number.low)} to {shown(main, number.high)}"
         if number.value is not None
         else "",
@@ -77,17 +78,17 @@ def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
     """Return one row a metric: title, meaning, value with interval, the baselines' values."""
     measured = metrics.get("splits", {}).get(split)
     rows = []
-    for name, title in TITLES.items():
+    for name, metric in METRICS.items():
         if not measured or name not in measured["values"]:
             continue
         number = interval(measured, name)
         rows.append(
             {
-                "title": title,
-                "meaning": EXPLAINED[name],
+                "title": metric.title,
+                "meaning": metric.meaning,
                 "value": shown(name, number.value),
                 "range": f"{shown(name, number.low)} to {shown(name, number.high)}" if number.value is not None else "",
-                "interval": number if name in SHARES | {"auroc", "mcc"} and number.value is not None else None,
+                "interval": number if metric.on_scale and number.value is not None else None,
                 "others": [shown(name, interval(b, name).value) for b in metrics.get("baselines", {}).values()],
             }
         )
@@ -132,9 +133,7 @@ def loss_chart(run: Run) -> Markup:
 def metric_chart(run: Run, main: str) -> Markup:
     """Return the main metric on the dev rows over the steps."""
     dev = [(e["step"], e["metrics"][main]) for e in run.events() if e["event"] == "evaluate" and main in e["metrics"]]
-    return Markup(
-        charts.lines([(f"dev {TITLES.get(main, main)}", dev)], label="Dev metric over the steps", x_label="step")
-    )
+    return Markup(charts.lines([(f"dev {titled(main)}", dev)], label="Dev metric over the steps", x_label="step"))
 
 
 def _reliability(measured: Mapping[str, Any]) -> Markup:

@@ -1,0 +1,122 @@
+"""What a fitted model is worth: its answers on dev, test and some training rows, measured beside simple baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tunesmith.engine.infer import infer
+from tunesmith.metrics.compare import paired
+from tunesmith.metrics.names import lower_is_better
+from tunesmith.metrics.scorer import Scorer, measure
+from tunesmith.tasks.base import Tuned
+from tunesmith.workflow.fit import Fitted
+
+TRAIN_SAMPLE = 2000
+"""Training rows measured for the over- and under-fitting diagnosis."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says of the rows of each split.
+
+    Attributes:
+        raw: as the model gave it; `tuned` is what was set on the dev rows.
+        predictions: after tuning.
+    """
+
+    raw: dict[str, Sequence[Any]]
+    tuned: Tuned
+    predictions: dict[str, list[Any]]
+
+
+def answer(resolved: Any, fitted: Fitted) -> Answers:
+    """Run the model over dev and test rows, and set on the dev rows what is set there."""
+    tables = resolved.encoded.tables
+    raw = {split: outputs(resolved, fitted, split) for split in ("dev", "test") if split in tables}
+    tuned = _tune(resolved, raw)
+    said = {split: tuned.task.predictions(tuned.applied(values), tables[split]) for split, values in raw.items()}
+    return Answers(raw, tuned, said)
+
+
+def outputs(resolved: Any, fitted: Fitted, split: str) -> Sequence[Any]:
+    """Return what the model gives for each row of a split."""
+    task, examples = resolved.task, resolved.encoded.examples[split]
+    found = infer(fitted.model, examples, task=task, pad_id=resolved.tokenizer.pad_id)
+    merged: Sequence[Any] = task.merge(examples, found, n_rows=len(resolved.encoded.tables[split]))
+    return merged
+
+
+def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
+    task: Any = resolved.task
+    tuned: Tuned
+    if not resolved.recipe.evaluate.calibrate:
+        tuned = task.tune(None, None, why_not="switched off")
+    elif "dev" not in raw:
+        tuned = task.tune(None, None, why_not="no dev rows to calibrate on")
+    else:
+        tuned = task.tune(raw["dev"], resolved.encoded.tables["dev"])
+    return tuned
+
+
+def assess(resolved: Any, fitted: Fitted, answers: Answers) -> dict[str, Any]:
+    """Return what stands in `metrics.json`, but for baselines and verdict."""
+    task, tables, resamples = answers.tuned.task, resolved.encoded.tables, resolved.recipe.evaluate.resamples
+    splits: dict[str, Any] = {}
+    for split, said in answers.predictions.items():
+        splits[split] = measure(task.scorer(said, task.gold(tables[split])), resamples=resamples)
+        if answers.tuned.facts.get("fitted_on") and "reliability" in splits[split]:
+            before = _scorer(resolved.task, answers.raw[split], tables[split])
+            splits[split]["before_calibration"] = _confidence(measure(before, resamples=1))
+    splits["train"] = _train_sample(resolved, fitted)
+    return {"main": resolved.recipe.evaluate.metric, "splits": splits, "calibration": answers.tuned.facts}
+
+
+def _scorer(task: Any, raw: Sequence[Any], table: Any) -> Scorer:
+    scorer: Scorer = task.scorer(task.predictions(raw, table), task.gold(table))
+    return scorer
+
+
+def _confidence(measured: Mapping[str, Any]) -> dict[str, Any]:
+    return {"ece": measured["values"]["ece"]["value"], "reliability": measured["reliability"]}
+
+
+def _train_sample(resolved: Any, fitted: Fitted) -> dict[str, Any]:
+    """Measure a sample of the training rows, point values only: what over-fitting is read from."""
+    task, table = resolved.task, resolved.encoded.tables["train"]
+    rows = np.random.default_rng(resolved.recipe.seed).permutation(len(table))[:TRAIN_SAMPLE]
+    place = {int(row): i for i, row in enumerate(rows)}
+    chosen = [replace(e, row=place[e.row]) for e in resolved.encoded.examples["train"] if e.row in place]
+    found = infer(fitted.model, chosen, task=task, pad_id=resolved.tokenizer.pad_id)
+    merged = task.merge(chosen, found, n_rows=len(rows))
+    sample = table.take(int(row) for row in rows)
+    values = task.quick_metrics(merged, sample)
+    per_class = measure(_scorer(task, merged, sample), resamples=1).get("per_class", [])
+    return {
+        "n_rows": len(rows),
+        "values": {name: {"value": value} for name, value in values.items()},
+        "per_class": per_class,
+    }
+
+
+def add_baselines(resolved: Any, answers: Answers, metrics: dict[str, Any]) -> None:
+    """Measure simple methods beside the model, on the same rows, and compare it with the best of them."""
+    task, tables = answers.tuned.task, resolved.encoded.tables
+    split = next((name for name in ("test", "dev") if name in answers.predictions), None)
+    if split is None:
+        return
+    found = task.baselines(tables["train"], tables[split], seed=resolved.recipe.seed)
+    gold = task.gold(tables[split])
+    scorers = {name: task.scorer(said, gold) for name, said in found.items()}
+    resamples, main = resolved.recipe.evaluate.resamples, metrics["main"]
+    metrics["baselines"] = {name: measure(scorer, resamples=resamples) for name, scorer in scorers.items()}
+    values = {name: metrics["baselines"][name]["values"][main]["value"] for name in scorers}
+    if not values:
+        return
+    best = (min if lower_is_better(main) else max)(values, key=lambda name: values[name])
+    model = task.scorer(answers.predictions[split], gold)
+    pair = paired(scorers[best], model, metric=main, names=(best, "model"), resamples=resamples)
+    metrics["comparison"] = {"baseline": best, **pair}
