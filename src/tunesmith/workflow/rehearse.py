@@ -71,10 +71,11 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
     with tempfile.TemporaryDirectory() as folder:
         with memory_kept():
+            average = _average(recipe, setup)
             reports = _some_steps(setup, plan)
             _other_shapes(setup, plan)
             per_token_read = _seconds_per_token_read(resolved, setup)
-            saved = _save(recipe, setup, Path(folder))
+            saved = _save(setup, average, Path(folder))
         memory = round(hardware.peak_memory_bytes() * (BROKEN_UP if _on_cpu(setup) else 1.0))
         sizes = _sizes(resolved, setup, saved)
     timed = reports[2:] or reports
@@ -89,6 +90,13 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
         hardware.free_disk_bytes(out.absolute()),
         reports[0].loss,
     )
+
+
+def _average(recipe: Recipe, setup: Setup) -> WeightAverage:
+    """Take the weights' average, which training holds beside each step of its last part, where there will be one."""
+    average = WeightAverage(setup.device.plain(setup.model), n_steps=1, share=math.ceil(float(recipe.train.average)))
+    average.after(1)
+    return average
 
 
 def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
@@ -168,11 +176,9 @@ def _n_saves(recipe: Recipe, plan: Plan, *, seconds: float) -> int:
     return sum(due(every, step, plan) for step in range(1, len(plan)))
 
 
-def _save(recipe: Recipe, setup: Setup, folder: Path) -> Path:
-    """Write a checkpoint, with the weights' average where there will be one."""
+def _save(setup: Setup, average: WeightAverage, folder: Path) -> Path:
+    """Write a checkpoint."""
     plain = setup.device.plain(setup.model)
-    average = WeightAverage(plain, n_steps=1, share=math.ceil(float(recipe.train.average)))
-    average.after(1)
     return checkpoint.save(folder, plain, setup.optimizer, step=1, state={}, average=average.tensors)
 
 
