@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from tunesmith.core.errors import DataError
+from tunesmith.data import streams
 from tunesmith.data.read import read, stream
 from tunesmith.data.spec import DataSpec
 
@@ -164,6 +165,20 @@ def test_a_named_encoding_that_fails_says_the_line(tmp_path):
     with pytest.raises(DataError, match="is not utf-8") as raised:
         one(path, encoding="utf-8")
     assert raised.value.problems[0].where.row == 3
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [("utf-8-sig", "auto"), ("utf-16", "auto"), ("utf-16-le", "utf-16-le"), ("cp1251", "auto"), ("cp1251", "cp1251")],
+)
+def test_streaming_finds_the_encoding_that_reading_finds(tmp_path, monkeypatch, encoding, named):
+    monkeypatch.setattr(streams, "HEAD_BYTES", 1001)
+    lines = "".join(f"Привет, мир номер {i};x{i % 2}\n" for i in range(60))
+    path = put(tmp_path, "a.csv", ("text;label\n" + lines).encode(encoding))
+    spec = DataSpec(path=(str(path),), encoding=named, delimiter=";", header="yes")
+    texts = [text for table in stream(str(path), spec) for text in table["text"]]
+    assert texts == list(read(spec).tables["train"]["text"])
+    assert texts[59] == "Привет, мир номер 59"
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl"])

@@ -10,6 +10,7 @@ from tests.tiny import sentences, write_csv
 from tunesmith.cli.measure import compare as compare_command
 from tunesmith.cli.measure import compared_on
 from tunesmith.core.errors import DataError, ModelError, RunError
+from tunesmith.data.spec import DataSpec
 from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
 from tunesmith.run.folder import Run
@@ -27,7 +28,7 @@ def leave_part(out, content, predictor, source, text=None):
     """Leave what an interrupted job leaves: the first bytes of `out`, and which job it was."""
     part = out.with_name(out.name + ".part")
     part.write_bytes(content)
-    job = predicting._job(predictor, str(source), text)
+    job = predicting._job(predictor, str(source), text, DataSpec())
     part.with_name(part.name + ".json").write_text(json.dumps(job))
     return part
 
@@ -304,5 +305,5 @@ def test_the_error_to_catch_is_in_the_package():
 
 def test_columns_are_named_for_a_file_only(trained, tmp_path):
     twin = copied(trained, tmp_path / "twin")
-    with pytest.raises(RunError, match="name columns of --data"):
-        compare_command([trained.folder, twin.folder], [], metric=None, text="text", label=None)
+    with pytest.raises(RunError, match="are about --data"):
+        compare_command([trained.folder, twin.folder], [], metric=None, text="text", label=None, settings=[])

@@ -22,6 +22,11 @@ def resolved_for(*args, **settings):
     return resolve(*composed, prepared=prepare(composed[0]))
 
 
+def setup_of(resolved):
+    examples = resolved.encoded.examples["train"]
+    return make_setup(resolved.recipe, resolved.task, examples=examples, tokenizer=resolved.tokenizer)
+
+
 def folder_bytes(folder):
     """Checkpoints and model; the rest is small beside a real model, but not beside the tiny one."""
     found = [path for part in ("checkpoints", "model") for path in (folder / part).rglob("*") if path.is_file()]
@@ -33,6 +38,7 @@ def folder_bytes(folder):
     [
         {},
         {"data.split.dev": 0.2, "train.save_every": "4 steps"},
+        {"train.save_every": "2 steps", "train.average": 0.5},
         {"train.save_every": "1 steps", "train.keep_checkpoints": 3},
     ],
 )
@@ -57,17 +63,51 @@ def test_the_disk_estimate_is_what_a_run_needs(tiny, reviews, tmp_path, monkeypa
     assert estimate.seconds > 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_average_is_held_and_saved_where_there_will_be_one(tiny, reviews, tmp_path, share):
+    resolved = resolved_for(reviews, tiny, **{"train.length": "6 steps", "train.average": share})
+    setup = setup_of(resolved)
+    trained = {name for name, parameter in setup.model.named_parameters() if parameter.requires_grad}
+    average = rehearse._average(resolved.recipe, setup)
+    assert set(average.tensors) == (trained if share else set())
+    assert (rehearse._save(setup, average, tmp_path) / checkpoint.AVERAGE).is_file() == bool(share)
+
+
 def test_the_largest_batch_is_rehearsed(tiny, reviews):
     resolved = resolved_for(reviews, tiny, **{"train.length": "2 epochs"})
-    setup = make_setup(
-        resolved.recipe, resolved.task, examples=resolved.encoded.examples["train"], tokenizer=resolved.tokenizer
-    )
+    setup = setup_of(resolved)
     plan = make_plan(resolved.recipe, setup.examples)
     reports = rehearse._some_steps(setup, plan)
     assert reports[0].step == 1
     assert len(reports) == 2 + rehearse.TIMED_STEPS
     sizes = [sum(len(b) * plan.lengths[b].max() for b in step) for step in ([s] for s in plan.epoch(0))]
     assert reports[1].step == np.argmax(sizes) + 1
+
+
+def test_every_shape_of_batch_is_rehearsed_once(tiny, reviews, monkeypatch):
+    resolved = resolved_for(reviews, tiny, **{"train.length": "2 epochs"})
+    setup = setup_of(resolved)
+    plan = make_plan(resolved.recipe, setup.examples)
+    batches = [batch for step in range(len(plan)) for batch in plan[step][0].batches]
+    shapes = {(len(batch), plan.lengths[batch].max()) for batch in batches}
+    seen = []
+    monkeypatch.setattr(setup.model, "forward", seeing(setup.model.forward, seen))
+    rehearse._other_shapes(setup, plan)
+    assert len(shapes) > 3
+    assert sorted(seen) == sorted(shapes)
+    monkeypatch.setattr(rehearse, "MOST_SHAPES", 3)
+    seen.clear()
+    rehearse._other_shapes(setup, plan)
+    assert len(seen) == 3
+    assert all(p.grad is None for p in setup.model.parameters())
+
+
+def seeing(forward, seen):
+    def wrapped(**inputs):
+        seen.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    return wrapped
 
 
 def test_what_is_read_is_counted(tiny, reviews):

@@ -65,6 +65,10 @@ TrainedLabel = Annotated[
 TaskName = Annotated[
     str | None, typer.Option("--task", metavar="NAME", help="What to learn. Default: seen in the data.")
 ]
+ReadSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="How to read DATA: --set data.encoding=cp1252. Repeatable."),
+]
 Group = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Column whose equal values stay in one split.")
 ]
@@ -176,11 +180,17 @@ def convert(
 
 
 @app.command(epilog="Example:  tunesmith evaluate runs/reviews-1 new_labelled.csv")
-def evaluate(run: ModelArgument, data: Data, text: TrainedText = None, label: TrainedLabel = None) -> None:
+def evaluate(
+    run: ModelArgument,
+    data: Data,
+    text: TrainedText = None,
+    label: TrainedLabel = None,
+    settings: ReadSettings = None,
+) -> None:
     """Measure a run's model on new labelled rows."""
     from tunesmith.cli import measure as command
 
-    command.evaluate(run, data, text=text, label=label)
+    command.evaluate(run, data, text=text, label=label, settings=settings or [])
 
 
 @app.command(
@@ -194,15 +204,16 @@ def predict(
         typer.Option("--out", metavar="PATH", help="CSV or .jsonl file; without it, CSV goes to the screen."),
     ] = None,
     text: TrainedText = None,
+    settings: ReadSettings = None,
 ) -> None:
     """Label new texts; order and columns are kept, an interrupted job goes on where it was."""
     from tunesmith.cli import measure as command
 
-    command.predict(run, data, out=out, text=text)
+    command.predict(run, data, out=out, text=text, settings=settings or [])
 
 
 @app.command(epilog="Example:  tunesmith compare runs/a-1 runs/b-1")
-def compare(
+def compare(  # noqa: PLR0917
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
     data: Annotated[
         list[str] | None,
@@ -213,11 +224,12 @@ def compare(
     ] = None,
     text: TrainedText = None,
     label: TrainedLabel = None,
+    settings: ReadSettings = None,
 ) -> None:
     """Say which run is better, by how much, and how sure that is."""
     from tunesmith.cli import measure as command
 
-    command.compare(runs, data or [], metric=metric, text=text, label=label)
+    command.compare(runs, data or [], metric=metric, text=text, label=label, settings=settings or [])
 
 
 @app.command()

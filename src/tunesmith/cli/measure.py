@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +19,70 @@ from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 
 
-def evaluate(folder: Path, data: Sequence[str], *, text: str | None, label: str | None) -> None:
+def evaluate(
+    folder: Path, data: Sequence[str], *, text: str | None, label: str | None, settings: Sequence[str]
+) -> None:
     """Measure a run's model on labelled rows and print the numbers."""
     run = Run.with_model(folder)
     from tunesmith.workflow.evaluate import evaluate as measure
 
-    measured = measure(run, data, text=text, label=label)
+    measured = measure(run, data, text=text, label=label, settings=settings)
     console = show.console()
     show.notes(console, measured.notes)
     console.print(escape(measured.ledger.summary(measured.n_read)))
     show.numbers(console, {"splits": {"test": measured.metrics}})
 
 
-def predict(folder: Path, data: str, *, out: Path | None, text: str | None) -> None:
+def predict(folder: Path, data: str, *, out: Path | None, text: str | None, settings: Sequence[str]) -> None:
     """Label a file with the model of a run, or of a model folder."""
-    model = Run.with_model(folder).model_folder
+    run = Run.with_model(folder)
     from tunesmith.workflow.predict import format_of, left_by
 
     if out is not None:
         format_of(out)  # refused before the model is loaded
     try:
-        n = _predict(model, data, out=out, text=text)
+        n = _predict(run, data, out=out, text=text, settings=settings)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(left_by(data, out)) from None
     if out is not None:
         show.console(err=True).print(f"{rows(n)} labelled: {escape(str(out))}")
 
 
-def _predict(model: Path, data: str, *, out: Path | None, text: str | None) -> int:
+def _predict(run: Run, data: str, *, out: Path | None, text: str | None, settings: Sequence[str]) -> int:
     """Label a file, with a count of the rows on the screen; return how many there were."""
     from tunesmith.inference.predictor import Predictor
     from tunesmith.workflow.predict import predict_file
+    from tunesmith.workflow.reading import reading_for
 
-    predictor = Predictor.load(model)
     console = show.console(err=True)
+    spec, notes = reading_for(run, [data], settings=settings)
+    show.notes(console, notes)
+    predictor = Predictor.load(run.model_folder)
     columns = (SpinnerColumn(), TextColumn("rows: {task.completed:,}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
-        return predict_file(predictor, data, out=out, text=text, on_rows=lambda done: progress.advance(task, done))
+        on_rows = partial(progress.advance, task)
+        return predict_file(predictor, data, out=out, text=text, spec=spec, on_rows=on_rows)
 
 
 def compare(
-    folders: Sequence[Path], data: Sequence[str], *, metric: str | None, text: str | None, label: str | None
+    folders: Sequence[Path],
+    data: Sequence[str],
+    *,
+    metric: str | None,
+    text: str | None,
+    label: str | None,
+    settings: Sequence[str],
 ) -> None:
     """Print which run is better."""
     if len(folders) < 2:
         raise RunError("a comparison needs two runs", fix="tunesmith compare RUN RUN")
     runs = [Run.with_model(folder) for folder in folders]
-    if not data and (text or label):
-        raise RunError("--text and --label name columns of --data", fix="leave them out, or name a file with --data")
+    if not data and (text or label or settings):
+        raise RunError("--text, --label and --set are about --data", fix="leave them out, or name a file with --data")
     from tunesmith.workflow.compare import compare as measure
 
-    found = measure(runs, data, metric=metric, text=text, label=label)
+    found = measure(runs, data, metric=metric, text=text, label=label, settings=settings)
     console = show.console()
     show.notes(console, found["notes"])
     table = Table(box=None, pad_edge=False, header_style="dim")

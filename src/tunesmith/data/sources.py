@@ -13,7 +13,8 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, Where, did_you_mean
@@ -123,45 +124,58 @@ def decode(blob: Blob, *, encoding: str) -> tuple[str, list[Note]]:
     Raises:
         DataError: it is not text, or not in the encoding the user named.
     """
-    content = blob.content
     if encoding != "auto":
-        return _decode_as(content, blob.file, encoding), []
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if content.startswith(mark):
-            notes = [] if name == "utf-8-sig" else [Note("info", "encoding", f"{blob.file} is UTF-16")]
-            return _decode_as(content, blob.file, name), notes
-    wide = _wide(content)
-    if wide:
-        return _decode_as(content, blob.file, wide), [Note("info", "encoding", f"{blob.file} is {wide.upper()}")]
-    try:
-        return content.decode("utf-8"), []
-    except UnicodeDecodeError:
-        pass
+        return _decode_as(blob.content, blob.file, encoding), []
+    name = encoding_of(blob)
+    text = _decode_as(blob.content, blob.file, name, errors="strict" if name.startswith("utf-") else "replace")
+    if name.startswith("utf-8"):
+        return text, []
+    if name.startswith("utf-"):
+        return text, [Note("info", "encoding", f"{blob.file} is {name.upper()}")]
+    message = f"{blob.file} is not UTF-8; read as {name}"
+    return text, [Note("info", "encoding", message, fix="--set data.encoding=NAME if letters look wrong")]
+
+
+def decode_start(blob: Blob, *, encoding: str) -> tuple[str, str]:
+    """Return the whole lines of a blob that is the start of a file, and the file's encoding; else as `decode`."""
+    lines = blob.content[: blob.content.rfind(b"\n") + 1] or blob.content
+    name = encoding_of(replace(blob, content=lines)) if encoding == "auto" else encoding
+    guessed = encoding == "auto" and not name.startswith("utf-")
+    text = _decode_as(blob.content, blob.file, name, errors="replace" if guessed else "strict", is_start=True)
+    return text[: text.rfind("\n") + 1] or text, name
+
+
+def encoding_of(blob: Blob) -> str:
+    """Return the encoding that a blob's bytes look like: "utf-...", or one of one byte a letter.
+
+    Raises:
+        DataError: it is not text.
+    """
+    content = blob.content
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), "") or _wide(content)
+    if marked:
+        return marked
+    with suppress(UnicodeDecodeError):
+        content.decode("utf-8")
+        return "utf-8"
     if sum(content.count(byte) for byte in range(9)) > 0.01 * len(content):
         raise DataError("this is not a text file", where=Where(blob.file), fix=SUPPORTED)
-    name = "cp1252" if any(0x80 <= byte <= 0x9F for byte in set(content)) else "latin-1"
-    if not _is_western(content):
-        name = _detect(content) or name
-    text = content.decode(name, errors="replace")
-    note = Note(
-        "info",
-        "encoding",
-        f"{blob.file} is not UTF-8; read as {name}",
-        fix="--set data.encoding=NAME if letters look wrong",
-    )
-    return text, [note]
+    western = "cp1252" if any(0x80 <= byte <= 0x9F for byte in set(content)) else "latin-1"
+    return western if _is_western(content) else _detect(content) or western
 
 
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 SUPPORTED = "tunesmith reads CSV, TSV, JSON, JSONL, Parquet, Excel (.xlsx) and .txt, also packed as .gz, .zip or .zst"
 
 
-def _decode_as(content: bytes, file: str, encoding: str) -> str:
+def _decode_as(content: bytes, file: str, encoding: str, *, errors: str = "strict", is_start: bool = False) -> str:
+    """Return content as text; of the start of a file, a letter that is cut off at the end is left out."""
     try:
-        return content.decode(encoding)
+        return codecs.getincrementaldecoder(encoding)(errors).decode(content, not is_start)
     except LookupError:
         raise DataError(
             f'there is no encoding "{encoding}"', fix="for example utf-8, cp1252, latin-1, utf-16"

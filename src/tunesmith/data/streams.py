@@ -41,9 +41,7 @@ class TextStream:
         first = raw.read(HEAD_BYTES)
         if not first.strip():
             raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
-        whole = first[: first.rfind(b"\n") + 1] or first
-        self.head, _ = sources.decode(Blob(file, name, whole, "", 0), encoding=encoding)
-        self._encoding = encoding if encoding != "auto" else _encoding_of(whole)
+        self.head, self._encoding = sources.decode_start(Blob(file, name, first, "", 0), encoding=encoding)
         self._first = first
         start = self.head.lstrip()[:1]
         self.is_json_lines = sources.suffix_of(name) in (".jsonl", ".ndjson") or (name == "-" and start == "{")
@@ -164,16 +162,3 @@ def _object(line: str, file: str, number: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError("not a JSON object", where=Where(file, number), fix='write {"text": ...}')
     return value
-
-
-def _encoding_of(content: bytes) -> str:
-    """Return the encoding `sources.decode` found, by name."""
-    for name in ("utf-8-sig", "utf-8"):
-        try:
-            content.decode(name)
-            return name
-        except UnicodeDecodeError:
-            continue
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    return "cp1252" if any(0x80 <= byte <= 0x9F for byte in set(content)) else "latin-1"

@@ -16,6 +16,7 @@ from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.compare import against_best
 from tunesmith.run.folder import Run
 from tunesmith.workflow.evaluate import file_key, inputs_of, measure_rows
+from tunesmith.workflow.reading import form_of, reading_for
 
 
 def compare(
@@ -25,8 +26,9 @@ def compare(
     metric: str | None = None,
     text: str | None = None,
     label: str | None = None,
+    settings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Compare runs on the same rows: `paths`, or the test rows they were all measured on.
+    """Compare runs on the same rows: `paths`, read as each run's recipe says, or the test rows of all of them.
 
     Returns:
         as `tunesmith.metrics.compare.against_best`, `rows` (name to the number of rows it knows) and `notes`.
@@ -38,9 +40,14 @@ def compare(
     names = names_of(runs)
     metric = metric or str(runs[0].metrics.get("main", "macro_f1"))
     if paths:
-        reading = read(DataSpec(path=tuple(paths)), task=load_settings(runs[0].model_folder).task["kind"])
+        specs = [reading_for(run, paths, settings=settings) for run in runs]
+        kind = load_settings(runs[0].model_folder).task["kind"]
+        readings = _read_each([spec for spec, _ in specs], task=kind)
         named = {"text": text, "label": label}
-        predicted = [_predicted_now(run, reading, named=named) for run in runs]
+        predicted = [
+            _predicted_now(run, reading, spec=spec, notes=notes, named=named)
+            for run, reading, (spec, notes) in zip(runs, readings, specs, strict=True)
+        ]
     else:
         predicted = _predicted_before(runs)
     by_name = dict(zip(names, predicted, strict=True))
@@ -103,13 +110,21 @@ class Predicted:
         return [replace(note, message=f"{name}: {note.message}") for note in self.notes]
 
 
-def _predicted_now(run: Run, reading: Reading, *, named: Mapping[str, str | None]) -> Predicted:
-    measured = measure_rows(run, reading, named=named, resamples=1)
+def _read_each(specs: Sequence[DataSpec], *, task: str) -> list[Reading]:
+    """Read the rows for each run; once where all runs read them alike."""
+    first = read(specs[0], task=task)
+    return [first if form_of(spec) == form_of(specs[0]) else read(spec, task=task) for spec in specs]
+
+
+def _predicted_now(
+    run: Run, reading: Reading, *, spec: DataSpec, notes: Sequence[Note], named: Mapping[str, str | None]
+) -> Predicted:
+    measured = measure_rows(run, reading, spec=spec, named=named, resamples=1)
     places = [measured.table.where(i) for i in range(len(measured.table))]
     keys: list[Hashable] = [(where.file, where.row) for where in places]
     gold = dict(zip(keys, measured.task.gold(measured.table), strict=True))
     said = dict(zip(keys, measured.said, strict=True))
-    return Predicted(measured.task, gold, said, measured.notes[len(reading.notes) :])
+    return Predicted(measured.task, gold, said, [*notes, *measured.notes[len(reading.notes) :]])
 
 
 def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:

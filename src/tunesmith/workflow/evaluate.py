@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.scorer import measure
-from tunesmith.recipe.compose import compose as compose_recipe
 from tunesmith.run.folder import Run
+from tunesmith.workflow.reading import reading_for
 
 REPEATED = "exact duplicate"
 """Why a row was set aside although its text was trained on."""
@@ -46,9 +46,15 @@ class Measured:
 
 
 def evaluate(
-    run: Run, paths: Sequence[str], *, text: str | None = None, label: str | None = None, resamples: int = 1000
+    run: Run,
+    paths: Sequence[str],
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    resamples: int = 1000,
+    settings: Sequence[str] = (),
 ) -> Measured:
-    """Measure the run's model on labelled rows, whose labels are read as the run's recipe says.
+    """Measure the run's model on labelled rows, which are read as the run's recipe says: see `reading_for`.
 
     Args:
         run: a finished run, or a model folder alone.
@@ -56,16 +62,20 @@ def evaluate(
         text: column with the text; by default the one the model was trained on.
         label: column with the label; likewise.
         resamples: draws for the intervals.
+        settings: how to read the files, where that is not as in training.
 
     Raises:
         DataError: a column is missing or no row has a label the model knows.
     """
-    named = {"text": text, "label": label}
-    reading = read(DataSpec(path=tuple(paths)), task=load_settings(run.model_folder).task["kind"])
-    return measure_rows(run, reading, named=named, resamples=resamples)
+    spec, notes = reading_for(run, paths, settings=settings)
+    reading = read(spec, task=load_settings(run.model_folder).task["kind"])
+    measured = measure_rows(run, reading, spec=spec, named={"text": text, "label": label}, resamples=resamples)
+    return replace(measured, notes=[*notes, *measured.notes])
 
 
-def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None], resamples: int) -> Measured:
+def measure_rows(
+    run: Run, reading: Reading, *, spec: DataSpec, named: Mapping[str, str | None], resamples: int
+) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
     task = predictor.task
@@ -74,7 +84,7 @@ def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None],
     columns = find_columns(table, trained, named)
     ledger, notes = Ledger(reading.ledger), [*reading.notes]
     named_ = table.named({trained[field]: column for field, column in columns.items()})
-    ready = as_trained(named_, predictor, _spec(run), ledger, notes)
+    ready = as_trained(named_, predictor, spec, ledger, notes)
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     if not run.recipe_path.is_file():
@@ -106,14 +116,6 @@ def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Not
     fix = "measure on rows it has not seen; those on its own test rows are in its report"
     places = tuple(table.where(i) for i in rows[:PLACES])
     return [Note("warning", "training rows", message, fix, places, len(rows))]
-
-
-def _spec(run: Run) -> DataSpec:
-    """Return how the run read its data; the defaults where it has no recipe."""
-    if not run.recipe_path.is_file():
-        return DataSpec()
-    recipe, _ = compose_recipe(file=run.recipe_path, overrides=(), arguments={})
-    return recipe.data
 
 
 def trained_columns(task: Any) -> dict[str, str]:

@@ -21,6 +21,7 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
 from tunesmith.workflow.evaluate import find_columns
+from tunesmith.workflow.reading import form_of
 
 CHUNK_ROWS = 512
 UNWRITTEN = {".parquet", ".xlsx", ".xls", ".json", ".tsv", ".tab", ".gz", ".zip", ".zst", ".feather", ".arrow", ".pkl"}
@@ -33,11 +34,12 @@ def predict_file(
     *,
     out: Path | None,
     text: str | None = None,
+    spec: DataSpec | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> int:
     """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV); return the rows.
 
-    The text is in the column `text`, by default the one the model was trained on.
+    The text is in the column `text`, by default the one the model was trained on; `spec` says how to read the file.
 
     What is finished stands in `out.part`, and `out.part.json` says of which job it is; started again after an
     interruption, rows that stand there are skipped. A row without text gets an empty prediction.
@@ -45,11 +47,12 @@ def predict_file(
     Raises:
         DataError: `out` exists, the part file is another job's, a column is missing, or a row can't be read.
     """
-    chunks = stream(source, DataSpec(), chunk_rows=CHUNK_ROWS, task=predictor.task.kind)
+    spec = spec or DataSpec()
+    chunks = stream(source, spec, chunk_rows=CHUNK_ROWS, task=predictor.task.kind)
     if out is None:
         return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
     fmt = format_of(out)
-    with _part_of(out, _job(predictor, source, text), fmt=fmt) as (target, done):
+    with _part_of(out, _job(predictor, source, text, spec), fmt=fmt) as (target, done):
         return _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
 
 
@@ -181,10 +184,11 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def _job(predictor: Predictor, source: str, text: str | None) -> dict[str, str]:
-    """Return what a part file is tied to: the model, and the content of the input (where that can be read twice)."""
+def _job(predictor: Predictor, source: str, text: str | None, spec: DataSpec) -> dict[str, str]:
+    """Return what a part file is tied to: the model, how the input is read, and its content where it can be reread."""
     column = ", ".join(predictor.task.columns.values()) if text is None else text
-    return {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source)), "text": column}
+    job = {"model": predictor.fingerprint(), "input": source, "content": _content(Path(source)), "text": column}
+    return {**job, "reading": " ".join(form_of(spec))}
 
 
 def _content(path: Path) -> str:
@@ -226,6 +230,8 @@ def _foreign(job_file: Path, job: dict[str, str]) -> str:
     if written["content"] != job["content"]:
         changed = written.get("input") == job["input"]
         return f"{job['input']} has changed since" if changed else f"it was made from {written.get('input')}"
+    if written.get("reading") != job["reading"]:
+        return "its input was read with other settings"
     return "it was made from another column" if written.get("text") != job.get("text") else ""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import numpy as np
 from tunesmith.core import hardware
 from tunesmith.core.allocator import memory_kept
 from tunesmith.engine import checkpoint
+from tunesmith.engine.average import WeightAverage
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
-from tunesmith.engine.loop import Setup, StepReport, train_steps
+from tunesmith.engine.loop import Setup, StepReport, load, memory_errors, train_steps
 from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Example
@@ -26,6 +29,13 @@ TIMED_STEPS = 5
 """Updates that are timed, after two that warm up: the first, and the one that needs most memory."""
 TIMED_ROWS = 64
 """Rows whose reading is timed."""
+MOST_SHAPES = 64
+"""Shapes of batches that are tried; oneDNN keeps the code of about as many."""
+STEPS_LOOKED_AT = 5000
+"""Steps of the plan in which they are looked for."""
+BROKEN_UP = 1.08
+"""On a CPU, peak memory of a whole training over that of the rehearsal: the longer, the more freed memory is broken up
+(0.99 to 1.09 were measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,8 @@ class Estimate:
     Attributes:
         steps: planned updates.
         seconds: of training and of measuring during and after it; give or take a third.
-        memory_bytes: peak of this process so far, which holds model, gradients, optimizer and the largest batch.
+        memory_bytes: peak of this process with model, gradients, optimizer, batches of every shape and a checkpoint,
+            and what a whole training adds to it.
         disk_bytes: of checkpoints and model when they need most; logs and reports are small beside them.
         free_disk_bytes: where it will be written.
         loss: of the first step.
@@ -58,21 +69,34 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
     recipe, examples = resolved.recipe, resolved.encoded.examples
     setup = make_setup(recipe, resolved.task, examples=examples["train"], tokenizer=resolved.tokenizer)
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
-    with memory_kept():
-        reports = _some_steps(setup, plan)
+    with tempfile.TemporaryDirectory() as folder:
+        with memory_kept():
+            average = _average(recipe, setup)
+            reports = _some_steps(setup, plan)
+            _other_shapes(setup, plan)
+            per_token_read = _seconds_per_token_read(resolved, setup)
+            saved = _save(setup, average, Path(folder))
+        memory = round(hardware.peak_memory_bytes() * (BROKEN_UP if _on_cpu(setup) else 1.0))
+        sizes = _sizes(resolved, setup, saved)
     timed = reports[2:] or reports
     per_token = sum(r.seconds for r in timed) / sum(r.tokens for r in timed)
     learning = per_token * _tokens(examples["train"]) * plan.epoch_of(len(plan))
-    reading = _seconds_per_token_read(resolved, setup) * _tokens_read(resolved, plan)
-    memory = hardware.peak_memory_bytes()
+    seconds = learning + per_token_read * _tokens_read(resolved, plan)
     return Estimate(
         len(plan),
-        learning + reading,
+        seconds,
         memory,
-        _disk_bytes(resolved, setup, n_saves=_n_saves(recipe, plan, seconds=learning + reading)),
+        _disk_bytes(resolved, *sizes, n_saves=_n_saves(recipe, plan, seconds=seconds)),
         hardware.free_disk_bytes(out.absolute()),
         reports[0].loss,
     )
+
+
+def _average(recipe: Recipe, setup: Setup) -> WeightAverage:
+    """Take the weights' average, which training holds beside each step of its last part, where there will be one."""
+    average = WeightAverage(setup.device.plain(setup.model), n_steps=1, share=math.ceil(float(recipe.train.average)))
+    average.after(1)
+    return average
 
 
 def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
@@ -81,6 +105,36 @@ def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
     largest = max(first_epoch, key=lambda step: _padded_tokens(setup, plan, step))
     steps = [0, largest, *range(1, min(TIMED_STEPS + 1, len(plan)))]
     return [next(train_steps(setup, plan, start=step)) for step in steps]
+
+
+def _other_shapes(setup: Setup, plan: Plan) -> None:
+    """Run forward and backward once for every other shape of batch, up to `MOST_SHAPES`: each costs memory that stays.
+
+    On a CPU oneDNN makes code for every shape it meets and keeps it, which also breaks up the memory around it.
+    """
+    n_shapes = MOST_SHAPES if _on_cpu(setup) else 0
+    for indices in itertools.islice(_shapes(setup, plan), n_shapes):
+        batch = load(setup, indices)
+        with memory_errors():
+            with setup.device.forward(setup.model, sync=True):
+                loss = setup.task.loss(setup.model(**batch.inputs), batch)
+            setup.device.backward(loss)
+        setup.optimizer.zero_grad(set_to_none=True)
+
+
+def _shapes(setup: Setup, plan: Plan) -> Iterator[np.ndarray]:
+    """Yield the first batch of each shape, in the order of training."""
+    seen: set[tuple[int, int]] = set()
+    for step in range(min(len(plan), STEPS_LOOKED_AT)):
+        for batch in plan[step][setup.device.rank].batches:
+            shape = len(batch), int(plan.lengths[batch].max())
+            if shape not in seen:
+                seen.add(shape)
+                yield batch
+
+
+def _on_cpu(setup: Setup) -> bool:
+    return setup.device.torch_device.type == "cpu"
 
 
 def _padded_tokens(setup: Setup, plan: Plan, step: int) -> int:
@@ -103,9 +157,9 @@ def _tokens_read(resolved: Resolved, plan: Plan) -> float:
 
 
 def _seconds_per_token_read(resolved: Resolved, setup: Setup) -> float:
-    """Time some training rows without gradients; few rows are padded more than many are, so padding is counted."""
-    rows = np.random.default_rng(0).permutation(len(setup.examples))[:TIMED_ROWS]
-    some = [setup.examples[i] for i in rows]
+    """Time some dev rows, else training rows, without gradients; few are padded more than many, so padding counts."""
+    examples = resolved.encoded.examples.get("dev") or setup.examples
+    some = [examples[i] for i in np.random.default_rng(0).permutation(len(examples))[:TIMED_ROWS]]
     began = time.perf_counter()
     infer(setup.model, some, task=resolved.task, pad_id=resolved.tokenizer.pad_id)
     seconds = time.perf_counter() - began
@@ -122,18 +176,25 @@ def _n_saves(recipe: Recipe, plan: Plan, *, seconds: float) -> int:
     return sum(due(every, step, plan) for step in range(1, len(plan)))
 
 
-def _disk_bytes(resolved: Resolved, setup: Setup, *, n_saves: int) -> int:
-    """Save and load a checkpoint; return what checkpoints, best weights and model will need at the worst moment.
+def _save(setup: Setup, average: WeightAverage, folder: Path) -> Path:
+    """Write a checkpoint."""
+    plain = setup.device.plain(setup.model)
+    return checkpoint.save(folder, plain, setup.optimizer, step=1, state={}, average=average.tensors)
+
+
+def _sizes(resolved: Resolved, setup: Setup, saved: Path) -> tuple[int, int, int]:
+    """Load a checkpoint again; return the bytes of it, of its weights alone, and of the model folder."""
+    checkpoint.load(saved, setup.device.plain(setup.model), setup.optimizer)
+    weights = (saved / "model.safetensors").stat().st_size
+    resolved.tokenizer.plain.save_pretrained(saved.parent / "tokenizer")
+    return _size(saved), weights, weights + _size(saved.parent / "tokenizer")
+
+
+def _disk_bytes(resolved: Resolved, one: int, weights: int, model: int, *, n_saves: int) -> int:
+    """Return what checkpoints, best weights and model will need at the worst moment.
 
     That is when a new checkpoint is complete and the oldest one still there, or at the end.
     """
-    plain = setup.device.plain(setup.model)
-    with tempfile.TemporaryDirectory() as folder:
-        saved = checkpoint.save(Path(folder), plain, setup.optimizer, step=1, state={})
-        checkpoint.load(saved, plain, setup.optimizer)
-        one, weights = _size(saved), (saved / "model.safetensors").stat().st_size
-        resolved.tokenizer.plain.save_pretrained(Path(folder) / "tokenizer")
-        model = weights + _size(Path(folder) / "tokenizer")
     keep = resolved.recipe.train.keep_checkpoints
     best = weights if resolved.encoded.examples.get("dev") else 0
     return best + max(min(n_saves, keep + 1) * one, min(n_saves, keep) * one + model)
