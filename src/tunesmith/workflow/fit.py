@@ -109,13 +109,20 @@ def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) ->
     """Return the plan of a resolved recipe."""
     return Plan(
         np.array([len(example.ids) for example in examples]),
-        np.array([example.weight for example in examples]),
+        row_shares(examples),
         recipe.train.length,
         recipe.train.step_size,
         int(recipe.train.tokens_per_batch),
         recipe.seed,
         world,
     )
+
+
+def row_shares(examples: Sequence[Example]) -> np.ndarray:
+    """Return which part of its row each example is; what a step of "32 rows" is counted by."""
+    rows = np.array([example.row for example in examples])
+    shares: np.ndarray = 1 / np.bincount(rows)[rows]
+    return shares
 
 
 def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], tokenizer: Tokenizer) -> Setup:
@@ -125,7 +132,8 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     model = task.build(find(recipe.model), recipe.model)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
-    train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
+    if not task.draws_tokens:
+        train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
         use_onednn(model)
