@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tunesmith.models.tokenize import Tokenizer
 
 
+FROM_PIPELINE = "from transformers import pipeline\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One encoded row, or one window of it.
@@ -146,6 +149,14 @@ class Task(Spec):
     """Whether `fresh` may put in tokens that no training row holds."""
     tokens_per_pass: ClassVar[int] = 4096
     """Padded tokens in one forward pass without gradients, at most."""
+    noun: ClassVar[str] = "model"
+    """What the result is called: "text classifier"."""
+    counted: ClassVar[tuple[str, str]] = ("Rows of each class", "Class")
+    """What `summary` counts: the title of its table, and of its first column."""
+    hub_tag: ClassVar[str]
+    """What the Hugging Face Hub calls the task."""
+    usage: ClassVar[str]
+    """How transformers opens the saved model: Python code, FOLDER standing for its folder."""
 
     kind: str
     long_text: Literal["auto", "windows", "head", "head_tail", "error"] = "auto"
@@ -346,6 +357,21 @@ class Task(Spec):
         """Return outputs, as `merge` gives them, of simple methods that work on tokens, by name."""
         del train, test, tokenizer, n_rows
         return {}
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what the model does, as a sentence that may end with names (": "), and these names."""
+        raise _missing(self, "promise")
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how wrong a line of `predictions/*.jsonl` is, 0 where it is right; the report shows the worst."""
+        return float(row.get("confidence", 1.0)) if row["gold"] != row["predicted"] else 0.0
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return an answer, or the right one, as a person reads it beside the text of its row."""
+        del row
+        return str(answer)
 
     def cell_names(self) -> list[str]:
         """Return the columns that `tunesmith predict` adds; see `Prediction.cells`."""

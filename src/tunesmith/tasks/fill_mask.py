@@ -18,7 +18,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.data.columns import choose_text
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Prediction, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Usable
 from tunesmith.tasks.language import LEARNT, OVERLAP, LanguageTask
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ class FillMask(LanguageTask):
     auto_class: ClassVar[str] = "AutoModelForMaskedLM"
     draws_tokens: ClassVar[bool] = True
     lr_at_384: ClassVar[float] = 3e-4
+    noun: ClassVar[str] = "masked language model"
+    hub_tag: ClassVar[str] = "fill-mask"
+    usage: ClassVar[str] = (
+        FROM_PIPELINE + 'fill = pipeline("fill-mask", FOLDER)\nfill(f"your {fill.tokenizer.mask_token} text")'
+    )
 
     kind: Literal["fill-mask"] = "fill-mask"
     """Which task it is."""
@@ -186,6 +191,10 @@ class FillMask(LanguageTask):
                 filled = filled.replace(self.mask_token, fill[0]["token"].strip(), 1)
             found.append(Filling(filled, fills))
         return found
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return that it fills masks."""
+        return f"It says which words fit in the place of {self.mask_token}, and knows the texts it was trained on", []
 
     def cell_names(self) -> list[str]:
         """Return "predicted" and "fills"."""

@@ -19,7 +19,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.data.columns import choose_text
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Prediction, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Usable
 from tunesmith.tasks.language import IGNORED, LEARNT, OVERLAP, LanguageTask, as_lines
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class TextGeneration(LanguageTask):
     metric_names: ClassVar[tuple[str, ...]] = ("perplexity", "bits_per_byte", "token_accuracy")
     tokens_per_pass: ClassVar[int] = 1024
     lr_at_384: ClassVar[float] = 5e-4
+    noun: ClassVar[str] = "causal language model"
+    hub_tag: ClassVar[str] = "text-generation"
+    usage: ClassVar[str] = FROM_PIPELINE + 'pipeline("text-generation", FOLDER)("your prompt")'
 
     kind: Literal["text-generation"] = "text-generation"
     """Which task it is."""
@@ -250,6 +253,11 @@ class TextGeneration(LanguageTask):
     def predictions(self, outputs: Any, table: Table) -> list[Any]:
         """Return how much each measured row surprised, otherwise what is written after each prompt."""
         return self.surprises(outputs, table) if self.is_measured(table) else [Continuation(t) for t in outputs]
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what it writes."""
+        said = {"prompts": "It completes prompts", "chat": "It answers in conversations"}
+        return said.get(self.form, "It writes texts like those it was trained on"), []
 
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
