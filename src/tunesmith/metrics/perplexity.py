@@ -18,6 +18,10 @@ from tunesmith.metrics.scores import ratio
 Array = np.ndarray
 
 
+VALUES = {"perplexity": "tokens", "bits_per_byte": "n_bytes", "token_accuracy": "hits"}
+"""The metrics, with the counts that each of them needs."""
+
+
 class PerplexityScorer(Scorer):
     """Perplexity a token; bits a byte, which compare across tokenizers (Gao et al. 2020, section 3.1); token accuracy.
 
@@ -54,8 +58,7 @@ class PerplexityScorer(Scorer):
             raise DataError(
                 "losses or counts are no numbers that add up", fix="give finite losses and counts from 0 on"
             )
-        given_names = {"perplexity": "tokens", "bits_per_byte": "n_bytes", "token_accuracy": "hits"}
-        self.names = tuple(name for name, needed in given_names.items() if needed in columns)
+        self.names = tuple(name for name, needed in VALUES.items() if needed in columns)
 
     def __len__(self) -> int:
         return len(self._sums["losses"])

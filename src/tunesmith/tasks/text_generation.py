@@ -64,7 +64,8 @@ class TextGeneration(LanguageTask):
     form: Literal["auto", "text", "prompts", "chat"] = "auto"
     """What a row is: a text, a prompt with its completion, a conversation; "auto" sees it in the training rows."""
     max_new_tokens: PositiveInt = 64
-    """Most tokens to write after a prompt; the settings of writing are saved in `generation_config.json`."""
+    """Most tokens to write after a prompt, at most half of what the model reads, so that as much of the prompt's end
+    is read; the settings of writing are saved in `generation_config.json`."""
     temperature: NonNegativeFloat = 0.0
     """0: the likeliest token is always taken; else tokens are drawn, from probabilities sharpened below 1 and flattened
     above it. The same prompt is always continued in the same way."""
@@ -156,8 +157,11 @@ class TextGeneration(LanguageTask):
 
         plain = writing_tokenizer(tokenizer.plain)
         begin = [] if plain.bos_token_id is None else [plain.bos_token_id]
-        vocabulary = (len(plain), plain.eos_token_id, plain.pad_token_id, *begin)
-        return self.model_copy(update={"vocabulary": vocabulary}), replace(tokenizer, plain=plain)
+        known = {
+            "vocabulary": (len(plain), plain.eos_token_id, plain.pad_token_id, *begin),
+            "max_new_tokens": min(self.max_new_tokens, tokenizer.max_tokens // 2),
+        }
+        return self.model_copy(update=known), replace(tokenizer, plain=plain)
 
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
