@@ -6,7 +6,7 @@ without the weights of such a head (sentence encoders are saved without) gets a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,49 @@ def logits_at(model: nn.Module, wanted: Tensor) -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+def packed(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a padded batch as one row without padding, in which each text sees itself alone.
+
+    Positions begin anew with each text, and attention is causal inside it (block-diagonal). Logits of the tokens come
+    in the order of the padded batch.
+
+    Args:
+        inputs: "input_ids" and "attention_mask" of shape (batch, tokens), padded on the right.
+
+    Returns:
+        "input_ids" and "position_ids", shape (1, all tokens), and "attention_mask", what is added to attention scores,
+        shape (1, 1, all tokens, all tokens).
+    """
+    there = inputs["attention_mask"].bool()
+    text, place = there.nonzero(as_tuple=True)
+    sees = (text[:, None] == text) & (place[:, None] >= place)
+    closed = torch.zeros(sees.shape, device=sees.device).masked_fill(~sees, torch.finfo(torch.float32).min)
+    return {
+        "input_ids": inputs["input_ids"][there][None],
+        "position_ids": place[None],
+        "attention_mask": closed[None, None],
+    }
+
+
+def refuse_mixing(model: PreTrainedModel) -> None:
+    """Try two short texts packed and apart.
+
+    Raises:
+        ModelError: they give other logits: this family lets packed texts see one another, or counts positions its way.
+    """
+    ids = torch.arange(10, 20).remainder(model.config.vocab_size).view(2, 5)
+    apart = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        wanted = model(**apart).logits[apart["attention_mask"].bool()]
+        found = model(**packed(apart)).logits[0]
+    model.train(training)
+    if not torch.allclose(wanted, found, atol=1e-3):
+        message = f'texts of a "{model.config.model_type}" can\'t be packed: they would see one another'
+        raise ModelError(message, fix="use --set task.pack=false")
 
 
 def writing_tokenizer(plain: Any) -> Any:

@@ -31,7 +31,7 @@ class Masked(NamedTuple):
 
 
 def word_numbers(words: Sequence[int | None]) -> Array:
-    """Return a number for the word of each token, from 0 on, shape (tokens,).
+    """Return a number for the word of each token, another for each word, shape (tokens,).
 
     Args:
         words: of each token, as the tokenizer counts them; None for none.

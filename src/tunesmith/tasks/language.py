@@ -165,8 +165,13 @@ class LanguageTask(Task):
         """Return what the model gives, with logits only where there is a target."""
         from tunesmith.models.language import logits_at
 
-        with logits_at(model, batch.targets != IGNORED):
-            return model(**batch.inputs)
+        wanted, inputs = self.read_at_once(batch)
+        with logits_at(model, wanted):
+            return model(**inputs)
+
+    def read_at_once(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return which tokens have a target, and the model's inputs."""
+        return batch.targets != IGNORED, batch.inputs
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return cross-entropy summed over the tokens that are predicted."""
@@ -266,4 +271,4 @@ class LanguageTask(Task):
 
 def as_lines(value: Any, clean: Callable[[Any], str]) -> str:
     """Return a cell as clean text whose line breaks stay, "" where it holds none."""
-    return "" if not clean(value) else "\n".join(map(clean, str(value).splitlines()))
+    return "" if not clean(value) else "\n".join(map(clean, str(value).replace("\r\n", "\n").split("\n")))

@@ -8,7 +8,7 @@ assistant says; the end of it is learnt too, so that the model stops.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -23,7 +23,7 @@ from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Usab
 from tunesmith.tasks.language import IGNORED, LEARNT, OVERLAP, LanguageTask, as_lines
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
     from tunesmith.data.spec import DataSpec
@@ -63,6 +63,9 @@ class TextGeneration(LanguageTask):
     """Column with the completions of the prompts in `text`; "auto" looks for it, "none": texts are learnt whole."""
     form: Literal["auto", "text", "prompts", "chat"] = "auto"
     """What a row is: a text, a prompt with its completion, a conversation; "auto" sees it in the training rows."""
+    pack: bool = False
+    """Read the texts of a batch as one row without padding, each seeing itself alone. Texts of one length stand
+    together in any case, so there is little padding to save: it pays for a GPU, hardly for a CPU."""
     max_new_tokens: PositiveInt = 64
     """Most tokens to write after a prompt, at most half of what the model reads, so that as much of the prompt's end
     is read; the settings of writing are saved in `generation_config.json`."""
@@ -212,6 +215,8 @@ class TextGeneration(LanguageTask):
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own class, with the settings of writing."""
+        from tunesmith.models.language import refuse_mixing
+
         model = super().build(source, spec)
         n_tokens, end, padding, *begin = self.vocabulary
         settings: Any = model.generation_config
@@ -228,7 +233,18 @@ class TextGeneration(LanguageTask):
             bos_token_id=begin[0] if begin else None,
         )
         del n_tokens
+        if self.pack:
+            refuse_mixing(model)
         return model
+
+    def read_at_once(self, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return which tokens have a target, and the model's inputs: padded rows, or packed into one."""
+        from tunesmith.models.language import packed
+
+        wanted, inputs = super().read_at_once(batch)
+        if not self.pack:
+            return wanted, inputs
+        return wanted[batch.inputs["attention_mask"].bool()][None], packed(inputs)
 
     def run(self, model: nn.Module, batch: Batch) -> Any:
         """Return how much measured rows surprise, shape (batch, 3); otherwise the ids written after each prompt."""
