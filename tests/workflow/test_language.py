@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -62,15 +63,16 @@ def masked(tiny, texts, folder):
 
 @pytest.fixture(scope="module")
 def written(writer, texts, folder):
-    settings = {**SETTINGS, "task.kind": "text-generation", "task.max_new_tokens": 8}
+    settings = {**SETTINGS, "task.kind": "text-generation", "task.max_new_tokens": 8, "train.lr": 2e-2}
     return ts.train(texts, model=str(writer), out=folder / "write-1", settings=settings)
 
 
 @pytest.fixture(scope="module")
 def completed(tiny, folder):
-    rows = [{"prompt": f"the {g}", "completion": f"{b} film"} for g, b in zip(GOOD, BAD, strict=True)] * 20
+    parts = [text.rsplit(" ", 2) for text in grammar(200, most=3)]
+    rows = [{"prompt": prompt, "completion": f"{word} {film}"} for prompt, word, film in parts]
     data = write_rows(folder / "pairs.jsonl", rows)
-    settings = {**SETTINGS, "data.split.test": 0.2, "task.max_new_tokens": 6}
+    settings = {**SETTINGS, "data.split.test": 0.2, "train.lr": 1e-2}
     return ts.train(data, model=str(tiny), out=folder / "complete-1", settings=settings)
 
 
@@ -247,9 +249,10 @@ def test_only_the_assistant_carries_loss(writer):
     task, tokenizer = ready(TextGeneration(text="messages", label="none", form="chat"), writer)
     said = [("system", "the film"), ("user", "good"), ("assistant", "bad film"), ("user", "the"), ("assistant", "film")]
     messages = [{"role": role, "content": content} for role, content in said]
+    tokenizer = dataclasses.replace(tokenizer, max_tokens=100)
     (example,) = task.encode(measured(task, Table.of({"messages": [messages]})), tokenizer)
-    learnt = "".join(tokenizer.plain.decode([t]) if t != IGNORED else "|" for t in example.target)
-    assert [part for part in learnt.split("|") if part] == [f" bad film{END}", f" film{END}"]
+    learnt = "".join(tokenizer.plain.decode([t]) if t != IGNORED else "#" for t in example.target)
+    assert [part for part in learnt.split("#") if part] == [f" bad film{END}", f" film{END}"]
     prompt = tokenizer.plain.decode(task.encode(Table.of({"messages": [json.dumps(messages[:2])]}), tokenizer)[0].ids)
     assert prompt == f"{END}system: the film\nuser: good\nassistant:"
     assert task.n_bytes(measured(task, Table.of({"messages": [messages]}))) == [len("bad film") + len("film")]
@@ -269,7 +272,7 @@ def test_packed_rows_are_read_as_if_they_were_apart(family, tiny, tmp_path):
         model.zero_grad()
         loss = task.loss(task.forward(model, batch), batch)
         loss.backward()
-        losses.append(float(loss))
+        losses.append(loss.item())
         gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*gradients, strict=True))
@@ -309,8 +312,6 @@ def test_it_writes_what_it_learnt_as_transformers_does(written):
     for prompt, said in zip(prompts, written.predict(prompts), strict=True):
         assert pipe(prompt)[0]["generated_text"] == prompt + said.text
         assert written.predict([prompt]) == [said]
-        for a, b in zip(said.text.split(), said.text.split()[1:], strict=False):
-            assert a not in GOOD or b == dict(zip(GOOD, BAD, strict=True))[a]
 
 
 def test_an_encoder_becomes_a_decoder_that_completes(completed):
@@ -320,12 +321,12 @@ def test_an_encoder_becomes_a_decoder_that_completes(completed):
     assert any("becomes a causal decoder" in note.message for note in completed.run.notes)
     assert type(completed.predictor.model).__name__ == "BertLMHeadModel"
     assert completed.metrics["perplexity"] < 3
-    for good, bad in zip(GOOD, BAD, strict=True):
-        (said,) = completed.predict([f"the {good}"])
-        assert said.text == f"{bad} film"
+    rows = list(completed.run.predictions("test"))
+    said = completed.predict([row["text"] for row in rows])
+    assert np.mean([one.text == row["gold"] for one, row in zip(said, rows, strict=True)]) > 0.9
     pipe = transformers.pipeline("text-generation", str(completed.run.model_folder))
-    generated = pipe(f"the {GOOD[0]}", return_full_text=False)[0]["generated_text"]
-    assert generated.strip() == f"{BAD[0]} film"
+    generated = pipe(rows[0]["text"], return_full_text=False)[0]["generated_text"]
+    assert generated.strip() == said[0].text
 
 
 def test_what_is_drawn_is_drawn_again_for_the_same_prompt(written):
@@ -362,8 +363,9 @@ def test_evaluate_predict_and_compare(masked, written, texts, tmp_path):
         found = evaluate(run.run, [str(new)], resamples=5)
         assert found.metrics["n_rows"] == 30
         assert found.metrics["values"]["perplexity"]["value"] < 12
-        same = compare([run.run, ts.load(run.run.model_folder).run], [str(new)])
-        assert same["pairs"][0]["value"] == 0 if "pairs" in same else True
+        twin = shutil.copytree(run.folder, tmp_path / run.folder.name)
+        (pair,) = compare([run.run, ts.load(twin).run], [str(new)])["pairs"]
+        assert pair["value"] == 0 and pair["metric"] == "perplexity"
     with pytest.raises(DataError, match="compare"):
         compare([masked.run, written.run], [str(new)])
     prompts = write_csv(tmp_path / "prompts.csv", [("the good", "1"), ("", "2")], header=("text", "id"))

@@ -270,6 +270,10 @@ class TextGeneration(LanguageTask):
         said = [[one["content"] for one in json.loads(t) if one["role"] == "assistant"] for t in table[self.text]]
         return [len("".join(parts).encode()) for parts in said]
 
+    def gold(self, table: Table) -> list[Any]:
+        """Return the completions; a text or a conversation stands in the row."""
+        return list(table[self.label]) if self.form == "prompts" else super().gold(table)
+
     def predictions(self, outputs: Any, table: Table) -> list[Any]:
         """Return how much each measured row surprised, otherwise what is written after each prompt."""
         return self.surprises(outputs, table) if self.is_measured(table) else [Continuation(t) for t in outputs]
