@@ -27,6 +27,8 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
+    "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.length": "6 epochs"}),
+    "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.length": "12 epochs"}),
 }
 
 
