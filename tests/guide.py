@@ -21,6 +21,7 @@ from tunesmith.recipe.origins import flat
 from tunesmith.recipe.problems import settings_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import HIDDEN
+from tunesmith.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "guide"
@@ -106,8 +107,10 @@ def options() -> set[str]:
 
 
 def settings() -> dict[str, Any]:
-    """Return dotted name to field, of all settings a user can set."""
-    return {key: field for key, field in settings_of(Recipe) if key not in HIDDEN}
+    """Return dotted name to field, of all settings a user can set, those of every task included."""
+    found = dict(settings_of(Recipe))
+    of_tasks = {f"task.{name}": field for kind in TASKS for name, field in TASKS[kind].model_fields.items()}
+    return {key: field for key, field in {**found, **of_tasks, **found}.items() if key not in HIDDEN}
 
 
 def table() -> str:

@@ -27,8 +27,8 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
-    "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.length": "6 epochs"}),
-    "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.length": "12 epochs"}),
+    "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),
+    "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.step_size": "512 tokens"}),
 }
 
 

@@ -29,9 +29,9 @@ LEARNT = "text that is learnt"
 """Column of what is learnt, where it is the text itself; it stands in tables that are trained on or measured."""
 OVERLAP = 8
 """A window repeats one part in this many of the one before it, as context: nothing in it is predicted twice."""
-TOKENS_PER_STEP = 2048
+FEW_TOKENS = 500_000
+"""Up to here steps are small."""
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 600, 2, 10
-LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,13 @@ class LanguageTask(Task):
 
     def choices(self, facts: Facts) -> Choices:
         """Choose steps of tokens, a length by updates, and rates that let all layers move."""
-        per_epoch = max(1.0, facts.n_rows * facts.mean_tokens / TOKENS_PER_STEP)
+        n_tokens = facts.n_rows * facts.mean_tokens
+        step = 1024 if n_tokens <= FEW_TOKENS else 4096
+        per_epoch = max(1.0, n_tokens / step)
         epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(UPDATES / per_epoch)))
         lr = float(f"{self.lr_at_384 * 384 / facts.hidden_size:.1g}")
         return {
-            "train.step_size": (f"{TOKENS_PER_STEP} tokens", "rows of a language model differ too much in length"),
+            "train.step_size": (f"{step} tokens", f"of {n_tokens:,.0f}; rows differ too much in length to count them"),
             "train.length": (
                 count(epochs, "epoch"),
                 f"{count(round(per_epoch), 'update')} an epoch; about {UPDATES} are wanted, in 2 to 10 epochs",
