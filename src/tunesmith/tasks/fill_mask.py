@@ -150,6 +150,13 @@ class FillMask(LanguageTask):
         found = mask(window.ids, window.words, share=self.mask_share, mask_id=mask_id, others=others, seed=seed)
         return replace(example, ids=found.ids.tolist(), target=found.targets.tolist(), weight=float(found.n))
 
+    def taught(self, example: Example) -> list[int]:
+        """Return all tokens that may be masked in some step."""
+        from tunesmith.models.masking import FIXED
+
+        found: list[int] = example.place.ids[example.place.words != FIXED].tolist()
+        return found
+
     def run(self, model: nn.Module, batch: Batch) -> Any:
         """Return how much measured rows surprise, shape (batch, 3); otherwise the likeliest tokens of each mask."""
         import torch

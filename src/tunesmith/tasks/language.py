@@ -236,6 +236,10 @@ class LanguageTask(Task):
         loss = float(outputs[:, 0].sum() / max(1.0, outputs[:, 1].sum()))
         return {"loss": loss, **{name: float(value[0]) for name, value in values.items()}}
 
+    def taught(self, example: Example) -> list[int]:
+        """Return the tokens that an example may teach."""
+        return [token for token in example.target if token != IGNORED]
+
     def baseline_outputs(
         self, train: Sequence[Example], test: Sequence[Example], *, tokenizer: Tokenizer, n_rows: int
     ) -> dict[str, Any]:
@@ -245,7 +249,7 @@ class LanguageTask(Task):
         from tunesmith.metrics.baselines_sequences import unigram_losses
 
         n_tokens = max(len(tokenizer.plain), 1 + max(max(e.ids, default=0) for e in (*train, *test)))
-        seen, asked = ([[i for i in e.target if i != IGNORED] for e in part] for part in (train, test))
+        seen, asked = [self.taught(e) for e in train], [[i for i in e.target if i != IGNORED] for e in test]
         losses = unigram_losses(seen, asked, n_tokens=n_tokens)
         likeliest = np.bincount([i for row in seen for i in row], minlength=1).argmax()
         rows = zip(losses, asked, strict=True)
