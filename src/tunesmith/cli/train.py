@@ -86,6 +86,7 @@ class Talk:
             self._console.print(f"\n[bold]Data[/bold]  {escape(prepared.ledger.summary(prepared.n_read))}")
             show.notes(self._console, prepared.notes)
         elif event["event"] == "resolved":
+            show.notes(self._console, event["resolved"].notes)
             show.choices(self._console, event["resolved"].origins.entries)
             self._console.print()
         elif event["event"] == "run":

@@ -127,6 +127,21 @@ def choose_tagged(table: Table, *, text: str, label: str, need_label: bool = Tru
     return ColumnChoice(chosen["text"], chosen.get("label"), "none", notes)
 
 
+def choose_text(table: Table, text: str) -> tuple[str, list[Note]]:
+    """Return the column of texts that are learnt from as they are; "auto" is found by name and content.
+
+    Raises:
+        DataError: it is missing, or the choice is unclear.
+    """
+    if text != "auto":
+        return str(_named(table, text, "--text")), []
+    profiles = {name: profile(values) for name, values in table.columns.items()}
+    found = _guess_text(table, profiles, None, needed=False)
+    others = [name for name in profiles if name != found]
+    more = f"; not used: {', '.join(others)}" if others else ""
+    return found, [Note("info", "columns", f'text column "{found}"{more}')]
+
+
 def _is_words(cell: Any) -> bool:
     return isinstance(cell, list | tuple) and all(isinstance(word, str) for word in cell)
 
@@ -188,7 +203,8 @@ def _guess_label(table: Table, profiles: dict[str, Profile], text: str, *, need_
         raise DataError(
             f'there is only one column, "{text}": a classifier needs labels',
             where=Where(table.files[0]),
-            fix="add a column with the class of each text, or use this file with tunesmith predict",
+            fix="add a column with the class of each text, or learn from the texts alone: --task fill-mask (a model "
+            "that knows such texts) or --task text-generation (one that writes them)",
         )
     raise _unclear(table, "label", likely or [n for n in profiles if n != text])
 

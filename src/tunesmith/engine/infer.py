@@ -35,7 +35,8 @@ def infer(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for indices in pack_all([len(example.ids) for example in examples], tokens=tokens_per_batch):
+        tokens = min(tokens_per_batch, task.tokens_per_pass)
+        for indices in pack_all([len(example.ids) for example in examples], tokens=tokens):
             batch = to_device(collate([examples[i] for i in indices], task, pad_id=pad_id), device)
             found = task.run(model, batch)
             for i, output in zip(indices, found, strict=True):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from tunesmith.core.errors import RunError
-from tunesmith.core.seed import seed_all
+from tunesmith.core.seed import derive, seed_all
 from tunesmith.engine.batch import collate, to_device
 from tunesmith.engine.device import Device
 from tunesmith.engine.optim import set_lr
@@ -83,9 +83,10 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
         factor = lr_factor(setup.spec, (step + 0.5) / len(plan))
         set_lr(setup.optimizer, factor)
         shares = plan[step]
-        n_items = _items(setup, shares)
+        examples = drawn(setup, shares, seed=plan.seed, step=step)
+        n_items = _items(examples, shares)
         with memory_errors():
-            loss = _accumulate(setup, shares[setup.device.rank], scale=setup.device.world / n_items)
+            loss = _accumulate(setup, examples, shares[setup.device.rank], scale=setup.device.world / n_items)
             norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
         mean_loss = float(setup.device.add_up(loss)) / n_items
         _refuse_nan(mean_loss, norm, step + 1)
@@ -96,40 +97,46 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
             mean_loss,
             float(setup.spec.lr) * factor,
             norm,
-            _tokens(setup, shares),
+            _tokens(examples, shares),
             n_items,
             time.perf_counter() - began,
         )
         setup.model.train()
 
 
-def _accumulate(setup: Setup, share: Share, *, scale: float) -> Tensor:
+def drawn(setup: Setup, shares: Sequence[Share], *, seed: int, step: int) -> Mapping[int, Example]:
+    """Return the examples of a step by their index, with what is drawn anew in it: the same on every process."""
+    indices = {int(i) for share in shares for batch in share.batches for i in batch}
+    return {i: setup.task.fresh(setup.examples[i], seed=derive(seed, "draw", step, i)) for i in indices}
+
+
+def _accumulate(setup: Setup, examples: Mapping[int, Example], share: Share, *, scale: float) -> Tensor:
     """Add up the gradients of one process's batches; return its loss sum, a scalar tensor."""
     total = torch.zeros((), device=setup.device.torch_device)
     for i, indices in enumerate(share.batches):
-        batch = load(setup, indices, blank=share.blank)
+        batch = load(setup, [examples[int(i)] for i in indices], blank=share.blank)
         with setup.device.forward(setup.model, sync=i == len(share.batches) - 1):
-            loss = setup.task.loss(setup.model(**batch.inputs), batch)
+            loss = setup.task.loss(setup.task.forward(setup.model, batch), batch)
         # Several processes average their gradients; `scale` holds the factor that undoes it.
         setup.device.backward(loss * scale)
         total += loss.detach()
     return total
 
 
-def load(setup: Setup, indices: Iterable[int], *, blank: bool = False) -> Batch:
+def load(setup: Setup, examples: Sequence[Example], *, blank: bool = False) -> Batch:
     """Return the batch of some examples, on the device."""
-    batch = collate([setup.examples[i] for i in indices], setup.task, pad_id=setup.pad_id, blank=blank)
+    batch = collate(examples, setup.task, pad_id=setup.pad_id, blank=blank)
     return to_device(batch, setup.device.torch_device)
 
 
-def _items(setup: Setup, shares: Sequence[Share]) -> float:
+def _items(examples: Mapping[int, Example], shares: Sequence[Share]) -> float:
     """Items of a step over all processes; the plan is the same everywhere, so nobody has to ask."""
-    indices = [i for share in shares if not share.blank for batch in share.batches for i in batch]
-    return float(sum(setup.examples[i].weight for i in indices))
+    indices = [int(i) for share in shares if not share.blank for batch in share.batches for i in batch]
+    return float(sum(examples[i].weight for i in indices)) or 1.0
 
 
-def _tokens(setup: Setup, shares: Sequence[Share]) -> int:
-    return sum(len(setup.examples[i].ids) for s in shares if not s.blank for batch in s.batches for i in batch)
+def _tokens(examples: Mapping[int, Example], shares: Sequence[Share]) -> int:
+    return sum(len(examples[int(i)].ids) for s in shares if not s.blank for batch in s.batches for i in batch)
 
 
 def _refuse_nan(loss: float, norm: float, step: int) -> None:

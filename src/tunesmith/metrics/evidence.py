@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tunesmith.data.labels import label_name
-from tunesmith.metrics.names import lower_is_better
+from tunesmith.metrics.names import is_open, lower_is_better
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,11 @@ class Evidence:
     def error(self, value: float) -> float:
         """Return how far a main metric is from perfect; smaller is better for every metric."""
         return value if lower_is_better(self.main) else 1 - value
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the main metric is an error without an upper end, as a language model's is: it needs no labels."""
+        return is_open(self.main)
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:

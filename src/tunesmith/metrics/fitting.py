@@ -14,6 +14,7 @@ from typing import Any
 from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evaluation, Evidence, Finding, Measured
 from tunesmith.metrics.more_rows import more_rows, more_to_train_on
+from tunesmith.metrics.names import is_open
 from tunesmith.metrics.wording import amount, difference, metric_name
 
 LARGE_GAP = 0.05
@@ -49,6 +50,11 @@ class Gap:
     aside: str = ""
 
     @property
+    def share(self) -> float:
+        """The size, of an error without an upper end as a share of itself."""
+        return self.size / self.unseen.value if is_open(self.metric) else self.size
+
+    @property
     def noise(self) -> float:
         """How large a gap may be by chance (95%, both sides' intervals taken together)."""
         return math.hypot(self.train.half, self.unseen.half)
@@ -69,7 +75,7 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
     for fit, finding in (_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)):
         if finding:
             return fit, [finding, *curve]
-    if gap.size >= LARGE_GAP:
+    if gap.share >= LARGE_GAP:
         return "unknown", [_unsure(evidence, gap), *curve]
     return "good", [_good(evidence, gap), *curve]
 
@@ -189,7 +195,7 @@ def _nothing_learnt(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     if sentence:
         return "under", Finding(sentence, advice)
     first, last = _early_and_late(evidence.training_losses)
-    if last <= STUCK * first or evidence.error(gap.train.value) <= LOW:
+    if evidence.is_open or last <= STUCK * first or evidence.error(gap.train.value) <= LOW:
         return "under", None
     sentence = f"The training loss hardly moved, from {first:.2f} to {last:.2f}: {_sides(gap)}."
     return "under", Finding(sentence, advice)
@@ -227,7 +233,7 @@ def _is_calm(evidence: Evidence) -> bool:
 
 def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     enough = NOTABLE_GAP if risen_loss(evidence) else LARGE_GAP
-    if not gap.is_sure or gap.size < enough:
+    if not gap.is_sure or gap.share < enough:
         return "over", None
     sentence = (
         f"It over-fits: {_sides(gap)}. The gap of {difference(gap.metric, gap.size)} is more "
@@ -238,7 +244,7 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
 
 def _held_back(evidence: Evidence) -> tuple[str, ...]:
     """Advise dropout and label smoothing, what of them is not in force."""
-    wanted = {"model.dropout": 0.2, "task.label_smoothing": 0.1}
+    wanted = {"model.dropout": 0.2, **({} if evidence.is_open else {"task.label_smoothing": 0.1})}
     now = {key: evidence.settings.get(key) for key in wanted}
     low = [key for key, value in now.items() if not isinstance(value, int | float) or value < wanted[key]]
     settings = " ".join(f"--set {key}={wanted[key]}" for key in low)
@@ -247,13 +253,16 @@ def _held_back(evidence: Evidence) -> tuple[str, ...]:
 
 def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     gain = still_gaining(evidence)
-    if gain >= STILL_GAINING and evidence.error(gap.unseen.value) > NOTABLE_GAP:
+    if (
+        gain >= STILL_GAINING * (gap.unseen.value if evidence.is_open else 1)
+        and evidence.error(gap.unseen.value) > NOTABLE_GAP
+    ):
         sentence = (
             f"It was still learning when training ended: the last third brought "
             f"{difference(evidence.main, gain)} on dev rows ({_sides(gap)})."
         )
         return "under", Finding(sentence, (longer(evidence),))
-    if evidence.error(gap.train.value) <= LOW:
+    if evidence.is_open or evidence.error(gap.train.value) <= LOW:
         return "under", None
     sentence = (
         f"It under-fits: {_sides(gap)}. It misses many of the very rows it learnt from, so either "

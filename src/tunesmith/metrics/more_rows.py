@@ -41,13 +41,13 @@ def few_to_train_on(evidence: Evidence) -> bool:
     return 0 < evidence.n_train < FEW_TRAINING_ROWS * evidence.n_classes
 
 
-def label_more(reasons: Sequence[MoreRows]) -> str:
-    """Say all reasons to label more rows as one piece of advice; settings come last."""
+def label_more(reasons: Sequence[MoreRows], *, wanted: str = "Label more rows") -> str:
+    """Say all reasons to label more rows, or what else is wanted, as one piece of advice; settings come last."""
     names = list(dict.fromkeys(name for reason in reasons for name in reason.classes))
     whys = list(dict.fromkeys(reason.why for reason in reasons if reason.why))
     settings = {reason.setting: reason.purpose for reason in reasons if reason.setting}
     alone = not (whys or settings)
-    said = "Label more rows" + (f"{'' if alone else ', above all'} of {listed(names)}" if names else "")
+    said = wanted + (f"{'' if alone else ', above all'} of {listed(names)}" if names else "")
     if whys:
         said += f": {'; '.join(whys)}"
     if settings:

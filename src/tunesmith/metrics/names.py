@@ -118,6 +118,11 @@ def lower_is_better(name: str) -> bool:
     return name in METRICS and METRICS[name].lower_is_better
 
 
+def is_open(name: str) -> bool:
+    """Whether the value is an error without an upper end, such as perplexity: only its ratios say much."""
+    return lower_is_better(name) and not METRICS[name].is_share
+
+
 def is_share(name: str) -> bool:
     """Whether the value is shown in percent; so are the numbers of a class, such as its "f1"."""
     return METRICS[name].is_share if name in METRICS else name in {"f1", "precision", "recall"}

@@ -14,7 +14,7 @@ from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
-from tunesmith.metrics.names import lower_is_better
+from tunesmith.metrics.names import is_open, lower_is_better
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
 from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
@@ -30,6 +30,8 @@ _BASELINES = {
     "tfidf": "TF-IDF with logistic regression",
     "frequent_tags": "giving each word the tag it most often has",
     "embeddings": "logistic regression on frozen text vectors",
+    "unigram": "guessing tokens by how often they occur",
+    "before": "the model before training",
 }
 
 
@@ -58,7 +60,7 @@ class Gain:
     def matters(self, gain: float) -> bool:
         """Whether a gain of this size is large, in itself or beside the baseline's error."""
         error = self.baseline if lower_is_better(self.metric) else 1 - self.baseline
-        return gain >= WORTH_POINTS or gain >= WORTH_SHARE * error > 0
+        return (gain >= WORTH_POINTS and not is_open(self.metric)) or gain >= WORTH_SHARE * error > 0
 
 
 def verdict(
@@ -105,6 +107,7 @@ def verdict(
         "try_next": _advice(
             [*fit_findings, *findings],
             more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
+            wanted="Bring more text" if evidence.is_open else "Label more rows",
         ),
     }
 
@@ -203,11 +206,11 @@ def _not_worth(evidence: Evidence) -> tuple[str | MoreRows, ...]:
     return (*few, *half_as_long_again(evidence))
 
 
-def _advice(findings: Sequence[Finding], *, more: Sequence[str]) -> list[str]:
+def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str) -> list[str]:
     """Collect advice in the order of the findings, each once, then `more`, what could add a little."""
     found = [*(advice for finding in findings for advice in finding.advice), *more]
     reasons = [advice for advice in found if isinstance(advice, MoreRows)]
-    said = [label_more(reasons) if isinstance(advice, MoreRows) else advice for advice in found]
+    said = [label_more(reasons, wanted=wanted) if isinstance(advice, MoreRows) else advice for advice in found]
     return list(dict.fromkeys(said))[:MOST_ADVICE] or [LARGER_MODEL]
 
 

@@ -22,6 +22,8 @@ from tunesmith.models.spec import ModelSpec
 
 RESIDUAL_SHARE = 1000.0
 """How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
+_OTHER = {"AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT"}
+"""What to choose instead of an architecture that has no head of a class."""
 
 
 def build_classifier(
@@ -51,13 +53,18 @@ def build_classifier(
     config.problem_type = problem_type
     set_dropout(config, spec)
     with quiet():
-        model = _load(source, spec, config, auto_class)
+        model = load_with_head(source, spec, config, auto_class)
     if spec.pooling == "mean":
         add_mean_pooling(model)
     return model
 
 
-def _load(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
+def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
+    """Load `source` as one of transformers' classes, float32; weights it lacks are new.
+
+    Raises:
+        ModelError: the architecture has no such class.
+    """
     try:
         model: PreTrainedModel = getattr(transformers, auto_class).from_pretrained(
             source.folder,
@@ -71,7 +78,7 @@ def _load(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreT
         raise ModelError(
             f'"{config.model_type}" has no such head in transformers: {auto_class.removeprefix("AutoModelFor")}',
             where=Where(str(source.folder)),
-            fix="choose an encoder such as BERT, RoBERTa, DistilBERT, or another checkpoint of this family",
+            fix=_OTHER.get(auto_class, "choose an encoder such as BERT, RoBERTa, DistilBERT"),
         ) from error
     return model
 

@@ -53,6 +53,8 @@ def find(spec: ModelSpec) -> Source:
     if known:
         return known()
     folder = Path(spec.source).expanduser()
+    if (folder / "manifest.json").is_file():  # a run: what it trained is gone on with
+        folder /= "model"
     if folder.is_dir():
         return Source(_name_of(folder), check_folder(folder))
     if _looks_like_path(spec.source):
@@ -128,11 +130,12 @@ def _from_hub(spec: ModelSpec) -> Path:
 
 
 def _name_of(folder: Path) -> str:
-    """Name a folder by the hub id in a cache path (models--owner--name), else by its own name."""
+    """Name a folder by the hub id in a cache path (models--owner--name), its run, or else by its own name."""
     for part in folder.resolve().parts:
         if part.startswith("models--"):
             return part.removeprefix("models--").replace("--", "/")
-    return folder.resolve().name
+    whole = folder.resolve()
+    return whole.parent.name if (whole.parent / "manifest.json").is_file() else whole.name
 
 
 def _looks_like_path(source: str) -> bool:

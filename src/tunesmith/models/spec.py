@@ -15,7 +15,7 @@ class ModelSpec(Spec):
     """Which pre-trained weights to start from, and what is put on top."""
 
     source: str = "minilm"
-    """"minilm" (comes with tunesmith), a folder with config.json and safetensors, or a hub id such as
+    """"minilm" (comes with tunesmith), a run or a folder with config.json and safetensors, or a hub id such as
     "FacebookAI/roberta-base" (the only case that uses the network, and only if it is not cached)."""
     revision: str = "main"
     """Branch, tag or commit of a hub id."""

@@ -126,6 +126,12 @@ class Tokenizer:
             )
             yield from zip(found["input_ids"], found["offset_mapping"], strict=True)
 
+    def with_words(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int | None]]]:
+        """Yield each text's token ids, uncut and without special tokens, and which word each token is of."""
+        for start in range(0, len(texts), CHUNK):
+            found = self.plain(list(texts[start : start + CHUNK]), add_special_tokens=False, verbose=False)
+            yield from ((ids, found.word_ids(i)) for i, ids in enumerate(found["input_ids"]))
+
     def pieces(self, *texts: list[int], policy: LongText) -> list[Piece]:
         """Return what the model reads of a row: one or more pieces, special tokens added.
 

@@ -25,7 +25,7 @@ FIRST = {
 }
 """What most people touch; everything else is commented out in the template."""
 LINE_ENDS = "\r\x85\u2028\u2029"
-HIDDEN = {"task.labels", "task.class_counts", "task.transitions"}
+HIDDEN = {"task.labels", "task.class_counts", "task.transitions", "task.vocabulary", "task.mask_token"}
 """Learnt, not set."""
 
 

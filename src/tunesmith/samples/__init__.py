@@ -28,6 +28,8 @@ SAMPLES = {
         },
     ),
     "ner": Sample("mails.jsonl", {"task.kind": "token-classification"}),
+    "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),
+    "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.step_size": "512 tokens"}),
 }
 
 

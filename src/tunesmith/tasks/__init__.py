@@ -8,6 +8,8 @@ TASKS = LazyTable(
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
+        "text-generation": "tunesmith.tasks.text_generation:TextGeneration",
+        "fill-mask": "tunesmith.tasks.fill_mask:FillMask",
     },
     aliases={
         "sentiment-analysis": "text-classification",
@@ -21,6 +23,9 @@ TASKS = LazyTable(
         "named-entity-recognition": "token-classification",
         "pos": "token-classification",
         "chunking": "token-classification",
+        "causal-lm": "text-generation",
+        "chat": "text-generation",
+        "masked-lm": "fill-mask",
     },
     group="tunesmith.tasks",
 )

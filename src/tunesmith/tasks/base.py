@@ -145,6 +145,12 @@ class Task(Spec):
     """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
     prediction: ClassVar[type[Prediction]]
     """What an answer is."""
+    answers_untrained: ClassVar[bool] = False
+    """Whether the pre-trained model gives answers that can be measured beside those of the trained one."""
+    draws_tokens: ClassVar[bool] = False
+    """Whether `fresh` may put in tokens that no training row holds."""
+    tokens_per_pass: ClassVar[int] = 4096
+    """Padded tokens in one forward pass without gradients, at most."""
     noun: ClassVar[str] = "model"
     """What the result is called: "text classifier"."""
     counted: ClassVar[tuple[str, str]] = ("Rows of each class", "Class")
@@ -249,6 +255,15 @@ class Task(Spec):
 
     # The model's way.
 
+    def with_tokenizer(self, tokenizer: Tokenizer) -> tuple[Self, Tokenizer]:
+        """Return the task knowing what it takes from the tokenizer, and the tokenizer as the task wants it."""
+        return self, tokenizer
+
+    def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
+        """Return what is to be said of the model: an architecture that is changed, a head that is new."""
+        del source, spec
+        return []
+
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
         columns = [tokenizer.ids(table[column]) for column in self.columns.values()]
@@ -258,6 +273,11 @@ class Task(Spec):
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
         """Return the examples of all rows, in row order; without targets where the table has no such column."""
         raise _missing(self, "encode")
+
+    def fresh(self, example: Example, *, seed: int) -> Example:
+        """Return an example as one training step reads it, a pure function of `seed`: its masks, drawn anew."""
+        del seed
+        return example
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
@@ -283,6 +303,10 @@ class Task(Spec):
         """Return the targets of a batch as one tensor."""
         raise _missing(self, "stack")
 
+    def forward(self, model: nn.Module, batch: Batch) -> Any:
+        """Return what the model gives for a batch, as `loss` takes it."""
+        return model(**batch.inputs)
+
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the loss of a batch as a **sum** over its items; the loop divides once a step."""
         raise _missing(self, "loss")
@@ -300,6 +324,11 @@ class Task(Spec):
     def predictions(self, outputs: Sequence[Any], table: Table) -> list[Any]:
         """Return what is answered for each row."""
         raise _missing(self, "predictions")
+
+    @property
+    def answered_from(self) -> tuple[str, ...]:
+        """The columns that answers to measured rows follow from: what the model reads."""
+        return tuple(self.columns.values())
 
     def gold(self, table: Table) -> list[Any]:
         """Return each row's right answer, ready for JSON, as it stands beside the prediction."""
@@ -327,6 +356,13 @@ class Task(Spec):
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[Any]]:
         """Return simple methods' predictions of the test rows, by name."""
         del train, test, seed
+        return {}
+
+    def baseline_outputs(
+        self, train: Sequence[Example], test: Sequence[Example], *, tokenizer: Tokenizer, n_rows: int
+    ) -> dict[str, Any]:
+        """Return outputs, as `merge` gives them, of simple methods that work on tokens, by name."""
+        del train, test, tokenizer, n_rows
         return {}
 
     def promise(self) -> tuple[str, Sequence[str]]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.core.seed import seed_all
 from tunesmith.engine.infer import infer
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.scorer import Scorer, measure
+from tunesmith.models.source import find
 from tunesmith.tasks.base import Tuned
 from tunesmith.workflow.fit import Fitted
 
@@ -102,13 +104,16 @@ def _train_sample(resolved: Any, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def add_baselines(resolved: Any, answers: Answers, metrics: dict[str, Any]) -> None:
+def add_baselines(resolved: Any, fitted: Fitted, answers: Answers, metrics: dict[str, Any]) -> None:
     """Measure simple methods beside the model, on the same rows, and compare it with the best of them."""
     task, tables = answers.tuned.task, resolved.encoded.tables
     split = next((name for name in ("test", "dev") if name in answers.predictions), None)
     if split is None:
         return
-    found = task.baselines(tables["train"], tables[split], seed=resolved.recipe.seed)
+    found = {
+        **task.baselines(tables["train"], tables[split], seed=resolved.recipe.seed),
+        **_by_tokens(resolved, fitted, task, split),
+    }
     gold = task.gold(tables[split])
     scorers = {name: task.scorer(said, gold) for name, said in found.items()}
     resamples, main = resolved.recipe.evaluate.resamples, metrics["main"]
@@ -120,3 +125,15 @@ def add_baselines(resolved: Any, answers: Answers, metrics: dict[str, Any]) -> N
     model = task.scorer(answers.predictions[split], gold)
     pair = paired(scorers[best], model, metric=main, names=(best, "model"), resamples=resamples)
     metrics["comparison"] = {"baseline": best, **pair}
+
+
+def _by_tokens(resolved: Any, fitted: Fitted, task: Any, split: str) -> dict[str, list[Any]]:
+    """Return the predictions of baselines that work on tokens, and of the model before it was trained."""
+    examples, table = resolved.encoded.examples, resolved.encoded.tables[split]
+    found = task.baseline_outputs(examples["train"], examples[split], tokenizer=resolved.tokenizer, n_rows=len(table))
+    if task.answers_untrained:
+        seed_all(resolved.recipe.seed, "head")
+        model = task.build(find(resolved.recipe.model), resolved.recipe.model).to(fitted.model.device)
+        before = infer(model, examples[split], task=task, pad_id=resolved.tokenizer.pad_id)
+        found["before"] = task.merge(examples[split], before, n_rows=len(table))
+    return {name: task.predictions(outputs, table) for name, outputs in found.items()}

@@ -34,7 +34,7 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
     metrics = assess(resolved, fitted, answers)
     if resolved.recipe.evaluate.baselines:
         watch.tell({"event": "phase", "name": "baselines"})
-        add_baselines(resolved, answers, metrics)
+        add_baselines(resolved, fitted, answers, metrics)
     metrics["verdict"] = verdict(
         metrics,
         events=list(run.events()),

@@ -132,7 +132,8 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     model = task.build(find(recipe.model), recipe.model)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
-    train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
+    if not task.draws_tokens:
+        train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
         use_onednn(model)

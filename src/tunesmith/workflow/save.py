@@ -58,7 +58,7 @@ def verify(resolved: Any, answers: Answers, *, run: Run) -> None:
     rows = table.take(range(min(CHECKED_ROWS, len(table))))
     done = subprocess.run(
         [sys.executable, "-m", "tunesmith.inference.reload", str(run.model_folder)],
-        input=json.dumps({column: list(rows[column]) for column in task.columns.values()}),
+        input=json.dumps({column: list(rows[column]) for column in task.answered_from}),
         capture_output=True,
         text=True,
         check=False,

@@ -120,7 +120,7 @@ def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
     run.save_recipe(to_yaml(resolved.recipe))
     run.save_origins(resolved.origins.as_dict())
     run.save_ledger(prepared.ledger)
-    run.save_notes(prepared.notes)
+    run.save_notes([*prepared.notes, *resolved.notes])
 
 
 def refuse_early(recipe: Recipe, out: Path | None = None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, did_you_mean
+from tunesmith.core.notes import Note
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -34,6 +35,7 @@ class Resolved:
     Attributes:
         lengths: tokens of each training row, uncut, special tokens counted.
         n_cut: tokens of the training rows that no example holds.
+        notes: on what of the model is new or changed.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Resolved:
     encoded: Encoded
     lengths: list[int]
     n_cut: int
+    notes: Sequence[Note] = ()
 
 
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
@@ -53,15 +56,17 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_pooling(recipe, prepared.task)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
+    known, tokenizer = prepared.task.with_tokenizer(tokenizer)
     train = prepared.tables["train"]
-    lengths = prepared.task.lengths(train, tokenizer)
+    lengths = known.lengths(train, tokenizer)
     facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
     recipe, origins = origins.choose(recipe, choose(recipe, facts))
     chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
-    task = prepared.task.model_copy(update=chosen)
+    task = known.model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
     n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
-    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut)
+    notes = task.announce(find(recipe.model), recipe.model)
+    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut, notes)
 
 
 def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
@@ -95,7 +100,7 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         n_rows=len(train),
         n_dev=len(prepared.tables.get("dev", ())),
         n_classes=len(prepared.task.summary({"train": train}).get("train", ())),
-        mean_tokens=float(np.minimum(array, tokenizer.max_tokens).mean()),
+        mean_tokens=float((np.minimum(array, tokenizer.max_tokens) if prepared.task.may_cut else array).mean()),
         may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
         max_tokens=tokenizer.max_tokens,
