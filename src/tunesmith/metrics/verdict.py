@@ -29,6 +29,8 @@ _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
     "embeddings": "logistic regression on frozen text vectors",
+    "nearest sentence": "answering with the sentence that shares most with the question",
+    "no answer": "never giving an answer",
 }
 
 

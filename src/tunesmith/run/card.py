@@ -31,7 +31,7 @@ def model_card(run: Run) -> str:
         f"# {_plain(run.name)}",
         f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
         "with tunesmith. It gives each text one of these labels: "
-        + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"])
+        + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"].get("labels", ()))
         + ".",
         "## How good it is",
         _numbers(metrics, split),

@@ -7,6 +7,7 @@ TASKS = LazyTable(
     {
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+        "question-answering": "tunesmith.tasks.question_answering:QuestionAnswering",
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
     },
     aliases={
@@ -20,6 +21,8 @@ TASKS = LazyTable(
         "ner": "token-classification",
         "named-entity-recognition": "token-classification",
         "pos": "token-classification",
+        "qa": "question-answering",
+        "squad": "question-answering",
         "chunking": "token-classification",
     },
     group="tunesmith.tasks",

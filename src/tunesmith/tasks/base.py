@@ -207,6 +207,13 @@ class Task(Spec):
         texts = [table[column] for column in self.columns.values()]
         return ["\n".join(parts) for parts in zip(*texts, strict=True)]
 
+    def together(self, table: Table) -> list[str]:
+        """Return the text that keeps each row in one split with its like and its near copies: the key, or a part of it.
+
+        Such a part is a context that several questions share.
+        """
+        return self.key(table)
+
     def answers(self, table: Table) -> list[Any]:
         """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""
         return [str(value) for value in table[self.target_column]]
@@ -241,6 +248,12 @@ class Task(Spec):
         columns = [tokenizer.ids(table[column]) for column in self.columns.values()]
         extra = tokenizer.max_tokens - tokenizer.room(len(columns))
         return [sum(map(len, parts)) + extra for parts in zip(*columns, strict=True)]
+
+    def cut(self, table: Table, tokenizer: Tokenizer) -> list[int]:
+        """Return how many tokens of each row no example holds."""
+        if self.long_text == "windows":
+            return [0] * len(table)
+        return [max(0, n - tokenizer.max_tokens) for n in self.lengths(table, tokenizer)]
 
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
         """Return the examples of all rows, in row order; without targets where the table has no such column."""
