@@ -8,7 +8,7 @@ section 4.3). The windows' scores of all spans are put together in `models.answe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -80,6 +80,16 @@ class QuestionAnswering(Task):
     may_cut: ClassVar[bool] = False
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = AnswerPrediction
+    noun: ClassVar[str] = "model that answers questions about a text"
+    hub_tag: ClassVar[str] = "question-answering"
+    usage: ClassVar[str] = """from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+model = AutoModelForQuestionAnswering.from_pretrained(FOLDER)
+inputs = tokenizer("your question", "your context", return_tensors="pt")
+out = model(**inputs)
+start, end = out.start_logits.argmax(), out.end_logits.argmax()
+tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
 
     kind: Literal["question-answering"] = "question-answering"
     """Which task it is."""
@@ -338,6 +348,25 @@ class QuestionAnswering(Task):
         if self.null_threshold is not None:
             found["no answer"] = [""] * len(test)
         return {name: [AnswerPrediction(a, None, None, 1.0, 0.0, []) for a in texts] for name, texts in found.items()}
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what the model does."""
+        none = "" if self.null_threshold is None else ", or by nothing where it holds no answer"
+        return f"It answers a question by a piece of the text that is given with it{none}.", ()
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return the answer's probability times what it lacks in F1."""
+        from tunesmith.metrics.answers import overlap
+
+        return float(row["score"] * (1 - overlap(row["predicted"], row["gold"])))
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return an answer, or the right ones; what says that there is none in words."""
+        del row
+        texts = [answer] if isinstance(answer, str) else list(dict.fromkeys(answer))
+        return " / ".join(filter(None, texts)) or "(no answer)"
 
     def cell_names(self) -> list[str]:
         """Return the columns of `AnswerPrediction.cells`."""
