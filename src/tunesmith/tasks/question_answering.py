@@ -336,8 +336,8 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
         found = best_threshold(
             np.array([one.null_score for one in said]), np.array(scores), np.array([*map(bool, gold)])
         )
-        facts = {"null_threshold": found.value, "fitted_on": "dev", "reason": "the best answer F1 on the dev rows"}
-        return Tuned(self.model_copy(update={"null_threshold": found.value}), facts)
+        facts = {"null_threshold": found.middle, "fitted_on": "dev", "reason": "the best answer F1 on the dev rows"}
+        return Tuned(self.model_copy(update={"null_threshold": found.middle}), facts)
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[AnswerPrediction]]:
         """Return the sentence nearest to the question and, where some questions have none, no answer."""
