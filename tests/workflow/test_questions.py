@@ -30,7 +30,9 @@ def rows_of(n, *, seed=0, longest=70):
         pair = rng.sample(OTHER, 2) if none else (rng.choice(GOOD), rng.choice(BAD))
         before = "".join(f"{word} " for word in words[:at])
         context = f"{before}{' '.join(pair)} {' '.join(words[at:])}".strip()
-        answers = {"text": [], "answer_start": []} if none else {"text": [" ".join(pair)], "answer_start": [len(before)]}
+        answers = (
+            {"text": [], "answer_start": []} if none else {"text": [" ".join(pair)], "answer_start": [len(before)]}
+        )
         rows.append({"context": context, "question": rng.choice(["it was", "they saw", "we had"]), "answers": answers})
     return rows
 
@@ -114,7 +116,9 @@ def test_evaluate_and_compare(run, tiny, tmp_path):
     assert measured.metrics["n_rows"] == 60
     assert measured.metrics["values"]["exact_match"]["value"] > 0.8
     settings = {**SETTINGS, "train.length": "2 steps"}
-    poor = ts.train(write(tmp_path / "qa.jsonl", rows_of(300)), model=str(tiny), out=tmp_path / "poor", settings=settings)
+    poor = ts.train(
+        write(tmp_path / "qa.jsonl", rows_of(300)), model=str(tiny), out=tmp_path / "poor", settings=settings
+    )
     found = compare([run.run, poor.run])
     assert found["metric"] == "answer_f1"
     assert found["ranking"][0]["name"] == run.run.name

@@ -147,7 +147,9 @@ def best_threshold(null_scores: Array, scores: Array, has_answer: Array) -> Thre
     best = int(totals.argmax())
     below_all = np.nextafter(candidates[0], -np.inf)
     value = float(candidates[best - 1] if best else below_all)
-    return Threshold(value, float(totals[best] / len(scores)), float(candidates[best]) if best < len(candidates) else value)
+    return Threshold(
+        value, float(totals[best] / len(scores)), float(candidates[best]) if best < len(candidates) else value
+    )
 
 
 def _right(gold: Sequence[str]) -> list[str]:

@@ -73,8 +73,12 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
     length = max(1, round(epochs * factor))
-    want = does(facts.n_classes, "class", "wants", "want")
-    reason = f"{count(round(per_epoch), 'update')} an epoch; {want} about {wanted:,}, in 3 to 15 epochs"
+    want = (
+        f"{does(facts.n_classes, 'class', 'wants', 'want')} about {wanted:,}"
+        if facts.n_classes
+        else f"about {wanted:,}"
+    )
+    reason = f"{count(round(per_epoch), 'update')} an epoch; {want}, in 3 to 15 epochs"
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"
     return {
