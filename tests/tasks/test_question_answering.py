@@ -31,7 +31,8 @@ from tunesmith.tasks.question_answering import AnswerPrediction, QuestionAnsweri
 
 TASK = QuestionAnswering(question="question", context="context", label="answers", max_answer_chars=40)
 WORDS = (
-    "the film was so good and the old book was very sad then they saw a new day and it was long so we had a great warm day"
+    "the film was so good and the old book was very sad then they saw a new day and it was long so we had a "
+    "great warm day"
 )
 
 

@@ -78,6 +78,7 @@ class QuestionAnswering(Task):
     auto_class: ClassVar[str] = "AutoModelForQuestionAnswering"
     inputs: ClassVar[tuple[str, ...]] = ("question", "context")
     may_cut: ClassVar[bool] = False
+    cleans: ClassVar[bool] = False
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = AnswerPrediction
     noun: ClassVar[str] = "model that answers questions about a text"
@@ -351,8 +352,13 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
 
     def promise(self) -> tuple[str, Sequence[str]]:
         """Return what the model does."""
-        none = "" if self.null_threshold is None else ", or by nothing where it holds no answer"
-        return f"It answers a question by a piece of the text that is given with it{none}.", ()
+        sentence = "It answers a question by a piece of the text that is given with it"
+        if self.null_threshold is not None:
+            sentence += (
+                ", or says that there is no answer: where the logits of start and end of the first token are together "
+                f"by more than {self.null_threshold:.2f} above those of the best answer"
+            )
+        return f"{sentence}.", ()
 
     @classmethod
     def wrongness(cls, row: Mapping[str, Any]) -> float:
