@@ -139,6 +139,8 @@ class Task(Spec):
     """Whether the model makes one vector of a text, so that it can be their mean."""
     may_cut: ClassVar[bool] = True
     """Whether a part of a long text can do."""
+    updates: ClassVar[int] = 400
+    """How many updates training wants, besides those for each class."""
     cleans: ClassVar[bool] = True
     """Whether texts are cleaned; not so where positions in them count (see `read_cell`)."""
     one_answer: ClassVar[bool] = True

@@ -78,6 +78,7 @@ class QuestionAnswering(Task):
     auto_class: ClassVar[str] = "AutoModelForQuestionAnswering"
     inputs: ClassVar[tuple[str, ...]] = ("question", "context")
     may_cut: ClassVar[bool] = False
+    updates: ClassVar[int] = 1000
     cleans: ClassVar[bool] = False
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = AnswerPrediction
