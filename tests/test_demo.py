@@ -3,7 +3,7 @@ from collections import Counter
 from importlib.resources import as_file, files
 
 from tunesmith.recipe.compose import compose
-from tunesmith.samples import find_sample
+from tunesmith.samples import SAMPLES, find_sample
 from tunesmith.workflow.prepare import prepare
 
 
@@ -41,3 +41,18 @@ def test_the_sample_of_entities_is_varied_and_its_spans_are_whole_words():
     assert len(set(named)) > 0.7 * len(named)
     beginnings = Counter(" ".join(text.lower().split()[:4]) for text in texts)
     assert beginnings.most_common(1)[0][1] <= 6
+
+
+def test_the_questions_are_read_whole_and_their_blemishes_are_found():
+    sample = SAMPLES["qa"]
+    with as_file(files("tunesmith.samples") / sample.file) as path:
+        recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **sample.settings})
+        found = prepare(recipe)
+    assert found.task.kind == "question-answering"
+    assert found.n_read == 304
+    assert found.ledger.counts("set aside") == {"answer not in the context": 1, "exact duplicate": 1}
+    changed = found.ledger.counts("changed")
+    assert changed == {"answer moved": 3, "answer not in the context": 1, "answer spelled as in the context": 1}
+    contexts = [set(table["context"]) for table in found.tables.values()]
+    assert len(set.union(*contexts)) == sum(map(len, contexts)) == 61
+    assert found.task.null_threshold == 0.0

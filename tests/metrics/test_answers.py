@@ -225,6 +225,13 @@ def test_the_best_threshold_is_the_official_one(seed):
         assert np.mean(get_raw_scores(gold, said)[scores is f1]) == pytest.approx(found.score)
 
 
+def test_the_middle_between_two_null_scores_does_as_well():
+    found = best_threshold([-9.0, -8.0, 2.0, 3.0], [1.0, 1.0, 0.0, 0.0], [True, True, False, False])
+    assert found == (-8.0, 1.0, 2.0)
+    assert found.middle == -3.0
+    assert best_threshold([0.1, 0.2], [1.0, 1.0], [True, True]).middle == 0.2
+
+
 def test_rows_that_no_threshold_tells_apart_are_taken_together():
     found = best_threshold([0.5, 0.5, 0.5], [1.0, 1.0, 0.0], [True, True, False])
     assert (found.value, found.score) == (0.5, 2 / 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,6 +140,35 @@ def choose_text(table: Table, text: str) -> tuple[str, list[Note]]:
     others = [name for name in profiles if name != found]
     more = f"; not used: {', '.join(others)}" if others else ""
     return found, [Note("info", "columns", f'text column "{found}"{more}')]
+
+
+def choose_by_name(
+    table: Table, wanted: Mapping[str, tuple[str, Sequence[str]]], *, optional: Sequence[str] = ()
+) -> tuple[dict[str, str], list[Note]]:
+    """Return the column of each field, "auto" ones by their usual names, and a note on these.
+
+    Args:
+        table: the rows.
+        wanted: field to the column the user names ("auto" if none) and the usual names, best first.
+        optional: fields that may have no column; they are left out then.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    found: dict[str, str] = {}
+    full = {name: profile(values) for name, values in table.columns.items()}
+    for field_, (named, usual) in wanted.items():
+        flag = f"--set task.{field_}=COLUMN"
+        column = _named(table, None if named == "auto" else named, flag)
+        column = column or next(iter(_by_name(usual, full, set(found.values()))), None)
+        if column is not None:
+            found[field_] = column
+        elif field_ not in optional:
+            fix = f"columns here: {', '.join(table.columns)}; name it with {flag}"
+            raise DataError(f"there is no column with the {field_}", where=Where(table.files[0]), fix=fix)
+    message = ", ".join(f'{name} column "{column}"' for name, column in found.items())
+    is_seen = any(named == "auto" for named, _ in wanted.values())
+    return found, [Note("info", "columns", message)] if is_seen else []
 
 
 def _is_words(cell: Any) -> bool:

@@ -13,7 +13,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does
 from tunesmith.data.clean import cleaning
 from tunesmith.data.labels import unused_names
-from tunesmith.data.near import Copies, find_copies
+from tunesmith.data.near import Copies, find_copies, text_key
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
@@ -50,8 +50,8 @@ def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspec
         found.ledger.extend(usable.ledger)
         found.notes += usable.notes
     found.notes += unused_names(tables.values(), column=task.target_column, spec=spec) if spec.label_map else []
-    keys = {split: task.key(table) for split, table in found.tables.items()}
-    found.copies = _copies(keys, found, spec=spec)
+    texts = {split: task.together(table) for split, table in found.tables.items()}
+    found.copies = _copies(texts, found, spec=spec)
     train = found.tables["train"]
     found.notes += task.look(train)
     if task.one_answer:
@@ -111,7 +111,7 @@ def _duplicates(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tab
 
 def _near_duplicates(table: Table, found: Inspected, *, task: Any) -> None:
     """Say which rows are near copies of one another, and which of these have different labels."""
-    couples, answers = found.copies.couples(task.key(table)), task.answers(table)
+    couples, answers = found.copies.couples(task.together(table)), task.answers(table)
     said = "are near copies of another row (other case or punctuation, a few words, or cut off)"
     _couples(table, found, couples, "near duplicates", said, label=task.target_column)
     apart = [(i, j) for i, j in couples if answers[i] != answers[j]] if task.one_answer else []
@@ -150,7 +150,7 @@ def _leaks(table: Table, found: Inspected, *, task: Any, spec: DataSpec) -> Tabl
 def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, drop: bool) -> Table:
     """Find the rows whose text, or a near copy of it, stands in a split."""
     other = found.tables[split]
-    twin = _twins(task.key(table), task.key(other), found.copies, near=near)
+    twin = _twins(table, other, found.copies, task=task, near=near)
     if not twin:
         return table
     rows = list(twin)
@@ -165,19 +165,20 @@ def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, 
     return _set_aside(table, found, rows, f"{'near copy' if near else 'also'} in {split}") if drop else table
 
 
-def _twins(texts: Sequence[str], others: Sequence[str], copies: Copies, *, near: bool) -> dict[int, int]:
-    """Return place in `texts` to place in `others` of an equal text (folded) or, with `near`, of a near copy only."""
-    there = {copies.number[t]: i for i, t in reversed(list(enumerate(others)))}
-    neighbours = copies.neighbours() if near else {}
+def _twins(table: Table, other: Table, copies: Copies, *, task: Any, near: bool) -> dict[int, int]:
+    """Return row of `table` to row of `other` with an equal text (folded) or, with `near`, with nearly that only."""
+    there = {text_key(key): i for i, key in reversed(list(enumerate(task.key(other))))}
+    equal = {i: there[text_key(key)] for i, key in enumerate(task.key(table)) if text_key(key) in there}
+    if not near:
+        return equal
+    neighbours = copies.neighbours()
+    like = {copies.number[text]: i for i, text in reversed(list(enumerate(task.together(other))))}
     found = {}
-    for i, t in enumerate(texts):
-        n = copies.number[t]
-        if near:
-            like = [] if n in there else [there[m] for m in neighbours.get(n, ()) if m in there]
-        else:
-            like = [there[n]] if n in there else []
-        if like:
-            found[i] = min(like)
+    for i, text in enumerate(task.together(table)):
+        n = copies.number[text]
+        twins = [like[m] for m in (n, *neighbours.get(n, ())) if m in like]
+        if twins and i not in equal:
+            found[i] = min(twins)
     return found
 
 

@@ -66,6 +66,7 @@ def divide(
     texts: Sequence[str],
     classes: Sequence[str],
     spec: SplitSpec,
+    together: Sequence[str] | None = None,
     copies: Copies | None = None,
     have_dev: bool = False,
     have_test: bool = False,
@@ -77,14 +78,17 @@ def divide(
         texts: what each row is placed by, and a copy by; shape (rows,).
         classes: whose shares are kept; shape (rows,), all alike where there are none.
         spec: the shares.
-        copies: near copies among the texts; without, only texts with the same letters and digits stay together.
+        together: what rows share that are to stay together, as far as that can be; the texts themselves if None.
+        copies: near copies among these; without, only texts with the same letters and digits stay together.
         have_dev: whether the user brought dev rows.
         have_test: whether the user brought test rows.
     """
     test, dev = shares(spec, n_rows=len(table), have_dev=have_dev, have_test=have_test)
     labels = list(classes) if spec.stratify else [""] * len(table)
     groups = list(table[spec.group]) if spec.group else None
-    couples = copies.couples(texts) if copies else []
+    together = texts if together is None else together
+    couples = copies.couples(together) if copies else []
+    couples += _sharing(texts, together)
     units, n_loose = _units(texts, labels, groups, couples, spec.seed)
     parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     by_class: dict[str, list[_Unit]] = defaultdict(list)
@@ -164,6 +168,13 @@ def _join(n: int, shared: Sequence[Sequence[Any]], couples: Sequence[tuple[int, 
     for i, j in couples:
         parent[root(i)] = root(j)
     return [root(i) for i in range(n)]
+
+
+def _sharing(texts: Sequence[str], together: Sequence[str]) -> list[tuple[int, int]]:
+    """Return rows of different texts that share what keeps them together, each with the first of them."""
+    first: dict[str, int] = {}
+    couples = [(first.setdefault(shared, i), i) for i, shared in enumerate(together)]
+    return [(i, j) for i, j in couples if texts[i] != texts[j]]
 
 
 def _loose(n_loose: int) -> list[Note]:

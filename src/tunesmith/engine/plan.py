@@ -81,9 +81,10 @@ class Plan:
 
     @lru_cache(maxsize=2)  # noqa: B019  (a plan lives as long as its training)
     def epoch(self, epoch: int) -> list[Indices]:
-        """Return the steps of one pass over the data: every example exactly once."""
+        """Return the steps of one pass over the data: every example that has a weight exactly once."""
         rng = np.random.default_rng(derive(self.seed, "plan", epoch))
         order = rng.permutation(len(self.lengths))
+        order = order[self.weights[order] > 0]
         jitter = rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(self.lengths))
         steps = [
             step

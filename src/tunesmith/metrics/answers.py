@@ -91,10 +91,17 @@ class Threshold(NamedTuple):
     Attributes:
         value: the answer is "" where the null score is above it.
         score: the mean score on the rows it was chosen on, from 0 to 1.
+        next: the lowest null score above it (itself if there is none): all thresholds below that do as well.
     """
 
     value: float
     score: float
+    next: float
+
+    @property
+    def middle(self) -> float:
+        """The threshold that leaves as much room on either side, for rows that were not seen."""
+        return (self.value + self.next) / 2
 
 
 def normalized(answer: str) -> str:
@@ -139,7 +146,10 @@ def best_threshold(null_scores: Array, scores: Array, has_answer: Array) -> Thre
     totals = np.concatenate([[0.0], np.cumsum(gains)]) + np.count_nonzero(~has_answer)
     best = int(totals.argmax())
     below_all = np.nextafter(candidates[0], -np.inf)
-    return Threshold(float(candidates[best - 1] if best else below_all), float(totals[best] / len(scores)))
+    value = float(candidates[best - 1] if best else below_all)
+    return Threshold(
+        value, float(totals[best] / len(scores)), float(candidates[best]) if best < len(candidates) else value
+    )
 
 
 def _right(gold: Sequence[str]) -> list[str]:

@@ -1,7 +1,9 @@
-"""Simple methods for tags, summaries, translations and language models: what must be beaten to be worth anything."""
+"""Simple methods for tags, answers, summaries, translations and language models: what must be beaten to be of use."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,6 +16,7 @@ from tunesmith.metrics.sentences import split_sentences
 
 Array = np.ndarray
 Words = Sequence[Sequence[str]]
+_WORD = re.compile(r"\w+")
 
 
 def frequent_tags(train_words: Words, train_tags: Words, test_words: Words) -> list[list[str]]:
@@ -56,6 +59,34 @@ def usual_sentences(summaries: Sequence[str]) -> int:
 def lead_sentences(texts: Sequence[str], n: int) -> list[str]:
     """Summarise each text by its first `n` sentences (for news a strong baseline: See et al. 2017, section 5)."""
     return [" ".join(split_sentences(text)[:n]) for text in texts]
+
+
+def nearest_sentences(questions: Sequence[str], contexts: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Answer each question by the sentence of its context that shares most of its words, rare words counting more.
+
+    A word counts log(1 + n / contexts with it) (inverse document frequency); of equal sentences the first is taken.
+
+    Args:
+        questions: to be answered.
+        contexts: one a question.
+        known: contexts by which words are known to be rare; at least one.
+    """
+    seen = Counter(word for context in set(known) for word in _words(context))
+    n_known = len(set(known))
+
+    def weight(words: set[str]) -> float:
+        return sum(math.log1p(n_known / (1 + seen[word])) for word in sorted(words))
+
+    sentences = {context: [(s, _words(s)) for s in split_sentences(context)] for context in set(contexts)}
+    found = []
+    for question, context in zip(questions, contexts, strict=True):
+        asked = _words(question)
+        found.append(max(sentences[context], key=lambda s: weight(asked & s[1]), default=("", set()))[0])
+    return found
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
 
 
 def copy_source(sources: Sequence[str]) -> list[str]:

@@ -32,6 +32,8 @@ _BASELINES = {
     "embeddings": "logistic regression on frozen text vectors",
     "unigram": "guessing tokens by how often they occur",
     "before": "the model before training",
+    "nearest sentence": "answering with the sentence that shares most with the question",
+    "no answer": "never giving an answer",
 }
 
 

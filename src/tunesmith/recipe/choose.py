@@ -15,7 +15,6 @@ from tunesmith.tasks.facts import Choices, Facts
 
 FEW_ROWS = 2000
 """Up to here steps are small."""
-UPDATES = 400
 UPDATES_PER_CLASS = 20
 MOST_EPOCHS, FEWEST_EPOCHS = 15, 3
 MANY_UPDATES = 1000
@@ -69,11 +68,11 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     rows = 16 if facts.n_rows <= FEW_ROWS else 32
     size = f"{rows} rows" if recipe.train.step_size == "auto" else str(recipe.train.step_size)
     per_epoch = _per_epoch(facts, size)
-    wanted = UPDATES + UPDATES_PER_CLASS * facts.n_classes
+    wanted = recipe.task.updates + UPDATES_PER_CLASS * facts.n_classes
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
     length = max(1, round(epochs * factor))
-    want = does(facts.n_classes, "class", "wants", "want")
+    want = does(facts.n_classes, "class", "wants", "want") if facts.n_classes else "the task wants"
     reason = f"{count(round(per_epoch), 'update')} an epoch; {want} about {wanted:,}, in 3 to 15 epochs"
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"

@@ -40,9 +40,7 @@ def model_card(run: Run) -> str:
         _rows(run),
         "## How to use it",
         "```python\n" + task.usage.replace("FOLDER", '"path/to/this/folder"') + "\n```",
-        "Texts were cleaned before training ("
-        + ", ".join(settings["clean"])
-        + "); `tunesmith predict` does that, too"
+        _cleaning(task, settings["clean"])
         + _LONG_TEXTS.get(settings["task"].get("long_text", ""), "")
         + "."
         + _temperature(settings["temperature"]),
@@ -57,6 +55,12 @@ def _promise(task: Any) -> str:
     sentence: str
     sentence, names = task.promise()
     return sentence.rstrip(": ") + "." if not names else sentence + ", ".join(f"`{_plain(n)}`" for n in names) + "."
+
+
+def _cleaning(task: Any, steps: list[str]) -> str:
+    if not task.cleans:
+        return "`tunesmith predict` takes texts as they are"
+    return f"Texts were cleaned before training ({', '.join(steps)}); `tunesmith predict` does that, too"
 
 
 def _temperature(value: float) -> str:

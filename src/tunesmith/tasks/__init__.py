@@ -7,6 +7,7 @@ TASKS = LazyTable(
     {
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
+        "question-answering": "tunesmith.tasks.question_answering:QuestionAnswering",
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
         "text-generation": "tunesmith.tasks.text_generation:TextGeneration",
         "fill-mask": "tunesmith.tasks.fill_mask:FillMask",
@@ -22,6 +23,8 @@ TASKS = LazyTable(
         "ner": "token-classification",
         "named-entity-recognition": "token-classification",
         "pos": "token-classification",
+        "qa": "question-answering",
+        "squad": "question-answering",
         "chunking": "token-classification",
         "causal-lm": "text-generation",
         "chat": "text-generation",

@@ -141,6 +141,10 @@ class Task(Spec):
     """Whether a part of a long text can do."""
     reads_words: ClassVar[bool] = False
     """Whether an input may also be a list of words."""
+    updates: ClassVar[int] = 400
+    """How many updates training wants, besides those for each class."""
+    cleans: ClassVar[bool] = True
+    """Whether texts are cleaned; not so where positions in them count (see `read_cell`)."""
     one_answer: ClassVar[bool] = True
     """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
     prediction: ClassVar[type[Prediction]]
@@ -226,6 +230,13 @@ class Task(Spec):
         texts = [table[column] for column in self.columns.values()]
         return ["\n".join(parts) for parts in zip(*texts, strict=True)]
 
+    def together(self, table: Table) -> list[str]:
+        """Return the text that keeps each row in one split with its like and its near copies: the key, or a part of it.
+
+        Such a part is a context that several questions share.
+        """
+        return self.key(table)
+
     def answers(self, table: Table) -> list[Any]:
         """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""
         return [str(value) for value in table[self.target_column]]
@@ -269,6 +280,12 @@ class Task(Spec):
         columns = [tokenizer.ids(table[column]) for column in self.columns.values()]
         extra = tokenizer.max_tokens - tokenizer.room(len(columns))
         return [sum(map(len, parts)) + extra for parts in zip(*columns, strict=True)]
+
+    def cut(self, table: Table, tokenizer: Tokenizer) -> list[int]:
+        """Return how many tokens of each row no example holds."""
+        if self.long_text == "windows":
+            return [0] * len(table)
+        return [max(0, n - tokenizer.max_tokens) for n in self.lengths(table, tokenizer)]
 
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
         """Return the examples of all rows, in row order; without targets where the table has no such column."""

@@ -45,6 +45,7 @@ class TokenClassification(Task):
     auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     may_cut: ClassVar[bool] = False
     reads_words: ClassVar[bool] = True
+    cleans: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = TagPrediction
     hub_tag: ClassVar[str] = "token-classification"
     noun: ClassVar[str] = "tagger of words"

@@ -168,9 +168,14 @@ def find_columns(table: Table, trained: Mapping[str, str], named: Mapping[str, s
         named: field to the column that was named instead.
 
     Raises:
-        DataError: of all columns that are missing.
+        DataError: of all columns that are missing, and of fields that the task does not have.
     """
-    found, problems = {}, []
+    others = [field for field, name in named.items() if name is not None and field not in trained]
+    problems = [
+        Problem(f"the model has no column for --{field}", Where(table.files[0]), f"its columns: {', '.join(trained)}")
+        for field in others
+    ]
+    found = {}
     for field, usual in trained.items():
         name = named.get(field)
         column = _find(table, usual if name is None else name)
@@ -200,7 +205,8 @@ def _missing(table: Table, option: str, trained: str, named: str | None) -> Prob
     if named is not None:
         return Problem(f'there is no column "{named}"', where, did_you_mean(named, list(table.columns)) or here)
     message = f'the model was trained on column "{trained}", which is not here'
-    return Problem(message, where, f"name the one to use with --{option}; {here}")
+    how = f"name the one to use with --{option}" if option in ("text", "label") else "give that name to the one to use"
+    return Problem(message, where, f"{how}; {here}")
 
 
 def file_key(sources: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:

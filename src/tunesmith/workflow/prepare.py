@@ -70,6 +70,7 @@ def prepare(recipe: Recipe) -> Prepared:
     division = divide(
         found.tables["train"],
         texts=task.key(found.tables["train"]),
+        together=task.together(found.tables["train"]),
         classes=task.strata(found.tables["train"]),
         spec=recipe.data.split,
         copies=found.copies,

@@ -114,10 +114,10 @@ def _other_shapes(setup: Setup, plan: Plan) -> None:
     """
     n_shapes = MOST_SHAPES if _on_cpu(setup) else 0
     for indices in itertools.islice(_shapes(setup, plan), n_shapes):
-        batch = load(setup, indices)
+        batch = load(setup, [setup.task.fresh(setup.examples[int(i)], seed=0) for i in indices])
         with memory_errors():
             with setup.device.forward(setup.model, sync=True):
-                loss = setup.task.loss(setup.model(**batch.inputs), batch)
+                loss = setup.task.loss(setup.task.forward(setup.model, batch), batch)
             setup.device.backward(loss)
         setup.optimizer.zero_grad(set_to_none=True)
 

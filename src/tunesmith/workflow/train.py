@@ -14,6 +14,8 @@ import numpy as np
 from tunesmith.core import hardware
 from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, did_you_mean
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
+from tunesmith.data.table import Table
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -34,7 +36,7 @@ class Resolved:
 
     Attributes:
         lengths: tokens of each training row, uncut, special tokens counted.
-        n_cut: tokens of the training rows that no example holds.
+        n_cut: tokens of all rows that no example holds.
         notes: on what of the model is new or changed.
     """
 
@@ -64,9 +66,18 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
     task = known.model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
-    n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
+    n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
     notes = task.announce(find(recipe.model), recipe.model)
     return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut, notes)
+
+
+def _note_cuts(cuts: Sequence[int], table: Table, prepared: Prepared) -> int:
+    """Put the rows that are not read to their end into the ledger; return how many tokens that are."""
+    for i, n in enumerate(cuts):
+        if n:
+            where, detail = table.where(i), count(n, "token")
+            prepared.ledger.add("cut", "longer than the model reads", file=where.file, row=where.row, detail=detail)
+    return sum(cuts)
 
 
 def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:

@@ -52,7 +52,7 @@ class Qa(RowFormat):
             kept: dict[str, Any] = {"id": str(row.get("id") or number)}
             kept |= {what: row.get(name) for what, name in columns.items()} | extras(row, *known)
             given = _answers(row) if has_answers else None
-            questions.add(number, kept, given, _impossible(row))
+            questions.add(number, kept, given, impossible(row))
         questions.close()
         return questions.found
 
@@ -91,7 +91,7 @@ def _answers(row: Mapping[str, Any]) -> Any:
     return row[name]
 
 
-def _impossible(row: Mapping[str, Any]) -> bool | None:
+def impossible(row: Mapping[str, Any]) -> bool | None:
     """Return what a row says about there being an answer, also as text."""
     name = first_key(row, IMPOSSIBLE)
     value = str(row[name]).strip().casefold() if name else ""
