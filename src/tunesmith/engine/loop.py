@@ -129,7 +129,7 @@ def _items(setup: Setup, shares: Sequence[Share]) -> float:
 
 
 def _tokens(setup: Setup, shares: Sequence[Share]) -> int:
-    return sum(len(setup.examples[i].ids) for s in shares if not s.blank for batch in s.batches for i in batch)
+    return sum(setup.examples[i].n_tokens for s in shares if not s.blank for batch in s.batches for i in batch)
 
 
 def _refuse_nan(loss: float, norm: float, step: int) -> None:

@@ -51,15 +51,24 @@ def build_classifier(
     config.problem_type = problem_type
     set_dropout(config, spec)
     with quiet():
-        model = _load(source, spec, config, auto_class)
+        model = load_class(source, spec, config, auto_class)
     if spec.pooling == "mean":
         add_mean_pooling(model)
     return model
 
 
-def _load(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
+def load_class(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
+    """Load `source` as one of transformers' auto classes; with `weights: random` its architecture alone.
+
+    Raises:
+        ModelError: the architecture has no such class.
+    """
+    opener = getattr(transformers, auto_class)
     try:
-        model: PreTrainedModel = getattr(transformers, auto_class).from_pretrained(
+        if spec.weights == "random":
+            model: PreTrainedModel = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
+            return model
+        model = opener.from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,

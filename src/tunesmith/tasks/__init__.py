@@ -8,6 +8,8 @@ TASKS = LazyTable(
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
+        "translation": "tunesmith.tasks.translation:Translation",
+        "summarization": "tunesmith.tasks.summarization:Summarization",
     },
     aliases={
         "sentiment-analysis": "text-classification",
@@ -21,6 +23,7 @@ TASKS = LazyTable(
         "named-entity-recognition": "token-classification",
         "pos": "token-classification",
         "chunking": "token-classification",
+        "summarisation": "summarization",
     },
     group="tunesmith.tasks",
 )

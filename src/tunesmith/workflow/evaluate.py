@@ -73,9 +73,9 @@ def measure_rows(run: Run, reading: Reading, *, named: Mapping[str, str | None],
     trained = trained_columns(task)
     columns = find_columns(table, trained, named)
     ledger = Ledger(reading.ledger)
-    ready = as_trained(
-        table.named({trained[field]: column for field, column in columns.items()}), predictor, _spec(run), ledger
-    )
+    read_ = {trained[field]: column for field, column in columns.items()}
+    more = {column: column for column in task.optional_columns if column in table.columns}
+    ready = as_trained(table.named({**more, **read_}), predictor, _spec(run), ledger)
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     notes = [*reading.notes]

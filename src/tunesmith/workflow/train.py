@@ -53,10 +53,11 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     train = prepared.tables["train"]
+    tokenizer = prepared.task.ready(tokenizer, train)
     lengths = prepared.task.lengths(train, tokenizer)
-    facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
-    recipe, origins = origins.choose(recipe, choose(recipe, facts))
-    chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
+    choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
+    recipe, origins = origins.choose(recipe, choices)
+    chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = prepared.task.model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
     n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
@@ -93,7 +94,10 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         hidden_size=int(getattr(config, "hidden_size", 768)),
         can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
         has_gpu=gpu,
-        main_metric=prepared.task.main_metric,
+        main_metric=prepared.task.dev_metric or prepared.task.main_metric,
+        config=config,
+        tokenizer=tokenizer,
+        answers=prepared.task.answers(train),
     )
 
 

@@ -1,0 +1,53 @@
+"""Translation: a text in one language in, the same in another out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from tunesmith.data.sides import Pair, languages
+from tunesmith.data.table import Table
+from tunesmith.tasks.seq2seq import Seq2SeqTask, TextPrediction, references, texts_of
+
+if TYPE_CHECKING:
+    from tunesmith.metrics.texts import TranslationScorer
+
+
+class Translation(Seq2SeqTask):
+    """Translate texts. Rows need a source and, for training, a target; a translation is measured as it is written.
+
+    A source that is longer than the model reads is an error: a translation of its beginning would read well and miss
+    the rest.
+    """
+
+    main_metric: ClassVar[str] = "bleu"
+    is_cut: ClassVar[str] = "error"
+
+    kind: Literal["translation"] = "translation"
+    """Which task it is."""
+    bleu_tokens: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    """How BLEU cuts words: 13a for most languages, zh for Chinese, char for other scripts without spaces."""
+
+    @classmethod
+    def known_columns(cls, names: Sequence[str]) -> Pair | None:
+        """Return the columns of sources and targets, by their names or languages."""
+        return languages(names)
+
+    def refuse_missing(self) -> None:
+        """Raise DataError if sacreBLEU is missing."""
+        from tunesmith.metrics.texts import load_sacrebleu
+
+        load_sacrebleu()
+
+    def scorer(self, predictions: Sequence[TextPrediction], gold: Sequence[Any]) -> TranslationScorer:
+        """Return translations beside the references; see `metrics.texts`."""
+        from tunesmith.metrics.texts import TranslationScorer
+
+        return TranslationScorer(texts_of(predictions), references(gold), tokenizer=self.bleu_tokens)
+
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[TextPrediction]]:
+        """Return the sources as they are."""
+        from tunesmith.metrics.baselines_sequences import copy_source
+
+        del train, seed
+        return {"copy": [TextPrediction(text) for text in copy_source(test[self.text])]}
