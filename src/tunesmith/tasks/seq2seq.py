@@ -39,6 +39,14 @@ REFERENCES = "references"
 ROWS_AT_ONCE = 32
 """Texts written together; more need memory and gain nothing on a CPU."""
 
+USAGE = """from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+reads = AutoTokenizer.from_pretrained(FOLDER)
+writes = AutoTokenizer.from_pretrained(FOLDER, subfolder="target_tokenizer")
+model = AutoModelForSeq2SeqLM.from_pretrained(FOLDER)
+written = model.generate(**reads("your text", return_tensors="pt", return_token_type_ids=False))
+writes.batch_decode(written, skip_special_tokens=True)"""
+
 
 @dataclass(frozen=True)
 class TextPrediction(Prediction):
@@ -56,6 +64,7 @@ class Seq2SeqTask(Task):
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = TextPrediction
+    usage: ClassVar[str] = USAGE
     longer_first: ClassVar[bool] = False
     """Whether of two columns without telling names the longer texts are the sources."""
     is_cut: ClassVar[str] = "head"
@@ -303,16 +312,25 @@ class Seq2SeqTask(Task):
         """Return the target, or the list of targets where there are several."""
         return [targets[0] if len(targets) == 1 else list(targets) for targets in table[self.label]]
 
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how little of what was written stands in the target, from 0 to 1."""
+        return min(_unlike(row["predicted"], text) for text in references([row["gold"]])[0])
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return a text, or the first of several."""
+        del row
+        return str(answer if isinstance(answer, str) else answer[0])
+
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
         return ["predicted"]
 
     def distance(self, one: Sequence[TextPrediction], other: Sequence[TextPrediction]) -> float:
         """Return how much of the texts differs: beams that are level may fall one way or the other by rounding."""
-        from difflib import SequenceMatcher
-
-        pairs = [SequenceMatcher(None, a.text, b.text, autojunk=False) for a, b in zip(one, other, strict=True)]
-        return sum(1 - pair.ratio() for pair in pairs) / max(1, len(pairs))
+        unlike = [_unlike(a.text, b.text) for a, b in zip(one, other, strict=True)]
+        return sum(unlike) / max(1, len(unlike))
 
 
 def references(gold: Sequence[Any]) -> list[list[str]]:
@@ -323,6 +341,13 @@ def references(gold: Sequence[Any]) -> list[list[str]]:
 def texts_of(predictions: Sequence[TextPrediction]) -> list[str]:
     """Return the texts that were written."""
     return [said.text for said in predictions]
+
+
+def _unlike(one: str, other: str) -> float:
+    """Return the share of two texts' words that the other has not, or elsewhere."""
+    from difflib import SequenceMatcher
+
+    return 1 - SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
 
 
 def _example(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Summarization(Seq2SeqTask):
     """Summarize texts. Rows need a text and, for training, its summary. Of long texts the beginning is read."""
 
+    noun: ClassVar[str] = "summarization model"
+    hub_tag: ClassVar[str] = "summarization"
     main_metric: ClassVar[str] = "rougeL"
     longer_first: ClassVar[bool] = True
 
@@ -43,6 +45,10 @@ class Summarization(Seq2SeqTask):
 
         said = [_lines(text) for text in texts_of(predictions)]
         return SummaryScorer(said, [[_lines(text) for text in row] for row in references(gold)], stemmer=self.stemmer)
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what it does with a text."""
+        return "It summarizes texts", ()
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[TextPrediction]]:
         """Return the first sentences, as many as a training summary usually has."""

@@ -20,6 +20,8 @@ class Translation(Seq2SeqTask):
     the rest.
     """
 
+    noun: ClassVar[str] = "translation model"
+    hub_tag: ClassVar[str] = "translation"
     main_metric: ClassVar[str] = "bleu"
     is_cut: ClassVar[str] = "error"
 
@@ -44,6 +46,10 @@ class Translation(Seq2SeqTask):
         from tunesmith.metrics.texts import TranslationScorer
 
         return TranslationScorer(texts_of(predictions), references(gold), tokenizer=self.bleu_tokens)
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what it does with a text."""
+        return "It translates texts", ()
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[TextPrediction]]:
         """Return the sources as they are."""

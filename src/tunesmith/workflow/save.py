@@ -43,7 +43,7 @@ def save_model(resolved: Any, fitted: Fitted, answers: Answers, *, run: Run) -> 
         plain = resolved.tokenizer.plain
         plain.model_max_length = resolved.tokenizer.max_tokens
         plain.save_pretrained(folder)
-        if resolved.tokenizer.target and resolved.tokenizer.target.is_own:
+        if resolved.tokenizer.target:
             resolved.tokenizer.target.plain.save_pretrained(folder / TARGET_FOLDER)
         settings.save(folder)
 
