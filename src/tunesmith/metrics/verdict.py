@@ -28,6 +28,8 @@ MOST_ADVICE = 5
 _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
+    "copy": "leaving the text as it is",
+    "lead": "taking the first sentences",
     "embeddings": "logistic regression on frozen text vectors",
 }
 

@@ -27,6 +27,8 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
+    "translation": Sample("phrases.tsv", {"task.kind": "translation"}),
+    "summarization": Sample("mails.jsonl", {"task.kind": "summarization"}),
 }
 
 

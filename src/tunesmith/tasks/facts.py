@@ -29,6 +29,7 @@ class Facts:
         can_pool_mean: whether mean pooling fits the model's plain class.
         has_gpu: whether training runs on a GPU.
         main_metric: of the task, or what training is judged by instead.
+        length_factor: what the preset multiplies the length of training by.
         config: of the model, as transformers has it.
         tokenizer: of the model.
         answers: the targets of the training rows; see `Task.answers`.
@@ -45,6 +46,7 @@ class Facts:
     can_pool_mean: bool
     has_gpu: bool
     main_metric: str
+    length_factor: float = 1.0
     config: Any = None
     tokenizer: Tokenizer | None = None
     answers: Sequence[Any] = ()

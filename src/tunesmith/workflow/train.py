@@ -16,7 +16,7 @@ from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, 
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-from tunesmith.recipe.choose import choose
+from tunesmith.recipe.choose import LENGTH_FACTORS, choose
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -91,10 +91,11 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
         max_tokens=tokenizer.max_tokens,
-        hidden_size=int(getattr(config, "hidden_size", 768)),
+        hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
         can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
         has_gpu=gpu,
         main_metric=prepared.task.dev_metric or prepared.task.main_metric,
+        length_factor=LENGTH_FACTORS[recipe.preset],
         config=config,
         tokenizer=tokenizer,
         answers=prepared.task.answers(train),
