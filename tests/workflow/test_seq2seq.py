@@ -81,7 +81,9 @@ def resolved(data, model, **settings):
 
 def test_rows_with_source_and_target_are_a_translation(tmp_path):
     rows = [{"source": f"these are words {i}", "target": f"das sind Worte {i}"} for i in range(30)]
-    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(write_jsonl(tmp_path / "d.jsonl", rows))]})
+    recipe, _ = compose(
+        file=None, overrides=[], arguments={"data.path": [str(write_jsonl(tmp_path / "d.jsonl", rows))]}
+    )
     found = prepare(recipe)
     assert found.kind[0].kind == "translation"
     assert found.kind[1] == 'there are columns "source" and "target"'
@@ -101,7 +103,9 @@ def test_rows_with_source_and_target_are_a_translation(tmp_path):
 def test_columns_are_known_by_their_names(columns, kind, pair):
     rows = [f"these are some words of row {i}" for i in range(20)]
     table = Table.of({name: rows for name in columns})
-    seen = [name for name in ("translation", "summarization") if TASKS[name].recognises(table, text="auto", label="auto")]
+    seen = [
+        name for name in ("translation", "summarization") if TASKS[name].recognises(table, text="auto", label="auto")
+    ]
     assert seen[:1] == ([kind] if kind else [])
     if kind:
         task, notes = TASKS[kind]().choose_columns(table)
@@ -171,7 +175,9 @@ def test_long_sources_are_refused_in_translation_and_cut_in_summaries(models, tm
     long = write_jsonl(tmp_path / "long.jsonl", rows)
     with pytest.raises(DataError, match=r"long.jsonl:41 source: the source has 50 tokens, the model reads 31"):
         resolved(long, models["t5"], **{"data.split.test": 0.0, "data.split.dev": 0.0})
-    found = resolved(long, models["t5"], **{"task.kind": "summarization", "task.text": "source", "task.label": "target"})
+    found = resolved(
+        long, models["t5"], **{"task.kind": "summarization", "task.text": "source", "task.label": "target"}
+    )
     value, reason = found.recipe.task.long_text, found.origins.entries["task.long_text"].reason
     assert value == "head"
     assert "of the sources are longer than 32 tokens: of these only the beginning is read" in reason
@@ -320,7 +326,7 @@ def test_runs_are_compared_by_what_they_wrote(run, models, data, tmp_path):
     other = ts.train(data, model=str(models["t5"]), out=tmp_path / "weak", settings=settings)
     found = compare([run.run, other.run])
     assert found["metric"] == "bleu" or found["metric"] == "chrf"
-    assert [entry["name"] for entry in found["ranking"]][0] == run.run.name
+    assert found["ranking"][0]["name"] == run.run.name
 
 
 def test_card_and_report_speak_of_translations(run):
@@ -387,7 +393,8 @@ def test_tokens_that_keep_the_targets_are_kept(models):
 def test_random_weights_are_the_same_architecture(models):
     source = Source("tiny", models["bert"])
     warm, cold = (
-        build_seq2seq(source, ModelSpec(weights=kind), decoder_layers=2).state_dict() for kind in ("pretrained", "random")
+        build_seq2seq(source, ModelSpec(weights=kind), decoder_layers=2).state_dict()
+        for kind in ("pretrained", "random")
     )
     assert {name: tensor.shape for name, tensor in warm.items()} == {name: t.shape for name, t in cold.items()}
     name = "encoder.encoder.layer.0.attention.self.query.weight"

@@ -26,19 +26,21 @@ from tunesmith.models.targets import MOST_TOKENS, Target, own_tokenizer
 from tunesmith.models.tokenize import Tokenizer
 
 N_TOKENS = 8000
-"""Tokens of a target side of its own: 15 of them write a German sentence of Multi30k, of MiniLM's 30,522 it takes 25."""
+"""Tokens of a target side of its own: a German sentence of Multi30k takes 15 of them, and 25 of MiniLM's 30,522."""
 MAY_CHANGE = 0.02
+"""Share of the targets that the model's own tokens may change before others are learnt ..."""
 SAMPLE = 2000
+"""... seen on so many of them."""
 
 
-def build_seq2seq(source: Source, spec: ModelSpec, *, decoder_layers: int) -> PreTrainedModel:
+def build_seq2seq(source: Source, spec: ModelSpec, *, decoder_layers: int | None) -> PreTrainedModel:
     """Load `source` as an encoder-decoder, float32, on the CPU.
 
     Args:
         source: the checkpoint.
         spec: how it is changed.
-        decoder_layers: how many of an encoder's layers make the decoder, from the lowest; of no effect on a model that
-            has a decoder.
+        decoder_layers: how many of an encoder's layers make the decoder, from the lowest, None for all; of no effect on
+            a model that has a decoder.
 
     Raises:
         ModelError: the architecture can't write.
@@ -55,7 +57,7 @@ def build_seq2seq(source: Source, spec: ModelSpec, *, decoder_layers: int) -> Pr
 def refuse_unable(config: Any, source: Source) -> None:
     """Raise ModelError if an encoder can't be made a decoder that looks at another one's output."""
     known = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
-    decoder = known[type(config)] if type(config) in known else None
+    decoder = known.get(type(config), None)
     if decoder is None or "encoder_hidden_states" not in inspect.signature(decoder.forward).parameters:
         raise ModelError(
             f'"{config.model_type}" can neither write nor be made a decoder',
@@ -64,10 +66,10 @@ def refuse_unable(config: Any, source: Source) -> None:
         )
 
 
-def _from_encoder(source: Source, spec: ModelSpec, config: Any, decoder_layers: int) -> PreTrainedModel:
+def _from_encoder(source: Source, spec: ModelSpec, config: Any, decoder_layers: int | None) -> PreTrainedModel:
     decoder_config = copy.deepcopy(config)
     decoder_config.is_decoder, decoder_config.add_cross_attention = True, True
-    decoder_config.num_hidden_layers = min(decoder_layers, config.num_hidden_layers)
+    decoder_config.num_hidden_layers = min(decoder_layers or config.num_hidden_layers, config.num_hidden_layers)
     parts = []
     for auto, part, more in (
         (AutoModel, config, {"add_pooling_layer": False} if _has_pooler(config) else {}),

@@ -28,7 +28,8 @@ class Target:
 
     Attributes:
         plain: the tokenizer, which may be the one that reads as well.
-        config_start: the id the decoder starts from; None where that is the language's, the last of each target (mBART).
+        config_start: the id the decoder starts from; None where that is the last of each target,
+            which names the language (mBART).
         max_tokens: of a target, special ones counted.
         is_own: whether it was learnt from targets, apart from the one that reads.
     """
@@ -106,7 +107,7 @@ class Target:
 
 
 def own_tokenizer(texts: Sequence[str], *, n_tokens: int) -> Any:
-    """Learn a tokenizer from texts: at most `n_tokens` byte pairs, capitals and spaces kept. The same texts, the same."""
+    """Learn a tokenizer from texts, at most `n_tokens` byte pairs; the same texts give the same one."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 

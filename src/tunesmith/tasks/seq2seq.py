@@ -19,6 +19,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.sides import Pair, are_texts, choose_sides
 from tunesmith.data.table import Table
+from tunesmith.models.tokenize import LongText
 from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
 from tunesmith.tasks.facts import Choices, Facts
 
@@ -67,7 +68,7 @@ class Seq2SeqTask(Task):
     usage: ClassVar[str] = USAGE
     longer_first: ClassVar[bool] = False
     """Whether of two columns without telling names the longer texts are the sources."""
-    is_cut: ClassVar[str] = "head"
+    is_cut: ClassVar[LongText] = "head"
     """What "auto" does with long texts."""
 
     text: str = "auto"
@@ -190,7 +191,7 @@ class Seq2SeqTask(Task):
     def encode(self, table: Table, tokenizer: Tokenizer) -> list[Example]:
         """Encode a row as one example; of several targets the first is the one that is learnt."""
         sources = tokenizer.ids(self._sources(table))
-        policy = self.is_cut if self.long_text == "auto" else self.long_text
+        policy: LongText = self.is_cut if self.long_text == "auto" else self.long_text
         targets: list[Any] = [None] * len(table)
         if self.label in table.columns and tokenizer.target:
             targets = tokenizer.target.ids([texts[0] for texts in table[self.label]])
@@ -213,7 +214,8 @@ class Seq2SeqTask(Task):
         """Return an encoder-decoder: the family's own, or one made of an encoder."""
         from tunesmith.models.seq2seq import build_seq2seq
 
-        return build_seq2seq(source, spec, decoder_layers=self.decoder_layers)
+        layers = None if self.decoder_layers == "auto" else self.decoder_layers
+        return build_seq2seq(source, spec, decoder_layers=layers)
 
     def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
         """Give the model its target vocabulary and write how it generates into its `generation_config`."""
@@ -365,7 +367,5 @@ def _losses(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tenso
     import torch.nn.functional as F
 
     flat = logits.float().flatten(0, 1)
-    each = F.cross_entropy(
-        flat, targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="none"
-    )
+    each = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="none")
     return each.view(targets.shape)

@@ -48,7 +48,8 @@ def _model(facts: Facts) -> Choices:
         reason = "learnt from the training targets, which the model's own tokens would change"
         found["task.target_tokens"] = (N_TOKENS, reason)
     if not facts.config.is_encoder_decoder:
-        reason = f"{facts.config.model_type} only reads: a decoder is made of its layers, with new attention to the source"
+        made = "a decoder is made of its layers, with new attention to the source"
+        reason = f"{facts.config.model_type} only reads: {made}"
         found["task.decoder_layers"] = (facts.config.num_hidden_layers, reason)
     return found
 
@@ -60,7 +61,9 @@ def _training(facts: Facts) -> Choices:
     per_epoch = math.ceil(facts.n_rows / ROWS_A_STEP[facts.n_rows <= FEW_ROWS])
     epochs = min(most, max(FEWEST_EPOCHS, math.ceil(updates / per_epoch)))
     what = "learning to write" if is_new else "a model that writes already"
-    reason = f"{count(per_epoch, 'update')} an epoch; {what} takes about {updates:,}, in {FEWEST_EPOCHS} to {most} epochs"
+    reason = (
+        f"{count(per_epoch, 'update')} an epoch; {what} takes about {updates:,}, in {FEWEST_EPOCHS} to {most} epochs"
+    )
     return {
         "train.length": (count(max(1, round(epochs * facts.length_factor)), "epoch"), reason),
         "train.lr": (float(f"{lr:.1g}"), f"suits a model of width {facts.hidden_size}; wider ones take less"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tunesmith.data.sides import Pair, languages
 from tunesmith.data.table import Table
+from tunesmith.models.tokenize import LongText
 from tunesmith.tasks.seq2seq import Seq2SeqTask, TextPrediction, references, texts_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Translation(Seq2SeqTask):
     noun: ClassVar[str] = "translation model"
     hub_tag: ClassVar[str] = "translation"
     main_metric: ClassVar[str] = "bleu"
-    is_cut: ClassVar[str] = "error"
+    is_cut: ClassVar[LongText] = "error"
 
     kind: Literal["translation"] = "translation"
     """Which task it is."""
