@@ -166,7 +166,7 @@ def test_a_missing_library_is_named_before_training(models, data, monkeypatch):
         return real(name, *args, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError, match="needs a library.*pip install 'tunesmith\\[generation\\]'"):
+    with pytest.raises(DataError, match=r"needs a library.*pip install 'tunesmith\[generation\]'"):
         resolved(data, models["t5"])
 
 
@@ -190,7 +190,7 @@ def test_long_sources_are_refused_in_translation_and_cut_in_summaries(models, tm
 def test_the_loss_is_the_one_transformers_computes(family, models, data):
     found = resolved(data, models[family], **{"task.label_smoothing": 0.0})
     setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
-    model = setup.model.eval()
+    model = setup.model.eval().requires_grad_(False)
     examples = setup.examples[:8]
     batch = collate(examples, found.task, pad_id=found.tokenizer.pad_id)
     ours = float(found.task.loss(model(**batch.inputs), batch)) / sum(e.weight for e in examples)
@@ -206,7 +206,7 @@ def test_the_loss_is_the_one_transformers_computes(family, models, data):
 def test_padding_changes_nothing(models, data):
     found = resolved(data, models["bert"])
     setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
-    model, examples = setup.model.eval(), setup.examples[:12]
+    model, examples = setup.model.eval().requires_grad_(False), setup.examples[:12]
 
     def loss(some):
         batch = collate(some, found.task, pad_id=found.tokenizer.pad_id)
@@ -290,8 +290,8 @@ def test_evaluate_and_predict_give_what_the_run_gave(run, tmp_path):
 
 
 def test_more_references_are_measured_by_evaluate(run, tmp_path):
-    said = [row for row in run.run.predictions("test") if row["gold"] != row["predicted"]][:5]
-    rows = [{"source": row["text"], "target": row["gold"], "references": [row["predicted"]]} for row in said]
+    said = list(run.run.predictions("test"))[:5]
+    rows = [{"source": row["text"], "target": "Zzz", "references": [row["predicted"]]} for row in said]
     measured = evaluate(run.run, [str(write_jsonl(tmp_path / "new.jsonl", rows))], resamples=10)
     assert measured.metrics["values"]["chrf"]["value"] > 0.95
 
@@ -306,7 +306,8 @@ reads = AutoTokenizer.from_pretrained(folder)
 writes = AutoTokenizer.from_pretrained(folder, subfolder="target_tokenizer")
 model = AutoModelForSeq2SeqLM.from_pretrained(folder)
 written = model.generate(**reads(texts, return_tensors="pt", padding=True, return_token_type_ids=False))
-print(json.dumps([type(model).__name__, model.generation_config.num_beams, writes.batch_decode(written, skip_special_tokens=True)]))
+texts = writes.batch_decode(written, skip_special_tokens=True)
+print(json.dumps([type(model).__name__, model.generation_config.num_beams, texts]))
 assert not any(name.startswith("tunesmith") for name in sys.modules)
 """
     done = subprocess.run(
@@ -325,7 +326,7 @@ def test_runs_are_compared_by_what_they_wrote(run, models, data, tmp_path):
     settings = {**LEARNT, "train.length": "3 steps"}
     other = ts.train(data, model=str(models["t5"]), out=tmp_path / "weak", settings=settings)
     found = compare([run.run, other.run])
-    assert found["metric"] == "bleu" or found["metric"] == "chrf"
+    assert found["metric"] == "bleu"
     assert found["ranking"][0]["name"] == run.run.name
 
 

@@ -111,7 +111,7 @@ def _seconds_per_token_read(resolved: Resolved, setup: Setup) -> float:
     seconds = time.perf_counter() - began
     lengths = [example.n_tokens for example in some]
     batches = pack_all(lengths, tokens=TOKENS_PER_BATCH)
-    n_tokens = sum(len(batch) * max(lengths[int(i)] for i in batch) for batch in batches)
+    n_tokens: int = sum(len(batch) * max(lengths[int(i)] for i in batch) for batch in batches)
     return seconds / n_tokens
 
 
