@@ -45,12 +45,21 @@ def word_tokenizer(*, pad: str = "<pad>", end: str = "</s>", start: str = "<s>",
     )
 
 
+def many_languages():
+    """Return a tokenizer as mBART's, from English into German."""
+    from transformers import MBartTokenizer
+
+    special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    words = [(f"▁{word}", -2.0) for word in dict.fromkeys([*WORDS, *TRANSLATED.values()])]
+    return MBartTokenizer(vocab=[*special, *words], src_lang="en_XX", tgt_lang="de_DE", model_max_length=32)
+
+
 def tiny_writer(folder: Path, family: str) -> Path:
-    """Write a random T5, BART, Marian or Pegasus into `folder`."""
+    """Write a random T5, BART, mBART, Marian or Pegasus into `folder`."""
     import torch
     import transformers
 
-    tokenizer = word_tokenizer(starts=family == "bart")
+    tokenizer = many_languages() if family == "mbart" else word_tokenizer(starts=family == "bart")
     ids = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
     start = {"t5": ids["pad_token_id"], "bart": ids["eos_token_id"]}.get(family, ids["pad_token_id"])
     common = {"vocab_size": len(tokenizer), "d_model": 32, "decoder_start_token_id": start, **ids}

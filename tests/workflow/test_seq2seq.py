@@ -32,7 +32,7 @@ from tunesmith.workflow.predict import predict_file
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.train import resolve
 
-FAMILIES = ("bert", "t5", "bart", "marian", "pegasus")
+FAMILIES = ("bert", "t5", "bart", "mbart", "marian", "pegasus")
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,21 @@ def test_the_loss_is_the_one_transformers_computes(family, models, data):
     logits = model(**plain, decoder_input_ids=late).logits
     theirs = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
     assert ours == pytest.approx(float(theirs), rel=1e-4)
+
+
+def test_a_model_of_many_languages_writes_the_one_it_is_set_to(models, data):
+    languages = {"task.source_language": "fr_XX", "task.target_language": "ro_RO"}
+    found = resolved(data, models["mbart"], **languages)
+    plain = found.tokenizer.plain
+    example = found.encoded.examples["train"][0]
+    assert plain.convert_ids_to_tokens([example.ids[-1], example.target[-1]]) == ["fr_XX", "ro_RO"]
+    assert example.extras["decoder_input_ids"][0] == example.target[-1]
+    setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
+    assert setup.model.generation_config.decoder_start_token_id == example.target[-1]
+    with pytest.raises(RecipeError, match=r"task\.target_language: the model knows no such language"):
+        resolved(data, models["mbart"], **{"task.target_language": "german"})
+    with pytest.raises(RecipeError, match=r"task\.source_language: the model knows no such language"):
+        resolved(data, models["t5"], **{"task.source_language": "en_XX"})
 
 
 def test_padding_changes_nothing(models, data):

@@ -36,9 +36,12 @@ def _texts(task: Any, facts: Facts) -> Choices:
     most = min(MOST_TOKENS, target.max_tokens - 1, math.ceil(ROOM * longest))
     share = f"{facts.share_too_long:.1%} of the sources are longer than {facts.max_tokens} tokens"
     then = "half a text can't be translated" if task.is_cut == "error" else "of these only the beginning is read"
+    told = f"the longest training target has {count(longest, 'token')}"
+    if longest == target.max_tokens:
+        told = f"training targets longer than the model can write are cut at {count(longest, 'token')}"
     return {
         "task.long_text": (task.is_cut, f"{share}: {then}"),
-        "task.max_new_tokens": (most, f"the longest training target has {count(longest, 'token')}"),
+        "task.max_new_tokens": (most, told),
     }
 
 

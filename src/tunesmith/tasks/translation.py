@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from tunesmith.core.errors import RecipeError, Where
 from tunesmith.data.sides import Pair, languages
 from tunesmith.data.table import Table
-from tunesmith.models.tokenize import LongText
+from tunesmith.models.tokenize import LongText, Tokenizer
 from tunesmith.tasks.seq2seq import Seq2SeqTask, TextPrediction, references, texts_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Translation(Seq2SeqTask):
 
     kind: Literal["translation"] = "translation"
     """Which task it is."""
+    source_language: str = ""
+    """For models of many languages (mBART, NLLB): the source's, as they call it, such as "en_XX"."""
+    target_language: str = ""
+    """Likewise the target's, such as "de_DE"."""
     bleu_tokens: Literal["13a", "intl", "zh", "char", "none"] = "13a"
     """How BLEU cuts words: 13a for most languages, zh for Chinese, char for other scripts without spaces."""
 
@@ -35,6 +40,22 @@ class Translation(Seq2SeqTask):
     def known_columns(cls, names: Sequence[str]) -> Pair | None:
         """Return the columns of sources and targets, by their names or languages."""
         return languages(names)
+
+    def ready(self, tokenizer: Tokenizer, table: Table) -> Tokenizer:
+        """Return the tokenizer set to the languages; see `Seq2SeqTask.ready`.
+
+        Raises:
+            RecipeError: the model does not ask for languages, or does not know one.
+        """
+        plain = tokenizer.plain
+        for name, value in (("src_lang", self.source_language), ("tgt_lang", self.target_language)):
+            if value and (not hasattr(plain, name) or plain.convert_tokens_to_ids(value) == plain.unk_token_id):
+                setting = "task.source_language" if name == "src_lang" else "task.target_language"
+                fix = "leave it out, or write it as the model's tokenizer does"
+                raise RecipeError("the model knows no such language", where=Where(column=setting, value=value), fix=fix)
+            if value:
+                setattr(plain, name, value)
+        return super().ready(tokenizer, table)
 
     def refuse_missing(self) -> None:
         """Raise DataError if sacreBLEU is missing."""
