@@ -16,6 +16,7 @@ from tests.writers import SPREAD, TRANSLATED, pairs, tiny_writer, write_jsonl
 from tunesmith.core.errors import DataError, ModelError, RecipeError
 from tunesmith.data.table import Table
 from tunesmith.engine.batch import collate
+from tunesmith.inference.predictor import Predictor
 from tunesmith.models.seq2seq import build_seq2seq, equip, with_target
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
@@ -429,6 +430,10 @@ def test_a_saved_model_is_trained_further(run, data, tmp_path):
     setup = make_setup(again.recipe, again.task, examples=again.encoded.examples["train"], tokenizer=again.tokenizer)
     vectors = setup.model.decoder.get_input_embeddings().weight
     assert torch.equal(vectors, run.predictor.model.decoder.get_input_embeddings().weight)
+
+
+def test_opened_twice_it_is_the_same_model(run):
+    assert Predictor.load(run.run.model_folder).fingerprint() == run.predictor.fingerprint()
 
 
 def test_the_answers_of_several_targets_are_the_nearest():

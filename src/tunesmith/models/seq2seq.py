@@ -70,22 +70,22 @@ def _from_encoder(source: Source, spec: ModelSpec, config: Any, decoder_layers: 
     decoder_config = copy.deepcopy(config)
     decoder_config.is_decoder, decoder_config.add_cross_attention = True, True
     decoder_config.num_hidden_layers = min(decoder_layers or config.num_hidden_layers, config.num_hidden_layers)
-    parts = []
-    for auto, part, more in (
-        (AutoModel, config, {"add_pooling_layer": False} if _has_pooler(config) else {}),
-        (AutoModelForCausalLM, decoder_config, {}),
-    ):
-        if spec.weights == "random":
-            parts.append(auto.from_config(part, **more))
-        else:
-            opened = {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": spec.trust_remote_code}
-            parts.append(auto.from_pretrained(source.folder, config=part, **opened, **more))
-    return EncoderDecoderModel(encoder=parts[0], decoder=parts[1])
+    encoder = _open(AutoModel, source, spec, config)
+    decoder = _open(AutoModelForCausalLM, source, spec, decoder_config)
+    for name, parameter in encoder.named_parameters():
+        # Nothing reads what a pooler gives; left out, it would come back with random weights when the model is opened.
+        parameter.requires_grad_(not name.startswith("pooler."))
+    return EncoderDecoderModel(encoder=encoder, decoder=decoder)
 
 
-def _has_pooler(config: Any) -> bool:
-    known = transformers.models.auto.modeling_auto.MODEL_MAPPING
-    return "add_pooling_layer" in inspect.signature(known[type(config)].__init__).parameters
+def _open(auto: Any, source: Source, spec: ModelSpec, config: Any) -> PreTrainedModel:
+    model: PreTrainedModel
+    if spec.weights == "random":
+        model = auto.from_config(config)
+    else:
+        opened = {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": spec.trust_remote_code}
+        model = auto.from_pretrained(source.folder, config=config, **opened)
+    return model
 
 
 def with_target(tokenizer: Tokenizer, texts: Sequence[str], *, wanted: int | str) -> Tokenizer:
