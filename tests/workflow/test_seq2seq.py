@@ -99,6 +99,7 @@ def test_rows_with_source_and_target_are_a_translation(tmp_path):
         (("id", "article", "highlights"), "summarization", ("article", "highlights")),
         (("document", "summary"), "summarization", ("document", "summary")),
         (("text", "label"), None, None),
+        (("Text", "Summary", "Score"), None, None),
     ],
 )
 def test_columns_are_known_by_their_names(columns, kind, pair):

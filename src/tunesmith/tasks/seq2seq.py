@@ -17,6 +17,8 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
+from tunesmith.data.columns import is_index
+from tunesmith.data.formats.pairs import LANGUAGES
 from tunesmith.data.sides import Pair, are_texts, choose_sides
 from tunesmith.data.table import Table
 from tunesmith.models.tokenize import LongText
@@ -110,10 +112,16 @@ class Seq2SeqTask(Task):
 
     @classmethod
     def recognises(cls, table: Table, *, text: str, label: str) -> str:
-        """Return "columns NAME and NAME" where two columns have the usual names and hold texts."""
+        """Return what is seen where two columns have the usual names, hold texts, and nothing else is to be learnt.
+
+        Reviews with a summary and a rating are meant for a classifier.
+        """
         pair = cls.known_columns(list(table.columns))
-        fits = pair and text in ("auto", pair[0]) and label in ("auto", pair[1]) and are_texts(table, pair)
-        return f'there are columns "{pair[0]}" and "{pair[1]}"' if pair and fits else ""
+        if not pair or text not in ("auto", pair[0]) or label not in ("auto", pair[1]):
+            return ""
+        others = {*table.columns} - {*pair, REFERENCES, *LANGUAGES}
+        fits = all(map(is_index, others)) and are_texts(table, pair)
+        return f'there are columns "{pair[0]}" and "{pair[1]}"' if fits else ""
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns of sources and targets; see `data.sides`."""
@@ -285,12 +293,15 @@ class Seq2SeqTask(Task):
 
     def _write(self, model: Any, ids: Tensor, mask: Tensor) -> list[list[int]]:
         """Return what is written for some texts; where it is drawn, the draw depends on the text alone."""
+        found: list[list[int]]
+        if not self.sample:
+            found = model.generate(input_ids=ids, attention_mask=mask).tolist()
+            return found
         from tunesmith.core.seed import generators_kept, seed_all
 
         with generators_kept():
-            if self.sample:
-                seed_all(0, "sample", *ids[0].tolist())
-            found: list[list[int]] = model.generate(input_ids=ids, attention_mask=mask).tolist()
+            seed_all(0, "sample", *ids[0].tolist())
+            found = model.generate(input_ids=ids, attention_mask=mask).tolist()
         return found
 
     def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> list[Any]:
