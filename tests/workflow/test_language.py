@@ -79,7 +79,7 @@ def completed(tiny, folder):
 def ready(task, source, **texts):
     """Return a task with what it takes from a tokenizer, and that tokenizer."""
     tokenizer = load_tokenizer(Source("tiny", source), ModelSpec())
-    return task.with_tokenizer(tokenizer)
+    return task.with_tokenizer(tokenizer, Table({}))
 
 
 def measured(task, table):

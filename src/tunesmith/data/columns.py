@@ -223,7 +223,7 @@ def _guess_label(table: Table, profiles: dict[str, Profile], text: str, *, need_
     named = [n for n in _by_name(LABEL_NAMES, able, set()) if able[n].distinct <= max(2, 0.5 * able[n].n)]
     if named:
         return named[0]
-    likely = [n for n, p in able.items() if 2 <= p.distinct <= min(100, max(2, 0.2 * p.n)) and not _is_index(n)]
+    likely = [n for n, p in able.items() if 2 <= p.distinct <= min(100, max(2, 0.2 * p.n)) and not is_index(n)]
     if len(likely) == 1:
         return likely[0]
     if not need_label:
@@ -253,7 +253,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def _is_index(name: str) -> bool:
+def is_index(name: str) -> bool:
+    """Whether a column is called as one that numbers rows."""
     return _plain(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(
         ("_id", "_no")
     )

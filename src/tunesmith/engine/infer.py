@@ -10,7 +10,7 @@ from torch import nn
 
 from tunesmith.engine.batch import collate, to_device
 from tunesmith.engine.plan import pack_all
-from tunesmith.tasks.base import Example, Task
+from tunesmith.tasks.base import Batch, Example, Task
 
 TOKENS_PER_BATCH = 4096
 """Padded tokens in one forward pass on a CPU; more gains nothing there."""
@@ -22,10 +22,11 @@ def infer(
     *,
     task: Task,
     pad_id: int,
+    run: Callable[[nn.Module, Batch], Any] | None = None,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[Any]:
-    """Return what the task keeps of each example, in the examples' order.
+    """Return what `run`, by default the task's own, keeps of each example, in the examples' order.
 
     Batches are made of examples of similar length, longest first. `on_batch` is told how many examples were done.
     The model's training mode is restored.
@@ -36,9 +37,9 @@ def infer(
     model.eval()
     with torch.inference_mode():
         tokens = min(tokens_per_batch, task.tokens_per_pass)
-        for indices in pack_all([len(example.ids) for example in examples], tokens=tokens):
+        for indices in pack_all([example.n_tokens for example in examples], tokens=tokens):
             batch = to_device(collate([examples[i] for i in indices], task, pad_id=pad_id), device)
-            found = task.run(model, batch)
+            found = (run or task.run)(model, batch)
             for i, output in zip(indices, found, strict=True):
                 outputs[i] = output
             if on_batch:

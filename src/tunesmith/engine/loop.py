@@ -136,7 +136,7 @@ def _items(examples: Mapping[int, Example], shares: Sequence[Share]) -> float:
 
 
 def _tokens(examples: Mapping[int, Example], shares: Sequence[Share]) -> int:
-    return sum(len(examples[int(i)].ids) for s in shares if not s.blank for batch in s.batches for i in batch)
+    return sum(examples[int(i)].n_tokens for s in shares if not s.blank for batch in s.batches for i in batch)
 
 
 def _refuse_nan(loss: float, norm: float, step: int) -> None:

@@ -43,7 +43,7 @@ class Plan:
 
     Attributes:
         lengths: tokens of each example.
-        weights: each example's share of its row.
+        weights: each example's share of its row, which steps of so many rows count.
         length: "3 epochs" or "500 steps".
         step_size: "32 rows" or "4096 tokens" for each step, over all processes.
         tokens_per_batch: most tokens, padding counted, in one forward pass of one process.

@@ -70,8 +70,8 @@ class Predictor:
             tokens_per_batch=TOKENS_PER_BATCH,
             on_batch=on_rows,
         )
-        merged: Sequence[Any] = self.task.merge(examples, found, n_rows=len(table))
-        return merged
+        read: Sequence[Any] = self.task.read(self.task.merge(examples, found, n_rows=len(table)), self.tokenizer)
+        return read
 
     def answers(self, table: Table) -> list[Prediction]:
         """Return one prediction for each row of a table whose texts are cleaned."""

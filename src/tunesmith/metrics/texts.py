@@ -150,7 +150,7 @@ class Bleu:
         if tokenizer not in TOKENIZERS:
             fix = did_you_mean(tokenizer, TOKENIZERS) or f"one of: {', '.join(TOKENIZERS)}"
             raise DataError(f'BLEU has no tokenizer "{tokenizer}"', fix=fix)
-        metric = _sacrebleu().BLEU(tokenize=tokenizer, force=True)
+        metric = load_sacrebleu().BLEU(tokenize=tokenizer, force=True)
         self._counts = _counts(metric, predicted, gold)
         self.signature = str(metric.get_signature())
 
@@ -178,7 +178,7 @@ class Chrf:
     """
 
     def __init__(self, predicted: Sequence[str], gold: References) -> None:
-        metric = _sacrebleu().CHRF(char_order=CHARACTERS, beta=BETA)
+        metric = load_sacrebleu().CHRF(char_order=CHARACTERS, beta=BETA)
         self._counts = _counts(metric, predicted, gold)
         self.signature = str(metric.get_signature())
 
@@ -194,12 +194,22 @@ class Chrf:
         return ratio((1 + BETA**2) * precision * recall, BETA**2 * precision + recall, empty=0.0)
 
 
-def rouge(predicted: Sequence[str], gold: References, *, stemmer: bool) -> Array:
-    """Return each row's F-measures in the order of `ROUGE`, shape (4, rows)."""
+def load_rouge() -> Any:
+    """Return rouge-score's scorer.
+
+    Raises:
+        DataError: it is not installed.
+    """
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError:
         raise DataError("measuring summaries needs a library", fix=_FIX) from None
+    return RougeScorer
+
+
+def rouge(predicted: Sequence[str], gold: References, *, stemmer: bool) -> Array:
+    """Return each row's F-measures in the order of `ROUGE`, shape (4, rows)."""
+    RougeScorer = load_rouge()
     # Of a single line ROUGE-Lsum is ROUGE-L; it is computed apart only where it has to be, as both are slow.
     of_words = RougeScorer(list(ROUGE[:3]), use_stemmer=stemmer)
     of_lines = RougeScorer([ROUGE[3]], use_stemmer=stemmer)
@@ -219,7 +229,12 @@ def _check(predicted: Sequence[str], gold: References) -> None:
             raise DataError(f"the row at position {i + 1:,} has no list of references", fix="give one or more a row")
 
 
-def _sacrebleu() -> Any:
+def load_sacrebleu() -> Any:
+    """Return sacreBLEU's metrics.
+
+    Raises:
+        DataError: it is not installed.
+    """
     try:
         from sacrebleu import metrics
     except ImportError:

@@ -29,6 +29,8 @@ _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
     "frequent_tags": "giving each word the tag it most often has",
+    "copy": "leaving the text as it is",
+    "lead": "taking the first sentences",
     "embeddings": "logistic regression on frozen text vectors",
     "unigram": "guessing tokens by how often they occur",
     "before": "the model before training",

@@ -60,13 +60,17 @@ def build_classifier(
 
 
 def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
-    """Load `source` as one of transformers' classes, float32; weights it lacks are new.
+    """Load `source` as one of transformers' classes, float32; weights it lacks are new, with `weights: random` all.
 
     Raises:
         ModelError: the architecture has no such class.
     """
+    opener = getattr(transformers, auto_class)
     try:
-        model: PreTrainedModel = getattr(transformers, auto_class).from_pretrained(
+        if spec.weights == "random":
+            model: PreTrainedModel = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
+            return model
+        model = opener.from_pretrained(
             source.folder,
             config=config,
             use_safetensors=True,

@@ -21,6 +21,8 @@ class ModelSpec(Spec):
     """Branch, tag or commit of a hub id."""
     trust_remote_code: bool = False
     """Run Python code that comes with a checkpoint. Leave off unless you have read that code."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """random: the same architecture trained from nothing, to see what the pre-trained weights bring."""
     pooling: Literal["auto", "first", "mean"] = "auto"
     """How token vectors become one text vector: the family's own head on the first token, or their mean."""
     head_start: Literal["auto", "random", "probe"] = "auto"

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
+from tunesmith.models.targets import Target
 
 LongText = Literal["windows", "head", "head_tail", "error"]
 
@@ -84,10 +85,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A fast tokenizer and the most tokens the model reads at once, special tokens counted."""
+    """A fast tokenizer and the most tokens the model reads at once, special tokens counted.
+
+    Attributes:
+        target: how the model writes, where it does.
+    """
 
     plain: Any
     max_tokens: int
+    target: Target | None = None
 
     @cached_property
     def frames(self) -> tuple[Frame, Frame]:
@@ -182,7 +188,8 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
         plain.pad_token = plain.eos_token
     config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
     limit = _limit(plain, config)
-    return Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit))
+    target = Target.find(source.folder, plain, config)
+    return Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit), target)
 
 
 def _limit(plain: Any, config: Any) -> int:
@@ -190,7 +197,7 @@ def _limit(plain: Any, config: Any) -> int:
     limits = [MOST_TOKENS]
     if 0 < plain.model_max_length < 10**6:
         limits = [int(plain.model_max_length)]
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = getattr(getattr(config, "encoder", config), "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         # RoBERTa's table starts after the padding index, so two of its positions can't be used.
         offset = 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"} else 0

@@ -31,6 +31,8 @@ SAMPLES = {
     "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),
     "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.step_size": "512 tokens"}),
     "qa": Sample("questions.json", {"train.length": "12 epochs", "train.lr": 2e-4}),
+    "translation": Sample("phrases.tsv", {"task.kind": "translation"}),
+    "summarization": Sample("letters.jsonl", {"task.kind": "summarization"}),
 }
 
 

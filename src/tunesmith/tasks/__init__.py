@@ -11,6 +11,8 @@ TASKS = LazyTable(
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
         "text-generation": "tunesmith.tasks.text_generation:TextGeneration",
         "fill-mask": "tunesmith.tasks.fill_mask:FillMask",
+        "translation": "tunesmith.tasks.translation:Translation",
+        "summarization": "tunesmith.tasks.summarization:Summarization",
     },
     aliases={
         "sentiment-analysis": "text-classification",
@@ -29,6 +31,7 @@ TASKS = LazyTable(
         "causal-lm": "text-generation",
         "chat": "text-generation",
         "masked-lm": "fill-mask",
+        "summarisation": "summarization",
     },
     group="tunesmith.tasks",
 )

@@ -42,6 +42,7 @@ class Example:
             share of the row. An example of weight 0 adds nothing to the loss.
         extras: the model's other inputs, such as "token_type_ids"; each is padded with 0.
         place: where a window lies in its row, in the task's own form.
+        n_written: tokens the model reads besides `ids`: those of a target text.
     """
 
     ids: Sequence[int]
@@ -50,6 +51,12 @@ class Example:
     weight: float = 1.0
     extras: Mapping[str, Sequence[int]] = field(default_factory=dict)
     place: Any = None
+    n_written: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens it costs to learn from."""
+        return len(self.ids) + self.n_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,9 @@ class Task(Spec):
     """The metric that early stopping and comparisons use."""
     metric_names: ClassVar[tuple[str, ...]]
     """What `evaluate.metric` may be: the names `quick_metrics` gives."""
+    dev_metric: ClassVar[str] = ""
+    """What training is judged by where the main metric takes too long to measure on the way, as of texts that the model
+    writes; one of `metric_names`. Empty where it is the main metric."""
     auto_class: ClassVar[str]
     """The class of transformers that opens the saved model."""
     inputs: ClassVar[tuple[str, ...]] = ("text",)
@@ -204,6 +214,11 @@ class Task(Spec):
         """The columns that hold what is learnt, as the user's files have them."""
         return (self.target_column,)
 
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """Columns that are read where rows have them."""
+        return ()
+
     def usable(
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
     ) -> Usable:
@@ -266,8 +281,15 @@ class Task(Spec):
 
     # The model's way.
 
-    def with_tokenizer(self, tokenizer: Tokenizer) -> tuple[Self, Tokenizer]:
-        """Return the task knowing what it takes from the tokenizer, and the tokenizer as the task wants it."""
+    def with_tokenizer(self, tokenizer: Tokenizer, table: Table) -> tuple[Self, Tokenizer]:
+        """Return the task knowing what it takes from the tokenizer, and the tokenizer as the training rows need it.
+
+        It is the last look at what could go wrong before training.
+
+        Raises:
+            TunesmithError: what the user can mend.
+        """
+        del table
         return self, tokenizer
 
     def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
@@ -299,6 +321,9 @@ class Task(Spec):
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
         raise _missing(self, "build")
+
+    def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        """Give a model that was just built what it has to know of the tokenizer and of the task's settings."""
 
     def head(self, model: PreTrainedModel) -> nn.Module | None:
         """Return the part of the model that is new and learns at its own rate; None where all is pre-trained."""
@@ -332,11 +357,24 @@ class Task(Spec):
         """Return what is kept of each example, first axis = examples; called without gradients."""
         raise _missing(self, "run")
 
+    def dev_run(self, model: nn.Module, batch: Batch) -> Any:
+        """Return what is kept of each example when rows are measured by `dev_metrics`."""
+        return self.run(model, batch)
+
+    def dev_metrics(self, examples: Sequence[Example], outputs: Sequence[Any], table: Table) -> dict[str, float]:
+        """Return point values for learning curves from what `dev_run` kept: `metric_names` and "loss"."""
+        return self.quick_metrics(self.merge(examples, outputs, n_rows=len(table)), table)
+
     def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> Any:
         """Join the windows of each row; first axis = rows."""
         raise _missing(self, "merge")
 
     # The answer's way.
+
+    def read(self, outputs: Any, tokenizer: Tokenizer) -> Any:
+        """Return merged outputs as `predictions` takes them: what the model wrote in tokens becomes text."""
+        del tokenizer
+        return outputs
 
     def predictions(self, outputs: Sequence[Any], table: Table) -> list[Any]:
         """Return what is answered for each row."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunesmith.models.tokenize import Tokenizer
 
 Choices = dict[str, tuple[Any, str]]
 """Dotted setting to its value and the reason for it."""
@@ -24,7 +28,11 @@ class Facts:
         hidden_size: width of the model.
         can_pool_mean: whether mean pooling fits the model's plain class.
         has_gpu: whether training runs on a GPU.
-        main_metric: of the task.
+        main_metric: of the task, or what training is judged by instead.
+        length_factor: what the preset multiplies the length of training by.
+        config: of the model, as transformers has it.
+        tokenizer: of the model.
+        answers: the targets of the training rows; see `Task.answers`.
     """
 
     n_rows: int
@@ -38,3 +46,7 @@ class Facts:
     can_pool_mean: bool
     has_gpu: bool
     main_metric: str
+    length_factor: float = 1.0
+    config: Any = None
+    tokenizer: Tokenizer | None = None
+    answers: Sequence[Any] = ()

@@ -98,12 +98,13 @@ class FillMask(LanguageTask):
         ready = table.replace(**{self.text: texts, LEARNT: texts})
         return self.kept(ready, ["" if text else "no text" for text in texts], split=split)
 
-    def with_tokenizer(self, tokenizer: Tokenizer) -> tuple[Self, Tokenizer]:
+    def with_tokenizer(self, tokenizer: Tokenizer, table: Table) -> tuple[Self, Tokenizer]:
         """Take the mask token, and the ids that may stand for others: (mask id, size of the vocabulary, special ids).
 
         Raises:
             ModelError: there is no mask token.
         """
+        del table
         plain = tokenizer.plain
         if plain.mask_token is None:
             raise ModelError(

@@ -152,8 +152,9 @@ class TextGeneration(LanguageTask):
             return super().key(table)
         return ["\n".join(str(one["content"]) for one in json.loads(text)) for text in table[self.text]]
 
-    def with_tokenizer(self, tokenizer: Tokenizer) -> tuple[Self, Tokenizer]:
+    def with_tokenizer(self, tokenizer: Tokenizer, table: Table) -> tuple[Self, Tokenizer]:
         """Take the tokens that begin and end a text: (size of the vocabulary, end, padding, begin if there is one)."""
+        del table
         from dataclasses import replace
 
         from tunesmith.models.language import writing_tokenizer

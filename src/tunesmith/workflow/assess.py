@@ -48,8 +48,10 @@ def outputs(resolved: Any, fitted: Fitted, split: str) -> Sequence[Any]:
     """Return what the model gives for each row of a split."""
     task, examples = resolved.task, resolved.encoded.examples[split]
     found = infer(fitted.model, examples, task=task, pad_id=resolved.tokenizer.pad_id)
-    merged: Sequence[Any] = task.merge(examples, found, n_rows=len(resolved.encoded.tables[split]))
-    return merged
+    read: Sequence[Any] = task.read(
+        task.merge(examples, found, n_rows=len(resolved.encoded.tables[split])), resolved.tokenizer
+    )
+    return read
 
 
 def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
@@ -74,7 +76,8 @@ def assess(resolved: Any, fitted: Fitted, answers: Answers) -> dict[str, Any]:
             before = _scorer(resolved.task, answers.raw[split], tables[split])
             splits[split]["before_calibration"] = _confidence(measure(before, resamples=1))
     splits["train"] = _train_sample(resolved, fitted)
-    return {"main": resolved.recipe.evaluate.metric, "splits": splits, "calibration": answers.tuned.facts}
+    main = task.main_metric if task.dev_metric else resolved.recipe.evaluate.metric
+    return {"main": main, "splits": splits, "calibration": answers.tuned.facts}
 
 
 def _scorer(task: Any, raw: Sequence[Any], table: Any) -> Scorer:
@@ -92,11 +95,13 @@ def _train_sample(resolved: Any, fitted: Fitted) -> dict[str, Any]:
     rows = np.random.default_rng(resolved.recipe.seed).permutation(len(table))[:TRAIN_SAMPLE]
     place = {int(row): i for i, row in enumerate(rows)}
     chosen = [replace(e, row=place[e.row]) for e in resolved.encoded.examples["train"] if e.row in place]
-    found = infer(fitted.model, chosen, task=task, pad_id=resolved.tokenizer.pad_id)
-    merged = task.merge(chosen, found, n_rows=len(rows))
+    found = infer(fitted.model, chosen, task=task, pad_id=resolved.tokenizer.pad_id, run=task.dev_run)
     sample = table.take(int(row) for row in rows)
-    values = task.quick_metrics(merged, sample)
-    per_class = measure(_scorer(task, merged, sample), resamples=1).get("per_class", [])
+    values = task.dev_metrics(chosen, found, sample)
+    per_class = []
+    if not task.dev_metric:
+        merged = task.merge(chosen, found, n_rows=len(rows))
+        per_class = measure(_scorer(task, merged, sample), resamples=1).get("per_class", [])
     return {
         "n_rows": len(rows),
         "values": {name: {"value": value} for name, value in values.items()},

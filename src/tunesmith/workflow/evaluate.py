@@ -83,8 +83,9 @@ def measure_rows(
     trained = trained_columns(task)
     columns = find_columns(table, trained, named)
     ledger, notes = Ledger(reading.ledger), [*reading.notes]
-    named_ = table.named({trained[field]: column for field, column in columns.items()})
-    ready = as_trained(named_, predictor, spec, ledger, notes)
+    read_ = {trained[field]: column for field, column in columns.items()}
+    more = {column: column for column in task.optional_columns if column in table.columns}
+    ready = as_trained(table.named({**more, **read_}), predictor, spec, ledger, notes)
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     if not run.recipe_path.is_file():

@@ -108,7 +108,7 @@ class Watch:
 def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
     """Return the plan of a resolved recipe."""
     return Plan(
-        np.array([len(example.ids) for example in examples]),
+        np.array([example.n_tokens for example in examples]),
         row_shares(examples),
         recipe.train.length,
         recipe.train.step_size,
@@ -130,6 +130,7 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     device = Device(recipe.train)
     seed_all(recipe.seed, "head")
     model = task.build(find(recipe.model), recipe.model)
+    task.equip(model, tokenizer)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
     if not task.draws_tokens:
@@ -297,10 +298,10 @@ def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float
     device = setup.device
     mine = list(range(device.rank, len(examples), device.world))
     plain = device.plain(setup.model)
-    found = infer(plain, [examples[i] for i in mine], task=setup.task, pad_id=setup.pad_id)
+    found = infer(plain, [examples[i] for i in mine], task=setup.task, pad_id=setup.pad_id, run=setup.task.dev_run)
     by_index = dict(device.gather(list(zip(mine, found, strict=True))))
     outputs = [by_index[i] for i in range(len(examples))]
-    return setup.task.quick_metrics(setup.task.merge(examples, outputs, n_rows=len(table)), table)
+    return setup.task.dev_metrics(examples, outputs, table)
 
 
 def due(every: str, step: int, plan: Plan) -> bool:

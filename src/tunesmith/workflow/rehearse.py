@@ -144,7 +144,7 @@ def _padded_tokens(setup: Setup, plan: Plan, step: int) -> int:
 
 
 def _tokens(examples: Sequence[Example]) -> int:
-    return sum(len(example.ids) for example in examples)
+    return sum(example.n_tokens for example in examples)
 
 
 def _tokens_read(resolved: Resolved, plan: Plan) -> float:
@@ -161,11 +161,12 @@ def _seconds_per_token_read(resolved: Resolved, setup: Setup) -> float:
     examples = resolved.encoded.examples.get("dev") or setup.examples
     some = [examples[i] for i in np.random.default_rng(0).permutation(len(examples))[:TIMED_ROWS]]
     began = time.perf_counter()
-    infer(setup.model, some, task=resolved.task, pad_id=resolved.tokenizer.pad_id)
+    infer(setup.model, some, task=resolved.task, pad_id=resolved.tokenizer.pad_id, run=resolved.task.dev_run)
     seconds = time.perf_counter() - began
-    lengths = [len(example.ids) for example in some]
+    lengths = [example.n_tokens for example in some]
     batches = pack_all(lengths, tokens=TOKENS_PER_BATCH)
-    return seconds / sum(len(batch) * max(lengths[int(i)] for i in batch) for batch in batches)
+    n_tokens: int = sum(len(batch) * max(lengths[int(i)] for i in batch) for batch in batches)
+    return seconds / n_tokens
 
 
 def _n_saves(recipe: Recipe, plan: Plan, *, seconds: float) -> int:

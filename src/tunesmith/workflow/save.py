@@ -12,6 +12,7 @@ from tunesmith.core.files import replacing_folder
 from tunesmith.inference.settings import ModelSettings
 from tunesmith.models.classifier import quiet
 from tunesmith.models.source import find
+from tunesmith.models.targets import FOLDER as TARGET_FOLDER
 from tunesmith.run.folder import Run
 from tunesmith.run.manifest import versions
 from tunesmith.workflow.assess import Answers
@@ -42,6 +43,8 @@ def save_model(resolved: Any, fitted: Fitted, answers: Answers, *, run: Run) -> 
         plain = resolved.tokenizer.plain
         plain.model_max_length = resolved.tokenizer.max_tokens
         plain.save_pretrained(folder)
+        if resolved.tokenizer.target:
+            resolved.tokenizer.target.plain.save_pretrained(folder / TARGET_FOLDER)
         settings.save(folder)
 
 

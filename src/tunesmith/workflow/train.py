@@ -19,7 +19,7 @@ from tunesmith.data.table import Table
 from tunesmith.models.classifier import can_pool_mean
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-from tunesmith.recipe.choose import choose
+from tunesmith.recipe.choose import LENGTH_FACTORS, choose
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -58,12 +58,12 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_pooling(recipe, prepared.task)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
-    known, tokenizer = prepared.task.with_tokenizer(tokenizer)
+    known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
-    facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
-    recipe, origins = origins.choose(recipe, choose(recipe, facts))
-    chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
+    choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
+    recipe, origins = origins.choose(recipe, choices)
+    chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
@@ -115,10 +115,14 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
         max_tokens=tokenizer.max_tokens,
-        hidden_size=int(getattr(config, "hidden_size", 768)),
+        hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
         can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
         has_gpu=gpu,
-        main_metric=prepared.task.main_metric,
+        main_metric=prepared.task.dev_metric or prepared.task.main_metric,
+        length_factor=LENGTH_FACTORS[recipe.preset],
+        config=config,
+        tokenizer=tokenizer,
+        answers=prepared.task.answers(train),
     )
 
 

@@ -65,7 +65,7 @@ def content(run: Run) -> dict[str, Any]:
         "calibration": metrics.get("calibration", {}),
         "reliability_chart": _reliability(measured),
         "loss_chart": loss_chart(run),
-        "metric_chart": metric_chart(run, main),
+        "metric_chart": metric_chart(run, run.origins.get("evaluate.metric", {}).get("value", main)),
         "length_chart": _lengths(manifest),
         "notes": run.notes,
         "ledger": run.ledger.counts("set aside"),
