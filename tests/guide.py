@@ -84,8 +84,8 @@ def _parse(arguments: list[str], folder: Path) -> None:
     values = group.commands[name].make_context(name, list(rest)).params
     file = values.get("recipe")
     known = folder / file if file and (folder / file).is_file() else None
-    given = {"preset": values.get("preset"), "task.kind": values.get("task")}
-    arguments_ = {key: value for key, value in given.items() if value}
+    named = {"preset": values.get("preset"), "task.kind": values.get("task")}
+    arguments_ = {key: value for key, value in named.items() if value}
     compose(file=known, overrides=values.get("settings") or [], arguments=arguments_)
 
 
@@ -108,9 +108,11 @@ def options() -> set[str]:
 
 
 def settings() -> dict[str, Any]:
-    """Return dotted name to field, of all settings a user can set; tasks have some of their own."""
+    """Return dotted name to field, of all settings a user can set, those of all tasks among them."""
     of_tasks = {f"task.{name}": field for kind in TASKS for name, field in TASKS[kind].model_fields.items()}
-    return {key: field for key, field in {**of_tasks, **dict(settings_of(Recipe))}.items() if key not in HIDDEN}
+    usual = dict(settings_of(Recipe))
+    found = {**usual, **{key: field for key, field in of_tasks.items() if key not in usual}}
+    return {key: field for key, field in found.items() if key not in HIDDEN}
 
 
 def table() -> str:
