@@ -31,6 +31,8 @@ TIMED_ROWS = 64
 """Rows whose reading is timed."""
 MOST_SHAPES = 64
 """Shapes of batches that are tried; oneDNN keeps the code of about as many."""
+SHAPES_SECONDS = 30.0
+"""About so long they are tried: a large model on a slow machine tries fewer."""
 STEPS_LOOKED_AT = 5000
 """Steps of the plan in which they are looked for."""
 BROKEN_UP = 1.08
@@ -73,19 +75,18 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
         with memory_kept():
             average = _average(recipe, setup)
             reports = _some_steps(setup, plan)
-            _other_shapes(setup, plan)
-            per_token_read = _seconds_per_token_read(resolved, setup)
+            _other_shapes(setup, plan, most=_n_shapes(setup, reports))
             saved = _save(setup, average, Path(folder))
-        memory = round(hardware.peak_memory_bytes() * (BROKEN_UP if _on_cpu(setup) else 1.0))
+            trained = hardware.peak_memory_bytes()
+            per_token_read = _seconds_per_token_read(resolved, setup)
+            # Without dev rows nothing is read before the memory of training is given back.
+            memory = hardware.peak_memory_bytes() if examples.get("dev") else trained
         sizes = _sizes(resolved, setup, saved)
-    timed = reports[2:] or reports
-    per_token = sum(r.seconds for r in timed) / sum(r.tokens for r in timed)
-    learning = per_token * _tokens(examples["train"]) * plan.epoch_of(len(plan))
-    seconds = learning + per_token_read * _tokens_read(resolved, plan)
+    seconds = _seconds_learning(resolved, plan, reports) + per_token_read * _tokens_read(resolved, plan)
     return Estimate(
         len(plan),
         seconds,
-        memory,
+        round(memory * (BROKEN_UP if _on_cpu(setup) else 1.0)),
         _disk_bytes(resolved, *sizes, n_saves=_n_saves(recipe, plan, seconds=seconds)),
         hardware.free_disk_bytes(out.absolute()),
         reports[0].loss,
@@ -107,13 +108,23 @@ def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
     return [next(train_steps(setup, plan, start=step)) for step in steps]
 
 
-def _other_shapes(setup: Setup, plan: Plan) -> None:
-    """Run forward and backward once for every other shape of batch, up to `MOST_SHAPES`: each costs memory that stays.
+def _seconds_learning(resolved: Resolved, plan: Plan, reports: Sequence[StepReport]) -> float:
+    timed = reports[2:] or reports
+    per_token = sum(r.seconds for r in timed) / sum(r.tokens for r in timed)
+    return per_token * _tokens(resolved.encoded.examples["train"]) * plan.epoch_of(len(plan))
+
+
+def _n_shapes(setup: Setup, reports: Sequence[StepReport]) -> int:
+    """Return how many shapes of batches there is time to try."""
+    return min(MOST_SHAPES, int(SHAPES_SECONDS / min(r.seconds for r in reports))) if _on_cpu(setup) else 0
+
+
+def _other_shapes(setup: Setup, plan: Plan, *, most: int) -> None:
+    """Run forward and backward once for each shape of batch, up to `most`: each costs memory that stays.
 
     On a CPU oneDNN makes code for every shape it meets and keeps it, which also breaks up the memory around it.
     """
-    n_shapes = MOST_SHAPES if _on_cpu(setup) else 0
-    for indices in itertools.islice(_shapes(setup, plan), n_shapes):
+    for indices in itertools.islice(_shapes(setup, plan), most):
         batch = load(setup, [setup.task.fresh(setup.examples[int(i)], seed=0) for i in indices])
         with memory_errors():
             with setup.device.forward(setup.model, sync=True):
