@@ -27,7 +27,7 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
-    "qa": Sample("questions.json", {"train.length": "12 epochs", "train.lr": 2e-4}),
+    "qa": Sample("questions.json", {"train.length": "12 epochs"}),
 }
 
 
