@@ -243,8 +243,10 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
 
 
 def _held_back(evidence: Evidence) -> tuple[str, ...]:
-    """Advise dropout and label smoothing, what of them is not in force."""
-    wanted = {"model.dropout": 0.2, **({} if evidence.is_open else {"task.label_smoothing": 0.1})}
+    """Advise dropout and label smoothing, what of them the task has and is not in force."""
+    wanted = {"model.dropout": 0.2, "task.label_smoothing": 0.1}
+    if "task.kind" in evidence.settings:  # all settings are there
+        wanted = {key: value for key, value in wanted.items() if key in evidence.settings}
     now = {key: evidence.settings.get(key) for key in wanted}
     low = [key for key, value in now.items() if not isinstance(value, int | float) or value < wanted[key]]
     settings = " ".join(f"--set {key}={wanted[key]}" for key in low)

@@ -30,7 +30,7 @@ SAMPLES = {
     "ner": Sample("mails.jsonl", {"task.kind": "token-classification"}),
     "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),
     "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.step_size": "512 tokens"}),
-    "qa": Sample("questions.json", {"train.length": "12 epochs", "train.lr": 2e-4}),
+    "qa": Sample("questions.json", {"train.length": "12 epochs"}),
     "translation": Sample("phrases.tsv", {"task.kind": "translation"}),
     "summarization": Sample("letters.jsonl", {"task.kind": "summarization"}),
 }

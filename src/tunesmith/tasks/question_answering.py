@@ -25,6 +25,7 @@ from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
 from tunesmith.tasks.base import Batch, Example, Prediction, Task, Tuned, Usable
 from tunesmith.tasks.contexts import Context, Places, Read, read_windows, windows
+from tunesmith.tasks.facts import Choices, Facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tunesmith.models.tokenize import Tokenizer
 
 UNUSED = -1
+LR_AT_384 = 2e-4
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,13 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
         from tunesmith.models.classifier import build_classifier
 
         return build_classifier(source, spec, ("start", "end"), auto_class=self.auto_class, problem_type=None)
+
+    def choices(self, facts: Facts) -> Choices:
+        """Return a rate twice the usual (near those of Clark et al. 2020, appendix B, for widths of 256 and 768)."""
+        lr = float(f"{LR_AT_384 * 384 / facts.hidden_size:.1g}")
+        return {
+            "train.lr": (lr, f"suits answers in texts with a model of width {facts.hidden_size}; wider ones take less")
+        }
 
     def stack(self, targets: Sequence[Places]) -> Tensor:
         """Return first and last token of each right answer, shape (batch, answers, 2), filled up with -1."""
