@@ -28,7 +28,7 @@ EXPECTED = {
     "15_truncated.csv.gz": "damaged or cut off",
     "16_nul_bytes.csv": (100, {}),
     "16_utf16.csv": (100, {}),
-    "17_ner_broken.conll": '".conll" files are not supported',
+    "17_ner_broken.conll": (201, {"exact duplicate": 6}),
     "18_squad_bad_offsets.json": "not clear which column",
     "19_multilabel_mixed_separators.csv": "several labels in one cell",
     "20_regression_messy_scores.csv": "looks like a score to predict",

@@ -60,7 +60,7 @@ def _classes(console: Any, prepared: Any) -> None:
     if not summary:
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("class")
+    table.add_column(prepared.task.counted[1].lower())
     for split in summary:
         table.add_column(split, justify="right")
     for name in list(summary["train"])[:40]:

@@ -30,6 +30,13 @@ class LazyTable(Mapping[str, Any]):
         module, _, attribute = self._find(name).partition(":")
         return getattr(import_module(module), attribute)
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            self._find(str(name))
+        except RecipeError:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[str]:
         self._read_plugins()
         return iter(self._entries)

@@ -13,6 +13,7 @@ from tunesmith.core.wording import rows
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.tasks import TASKS
 
 _LONG_TEXTS = {
     "windows": ", and reads long texts in windows",
@@ -24,29 +25,27 @@ _LONG_TEXTS = {
 def model_card(run: Run) -> str:
     """Return the model folder's README.md, with the metadata the Hugging Face Hub reads; no user text is quoted."""
     settings = read_json(run.model_folder / "tunesmith.json")
+    task = TASKS[settings["task"]["kind"]](**settings["task"])
     metrics = run.metrics
     split = primary_split(metrics)
     parts = [
         f"---\n{_metadata(run, settings, split)}---",
         f"# {_plain(run.name)}",
-        f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
-        "with tunesmith. It gives each text one of these labels: "
-        + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"])
-        + ".",
+        f"A {task.noun}: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
+        "with tunesmith. " + _promise(task),
         "## How good it is",
         _numbers(metrics, split),
         *[_plain(sentence) for sentence in metrics.get("verdict", {}).get("sentences", [])],
         "## What it was trained on",
         _rows(run),
         "## How to use it",
-        "```python\nfrom transformers import pipeline\n\n"
-        'pipeline("text-classification", "path/to/this/folder")("your text")\n```',
+        "```python\n" + task.usage.replace("FOLDER", '"path/to/this/folder"') + "\n```",
         "Texts were cleaned before training ("
         + ", ".join(settings["clean"])
         + "); `tunesmith predict` does that, too"
         + _LONG_TEXTS.get(settings["task"].get("long_text", ""), "")
-        + ". "
-        f"Logits were divided by a temperature of {settings['temperature']:.3f}, which is in the head's weights.",
+        + "."
+        + _temperature(settings["temperature"]),
         "## Limits",
         "Measured on rows like those it was trained on; other sources, times or languages may give other numbers. "
         "Not checked for fairness towards groups of people.",
@@ -54,23 +53,36 @@ def model_card(run: Run) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _promise(task: Any) -> str:
+    sentence: str
+    sentence, names = task.promise()
+    return sentence.rstrip(": ") + "." if not names else sentence + ", ".join(f"`{_plain(n)}`" for n in names) + "."
+
+
+def _temperature(value: float) -> str:
+    if value == 1.0:
+        return ""
+    return f" Logits were divided by a temperature of {value:.3f}, which is in the head's weights."
+
+
 def _metadata(run: Run, settings: dict[str, Any], split: str) -> str:
     measured = run.metrics.get("splits", {}).get(split)
+    tag = TASKS[settings["task"]["kind"]].hub_tag
     values = [
         {"type": name, "value": round(number.value, 4), "name": titled(name), "verified": False}
-        for name in ("accuracy", "macro_f1")
+        for name in METRICS
         if (number := interval(measured, name)).value is not None
     ]
     result = {
-        "task": {"type": "text-classification"},
+        "task": {"type": tag},
         "dataset": {"name": f"held-out {split} rows", "type": "custom", "split": split},
         "metrics": values,
     }
     data = {
         "base_model": settings["base_model"],
         "library_name": "transformers",
-        "pipeline_tag": "text-classification",
-        "tags": ["text-classification", "tunesmith"],
+        "pipeline_tag": tag,
+        "tags": [settings["task"]["kind"], "tunesmith"],
         **({"model-index": [{"name": run.name, "results": [result]}]} if values else {}),
     }
     stream = io.StringIO()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tunesmith.models.tokenize import Tokenizer
 
 
+FROM_PIPELINE = "from transformers import pipeline\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One encoded row, or one window of it.
@@ -140,6 +143,14 @@ class Task(Spec):
     """Whether equal inputs should have equal targets; not so where there are several good ones, as in translation."""
     prediction: ClassVar[type[Prediction]]
     """What an answer is."""
+    noun: ClassVar[str] = "model"
+    """What the result is called: "text classifier"."""
+    counted: ClassVar[tuple[str, str]] = ("Rows of each class", "Class")
+    """What `summary` counts: the title of its table, and of its first column."""
+    hub_tag: ClassVar[str]
+    """What the Hugging Face Hub calls the task."""
+    usage: ClassVar[str]
+    """How transformers opens the saved model: Python code, FOLDER standing for its folder."""
 
     kind: str
     long_text: Literal["auto", "windows", "head", "head_tail", "error"] = "auto"
@@ -310,6 +321,21 @@ class Task(Spec):
         """Return simple methods' predictions of the test rows, by name."""
         del train, test, seed
         return {}
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return what the model does, as a sentence that may end with names (": "), and these names."""
+        raise _missing(self, "promise")
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how wrong a line of `predictions/*.jsonl` is, 0 where it is right; the report shows the worst."""
+        return float(row.get("confidence", 1.0)) if row["gold"] != row["predicted"] else 0.0
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return an answer, or the right one, as a person reads it beside the text of its row."""
+        del row
+        return str(answer)
 
     def cell_names(self) -> list[str]:
         """Return the columns that `tunesmith predict` adds; see `Prediction.cells`."""

@@ -16,7 +16,7 @@ from tunesmith.data.columns import choose_columns, leaky_columns
 from tunesmith.data.labels import LabelReading, check_classes, label_name, order, read_labels
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, named
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class TextClassification(TextTask):
     main_metric: ClassVar[str] = "macro_f1"
     metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
     prediction: ClassVar[type[Prediction]] = ClassPrediction
+    noun: ClassVar[str] = "text classifier"
+    usage: ClassVar[str] = FROM_PIPELINE + 'pipeline("text-classification", FOLDER)("your text")'
 
     kind: Literal["text-classification"] = "text-classification"
     """Which task it is."""
@@ -269,6 +271,10 @@ class TextClassification(TextTask):
             "tfidf": tfidf_logistic(texts[0], gold, texts[1], n_classes=n, seed=seed),
         }
         return {name: self._predictions(probabilities) for name, probabilities in found.items()}
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return that it gives one label."""
+        return "It gives each text one of these labels: ", self.names
 
     def cell_names(self) -> list[str]:
         """Return "predicted", "confidence" and a column for each class."""

@@ -7,7 +7,7 @@ scale is written into the head, and the saved model gives the numbers themselves
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -17,7 +17,7 @@ from tunesmith.core.notes import Note
 from tunesmith.data.columns import choose_columns
 from tunesmith.data.numbers import read_numbers
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, named
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class TextRegression(TextTask):
     main_metric: ClassVar[str] = "pearson"
     metric_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "r2")
     prediction: ClassVar[type[Prediction]] = NumberPrediction
+    noun: ClassVar[str] = "regression model"
+    usage: ClassVar[str] = (
+        FROM_PIPELINE + 'pipeline("text-classification", FOLDER, function_to_apply="none")("your text")'
+    )
 
     kind: Literal["text-regression"] = "text-regression"
     """Which task it is."""
@@ -216,6 +220,22 @@ class TextRegression(TextTask):
         found = {"mean": mean_values(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
         return {name: _said(values) for name, values in found.items()}
 
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return that it gives numbers."""
+        return "It gives each text a number: ", self.targets
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return the largest error of a row."""
+        pairs = zip(_listed(row["gold"]), _listed(row["predicted"]), strict=True)
+        return max(abs(gold - said) for gold, said in pairs)
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return the numbers with four digits."""
+        del row
+        return ", ".join(f"{value:.4g}" for value in _listed(answer))
+
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
         return ["predicted"]
@@ -230,6 +250,10 @@ class TextRegression(TextTask):
 
         a, b = (np.array([said.value for said in said_]).reshape(len(said_), -1) for said_ in (one, other))
         return float((np.abs(a - b) / np.maximum(b.std(axis=0), 1e-6)).max(initial=0.0)) if len(b) > 1 else 0.0
+
+
+def _listed(value: Any) -> Sequence[float]:
+    return value if isinstance(value, list) else [value]
 
 
 def _said(values: Any) -> list[NumberPrediction]:

@@ -25,6 +25,7 @@ class TextTask(Task):
     """Base of the tasks whose model is one of transformers' sequence classification classes."""
 
     pools: ClassVar[bool] = True
+    hub_tag: ClassVar[str] = "text-classification"
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
 
     text: str = "auto"

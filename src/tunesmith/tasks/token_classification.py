@@ -22,7 +22,7 @@ from tunesmith.core.wording import count
 from tunesmith.data import tagging
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Usable, padded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,12 @@ class TokenClassification(Task):
     auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     may_cut: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = TagPrediction
+    hub_tag: ClassVar[str] = "token-classification"
+    noun: ClassVar[str] = "tagger of words"
+    counted: ClassVar[tuple[str, str]] = ("Entities of each type", "Type")
+    usage: ClassVar[str] = (
+        FROM_PIPELINE + 'pipeline("token-classification", FOLDER, aggregation_strategy="first")("your text")'
+    )
 
     kind: Literal["token-classification"] = "token-classification"
     """Which task it is."""
@@ -274,6 +280,22 @@ class TokenClassification(Task):
             "entity_f1": 0.0 if math.isnan(f1) else f1,  # no entity anywhere
             "word_accuracy": float(values["word_accuracy"][0]),
         }
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return that it finds entities."""
+        return "It finds entities of these types: ", [tag[2:] for tag in self.labels if tag.startswith("B")]
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how many words have a wrong tag."""
+        return float(sum(gold != said for gold, said in zip(row["gold"], row["predicted"], strict=True)))
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return the entities of a list of tags: "Ada Lovelace (PER), London (LOC)"."""
+        text = words_of(row["text"])[0]
+        spans = [(row["words"][s.start][0], row["words"][s.end - 1][1], s.label) for s in tagging.to_spans(answer)]
+        return ", ".join(f"{text[start:end]} ({label})" for start, end, label in spans) or "none"
 
     def cell_names(self) -> list[str]:
         """Return "entities" and "tags"."""

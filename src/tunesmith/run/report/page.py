@@ -13,9 +13,12 @@ from markupsafe import Markup
 from tunesmith.core.files import write_text
 from tunesmith.core.wording import count
 from tunesmith.metrics.names import METRICS, shown, titled
+from tunesmith.recipe.recipe import DEFAULT_TASK
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
 from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.tasks import TASKS
+from tunesmith.tasks.base import Task
 
 N_ERRORS = 15
 MOST_CLASSES_SHOWN = 25
@@ -43,7 +46,7 @@ def content(run: Run) -> dict[str, Any]:
     measured = metrics.get("splits", {}).get(split, {})
     main = metrics.get("main", "")
     number = interval(measured, main)
-    errors = confident_errors(run, split)
+    task = TASKS[task_of(run)]
     return {
         "name": run.name,
         "status": run.status,
@@ -67,7 +70,9 @@ def content(run: Run) -> dict[str, Any]:
         "notes": run.notes,
         "ledger": run.ledger.counts("set aside"),
         "changed": run.ledger.counts("changed"),
-        "errors": errors,
+        "errors": worst(run, split, task),
+        "counted": task.counted,
+        "usage": task.usage.replace("FOLDER", f'"{run.name}/model"'),
         "origins": run.origins,
         "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
         "model": run.origins.get("model.source", {}).get("value", ""),
@@ -113,14 +118,33 @@ def confusion(measured: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def confident_errors(run: Run, split: str) -> list[dict[str, Any]]:
-    """Return the rows the model is surest of and wrong about."""
-    wrong = (
-        row
-        for row in run.predictions(split or "test")
-        if row["gold"] is not None and row["gold"] != row["predicted"] and "confidence" in row
-    )
-    return heapq.nlargest(N_ERRORS, wrong, key=lambda row: row["confidence"])
+def worst(run: Run, split: str, task: type[Task]) -> list[dict[str, Any]]:
+    """Return the rows the model is most wrong about: of a classifier, those it is surest of."""
+    rows = ((task.wrongness(row), row) for row in run.predictions(split or "test"))
+    chosen = heapq.nlargest(N_ERRORS, (pair for pair in rows if pair[0] > 0), key=lambda pair: pair[0])
+    return [
+        {
+            "file": row["file"],
+            "row": row["row"],
+            "text": read_text(row),
+            "lead": f"{100 * row['confidence']:.0f}% sure of" if "confidence" in row else "said",
+            "said": task.told(row["predicted"], row),
+            "right": task.told(row["gold"], row),
+        }
+        for _, row in chosen
+    ]
+
+
+def read_text(row: Mapping[str, Any]) -> str:
+    """Return what the model read of a row: the fields between its place and its answer."""
+    names = list(row)
+    parts = [row[name] for name in names[names.index("row") + 1 : names.index("gold")]]
+    return "\n".join(" ".join(map(str, part)) if isinstance(part, list) else str(part) for part in parts)
+
+
+def task_of(run: Run) -> str:
+    """Return the kind of task a run is of."""
+    return str(run.origins.get("task.kind", {}).get("value", DEFAULT_TASK))
 
 
 def loss_chart(run: Run) -> Markup:
