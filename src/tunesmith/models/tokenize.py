@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal, NamedTuple, Self
 
+from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -48,11 +49,13 @@ class Frame:
         ids: before the first text, (between the two,) after the last.
         types: of these; empty lists where the model does not ask.
         of_text: the type of each text's own tokens.
+        blank: the id that stands for a text without tokens where nothing is around it (GPT-2): models read at least one.
     """
 
     ids: tuple[list[int], ...]
     types: tuple[list[int], ...]
     of_text: tuple[int, ...]
+    blank: int
 
     @classmethod
     def of(cls, plain: Any, *texts: str) -> Self:
@@ -68,7 +71,8 @@ class Frame:
             of_text.append(types[place] if types else 0)
             start = place + len(bare)
         around.append((start, len(ids)))
-        return cls(tuple(ids[i:j] for i, j in around), tuple(types[i:j] for i, j in around), tuple(of_text))
+        parts = (tuple(values[i:j] for i, j in around) for values in (ids, types))
+        return cls(*parts, tuple(of_text), int(plain.pad_token_id or 0))
 
     def __len__(self) -> int:
         return sum(map(len, self.ids))
@@ -79,7 +83,7 @@ class Frame:
         for i, text in enumerate(texts):
             ids += text + self.ids[i + 1]
             types += [self.of_text[i]] * len(text) + self.types[i + 1]
-        return Piece(ids, types if any(map(any, self.types)) or any(self.of_text) else [])
+        return Piece(ids or [self.blank], types if any(map(any, self.types)) or any(self.of_text) else [])
 
 
 @dataclass(frozen=True)
@@ -168,13 +172,25 @@ def _rooms(one: int, other: int, *, room: int) -> tuple[int, int]:
 
 
 def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal["auto"] = "auto") -> Tokenizer:
-    """Load the tokenizer of `source`; `max_tokens` is held to what the model can read."""
+    """Load the tokenizer of `source`; `max_tokens` is held to what the model can read.
+
+    Raises:
+        ModelError: it needs a library that isn't there.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
-    plain = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code, use_fast=True)
+    own_code = spec.trust_remote_code
+    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=own_code)
+    # Encoder-decoders pool at the end-of-text token: "</s>" in a text (struck out, in HTML) must not become one.
+    as_text = {"split_special_tokens": True} if config.is_encoder_decoder else {}
+    try:
+        plain = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=own_code, **as_text)
+    except ImportError as error:
+        where = Where(str(source.folder))
+        fix = "pip install sentencepiece, which the family's own tokenizer needs"
+        raise ModelError("the tokenizer can't be loaded", where=where, fix=fix) from error
     if plain.pad_token is None:
-        plain.pad_token = plain.eos_token
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+        plain.pad_token = plain.eos_token or plain.unk_token or plain.bos_token
     limit = _limit(plain, config)
     return Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit))
 

@@ -257,9 +257,17 @@ class Task(Spec):
         """Return the examples of all rows, in row order; without targets where the table has no such column."""
         raise _missing(self, "encode")
 
+    def suited(self, source: Source, spec: ModelSpec) -> Self:
+        """Return the task as the model's plain class can hold it."""
+        del source, spec
+        return self
+
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
         raise _missing(self, "build")
+
+    def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        """Give a model that was just built what it has to know of the tokenizer and of the task's settings."""
 
     def head(self, model: PreTrainedModel) -> nn.Module | None:
         """Return the part of the model that is new and learns at its own rate; None where all is pre-trained."""

@@ -197,6 +197,12 @@ class TokenClassification(Task):
 
         return build_classifier(source, spec, self.labels, auto_class=self.auto_class, problem_type=None)
 
+    def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        """Make the model and the tokenizer agree on how short rows are filled."""
+        from tunesmith.models.padding import agree_on_padding
+
+        agree_on_padding(model, tokenizer)
+
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return tag indices, shape (batch, tokens)."""
         return padded(targets, IGNORED)

@@ -123,6 +123,7 @@ def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], token
     device = Device(recipe.train)
     seed_all(recipe.seed, "head")
     model = task.build(find(recipe.model), recipe.model)
+    task.equip(model, tokenizer)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
     train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])

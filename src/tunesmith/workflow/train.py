@@ -57,7 +57,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     facts = look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths)
     recipe, origins = origins.choose(recipe, choose(recipe, facts))
     chosen = {"long_text": recipe.task.long_text, "max_tokens": recipe.task.max_tokens}
-    task = prepared.task.model_copy(update=chosen)
+    task = prepared.task.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
     n_cut = sum(max(0, n - tokenizer.max_tokens) for n in lengths) if task.long_text != "windows" else 0
     return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut)
