@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of the families of models in use, each with its own kind of tokenizer, made without a network."""
+"""Tiny random checkpoints of the families of models, each with its own kind of tokenizer, made without a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GPT = ("<|endoftext|>",)
 
 def corpus() -> list[str]:
     """Return the texts tokenizers are made from: the words of the tests' rows, names, punctuation, other scripts."""
-    more = ["Anna Berg lives in New York, near the old bridge.", "the U.S. said: \"no\" (twice)", "naïve café — über"]
+    more = ["Anna Berg lives in New York, near the old bridge.", 'the U.S. said: "no" (twice)', "naïve café — über"]
     return [text for text, _ in sentences(60)] + [text.capitalize() for text, _ in sentences(30, seed=1)] + 4 * more
 
 
@@ -86,9 +86,7 @@ def piece_bpe() -> Any:
     raw = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     raw.pre_tokenizer = pre_tokenizers.Metaspace()
     special = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
-    raw.train_from_iterator(
-        corpus(), trainers.BpeTrainer(vocab_size=480, special_tokens=special, show_progress=False)
-    )
+    raw.train_from_iterator(corpus(), trainers.BpeTrainer(vocab_size=480, special_tokens=special, show_progress=False))
     made = hf.LlamaTokenizer(vocab=raw.get_vocab(), merges=_merges(raw))
     made.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s> $B:1", special_tokens=[("<s>", 1)]
@@ -198,7 +196,8 @@ FAMILIES = {
                unigram("XLMRobertaTokenizer", ("<s>", "<pad>", "</s>", "<unk>"), after=("<mask>",)),
                {**BERTS, **ROBERTA, "max_position_embeddings": LIMIT + 2, "type_vocab_size": 1}),
         Family("GPT-2", "GPT2Config", "GPT2LMHeadModel", byte_bpe("GPT2Tokenizer", GPT),
-               {"n_embd": WIDTH, "n_layer": 2, "n_head": 2, "n_positions": LIMIT, "bos_token_id": 0, "eos_token_id": 0}),
+               {"n_embd": WIDTH, "n_layer": 2, "n_head": 2, "n_positions": LIMIT, "bos_token_id": 0,
+                "eos_token_id": 0}),
         Family("GPT-NeoX", "GPTNeoXConfig", "GPTNeoXForCausalLM", byte_bpe("GPTNeoXTokenizer", GPT),
                {**BERTS, "bos_token_id": 0, "eos_token_id": 0}),
         Family("Llama", "LlamaConfig", "LlamaForCausalLM", piece_bpe, ROTARY),

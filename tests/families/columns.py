@@ -82,9 +82,10 @@ def pipeline(task: str, folder: str, **more: Any) -> Any:
 
 def class_difference(predictor: Any, folder: str, items: Sequence[Any]) -> float:
     """Return the largest difference of a probability."""
-    found = pipeline("text-classification", folder, top_k=None)(list(items))
+    asked = [{"text": item[0], "text_pair": item[1]} if isinstance(item, tuple) else item for item in items]
+    found = pipeline("text-classification", folder, top_k=None)(asked)
     said = [{entry["label"]: entry["score"] for entry in one} for one in found]
-    ours = predictor.predict([tuple(i.values()) if isinstance(i, dict) else i for i in items])
+    ours = predictor.predict(items)
     return max(abs(p.probabilities[n] - q[n]) for p, q in zip(ours, said, strict=True) for n in p.probabilities)
 
 
@@ -114,6 +115,7 @@ def tag_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
 
 COLUMNS = {
     "text-classification": Column(classes, class_difference),
+    "text-classification, pairs": Column(pairs, class_difference),
     "text-regression": Column(numbers, number_difference, {"task.kind": "text-regression", "task.label": "score"}),
     "token-classification": Column(entities, tag_difference, {"task.kind": "token-classification"}),
 }

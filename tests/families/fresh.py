@@ -17,9 +17,6 @@ from tests.families.columns import COLUMNS
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
 
-SHORT = 50
-"""Characters of a text that every model of the matrix reads at once, so that there is one window."""
-
 
 def look(kind: str, folder: str, columns: dict[str, list[Any]]) -> dict[str, Any]:
     """Return what a saved model says of rows, and how far transformers' pipeline and single rows are from it."""
@@ -27,11 +24,12 @@ def look(kind: str, folder: str, columns: dict[str, list[Any]]) -> dict[str, Any
     table = Table.of(columns)
     said = predictor.answers(table)
     alone = [predictor.answers(table.take([i]))[0] for i in range(len(table))]
-    short = [text for text in columns[predictor.task.text] if len(text) <= SHORT]
+    fits = [n <= predictor.tokenizer.max_tokens for n in predictor.task.lengths(table, predictor.tokenizer)]
+    items = [item for item, fit in zip(zip(*columns.values(), strict=True), fits, strict=True) if fit]
     return {
         "said": [one.record() for one in said],
         "alone": [one.record() for one in alone],
-        "pipeline": float(COLUMNS[kind].differ(predictor, folder, short)),
+        "pipeline": float(COLUMNS[kind].differ(predictor, folder, [i[0] if len(i) == 1 else i for i in items])),
     }
 
 

@@ -19,7 +19,8 @@ def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]
     """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
 
     Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top. The
-    layers of an encoder and of its decoder are counted each from their own top. A layer used many times (ALBERT) is one.
+    layers of an encoder and of its decoder are counted each from their own top. A layer used many times (ALBERT) is on
+    top.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     matches = {name: match for name in trained if (match := LAYER.search(name))}

@@ -20,6 +20,7 @@ from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
+WHOLE_TEXTS = "AutoModelForSequenceClassification"
 RESIDUAL_SHARE = 1000.0
 """How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
 
@@ -40,7 +41,7 @@ def build_classifier(
     spec: ModelSpec,
     names: Sequence[str],
     *,
-    auto_class: str = "AutoModelForSequenceClassification",
+    auto_class: str = WHOLE_TEXTS,
     problem_type: str | None = "single_label_classification",
 ) -> PreTrainedModel:
     """Load `source` with a new head of one output for each of `names`, float32, on the CPU.
@@ -69,6 +70,8 @@ def build_classifier(
     if spec.head_dropout != "auto":
         set_head_dropout(model, float(spec.head_dropout))
     if spec.pooling == "mean":
+        if auto_class != WHOLE_TEXTS:
+            raise ModelError("only whole texts can be read as a mean", fix="use --set model.pooling=first")
         add_mean_pooling(model)
     return model
 
@@ -119,9 +122,7 @@ def set_head_dropout(model: PreTrainedModel, probability: float) -> None:
     inner = f"{model.base_model_prefix}."
     found = [m for name, m in model.named_modules() if type(m) is nn.Dropout and not name.startswith(inner)]
     if not found:
-        raise ModelError(
-            f'the head of "{model.config.model_type}" has no dropout', fix="leave out model.head_dropout"
-        )
+        raise ModelError(f'the head of "{model.config.model_type}" has no dropout', fix="leave out model.head_dropout")
     for dropout in found:
         dropout.p = probability
 
@@ -170,9 +171,9 @@ def head_of(model: PreTrainedModel) -> nn.Linear:
 def has_bias(source: Source, spec: ModelSpec) -> bool:
     """Whether the head that `source` gets for whole texts adds a number of its own to each output."""
     config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
-    refuse_headless(source, config, "AutoModelForSequenceClassification")
+    refuse_headless(source, config, WHOLE_TEXTS)
     with torch.device("meta"), quiet():
-        opener = transformers.AutoModelForSequenceClassification
+        opener = getattr(transformers, WHOLE_TEXTS)
         model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
     return head_of(model).bias is not None
 
@@ -199,11 +200,12 @@ def divide_logits(model: PreTrainedModel, temperature: float) -> None:
 def scale_outputs(model: PreTrainedModel, factors: Sequence[float], shifts: Sequence[float]) -> None:
     """Multiply each output the model will ever give by its factor and add its shift, in the head's weights."""
     head = head_of(model)
+    bias: Tensor | None = head.bias
     with torch.no_grad():
         factor = head.weight.new_tensor(factors)
         head.weight.mul_(factor[:, None])
-        if head.bias is not None:
-            head.bias.mul_(factor).add_(head.weight.new_tensor(shifts))
+        if bias is not None:
+            bias.mul_(factor).add_(head.weight.new_tensor(shifts))
         elif any(shifts):
             raise ValueError("a head without a bias can't add anything to its outputs")
 

@@ -49,7 +49,8 @@ class Frame:
         ids: before the first text, (between the two,) after the last.
         types: of these; empty lists where the model does not ask.
         of_text: the type of each text's own tokens.
-        blank: the id that stands for a text without tokens where nothing is around it (GPT-2): models read at least one.
+        blank: the id that stands for a text without tokens where nothing is around it (GPT-2); models read at least
+            one.
     """
 
     ids: tuple[list[int], ...]
@@ -71,8 +72,8 @@ class Frame:
             of_text.append(types[place] if types else 0)
             start = place + len(bare)
         around.append((start, len(ids)))
-        parts = (tuple(values[i:j] for i, j in around) for values in (ids, types))
-        return cls(*parts, tuple(of_text), int(plain.pad_token_id or 0))
+        parts = [tuple(values[i:j] for i, j in around) for values in (ids, types)]
+        return cls(parts[0], parts[1], tuple(of_text), int(plain.pad_token_id or 0))
 
     def __len__(self) -> int:
         return sum(map(len, self.ids))
