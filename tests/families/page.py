@@ -19,6 +19,16 @@ HEAD = """# Families of models
 (`tests/families`): for each mark, a tiny random model of the family was trained for two steps, saved, opened in a fresh
 process, and gave the same answers there as before, in batches as one by one, and the same as the pipeline of
 transformers. A number says why there is no mark.
+
+What to know of some families:
+
+- **GPT-2, GPT-NeoX, Llama, Qwen** read a text up to its last token, which stands for the whole. Two texts of a pair
+  follow each other with nothing between them, or what the tokenizer puts there. Their heads have no bias, so for
+  `text-regression` a number far from 0 (a year) takes more steps to learn than with an encoder.
+- **XLNet** looks at the last position: batches are filled on the left, which the saved tokenizer knows.
+- **BART, mBART, T5** are read at the end-of-text token of their decoder.
+- `model.pooling: mean` fits the plain class of **BERT** alone; the others use their own heads.
+- **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
 """
 
 

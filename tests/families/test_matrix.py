@@ -14,6 +14,7 @@ from tests.families.columns import COLUMNS
 from tests.families.page import PAGE, REFRESH, page
 from tunesmith.core.errors import ModelError
 
+pytestmark = pytest.mark.timeout(1800)  # one fixture trains all cells: a minute on two quiet cores
 CELLS = list(product(FAMILIES, COLUMNS))
 SETTINGS = {
     "train.length": "2 steps",

@@ -1,6 +1,9 @@
 """What the families of models differ in: heads, depths, dropout, padding, limits, tokenizers."""
 
 import copy
+import json
+import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +23,7 @@ from tunesmith.models.linear import OneDNNLinear
 from tunesmith.models.padding import agree_on_padding
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
-from tunesmith.models.tokenize import load_tokenizer
+from tunesmith.models.tokenize import Tokenizer, load_tokenizer
 from tunesmith.models.vocabulary import make_plain, train_rows_of
 from tunesmith.tasks.base import Example
 from tunesmith.tasks.text_classification import TextClassification
@@ -92,6 +95,15 @@ def test_the_longest_text_that_is_read_has_positions(load, name):
     (found,) = batch_of(tokenizer, [" ".join(TEXTS) * 40])["input_ids"]
     assert len(found) == tokenizer.max_tokens
     assert bool(logits_of(model, tokenizer, [" ".join(TEXTS) * 40]).isfinite().all())
+
+
+@pytest.mark.parametrize(("stated", "limit"), [(10**30, 64), (48, 48), (512, 64)])
+def test_the_limit_is_what_both_tokenizer_and_model_can(checkpoint, tmp_path, stated, limit):
+    folder = shutil.copytree(checkpoint("RoBERTa"), tmp_path / "model")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "model_max_length": stated}))
+    assert load_tokenizer(Source("x", folder), ModelSpec()).max_tokens == limit
+    assert load_tokenizer(Source("x", folder), ModelSpec(), max_tokens=20).max_tokens == 20
 
 
 @each
@@ -258,6 +270,11 @@ def test_tags_have_no_mean(checkpoint):
             ("O",),
             auto_class="AutoModelForTokenClassification",
         )
+
+
+def test_a_tokenizer_that_knows_no_places_is_refused_where_they_are_needed():
+    with pytest.raises(ModelError, match="where in a text"):
+        list(Tokenizer(SimpleNamespace(is_fast=False), 64).with_offsets(["a"]))
 
 
 def test_struck_out_text_ends_nothing(load):

@@ -18,7 +18,12 @@ from tunesmith.models.spec import ModelSpec
 LongText = Literal["windows", "head", "head_tail", "error"]
 
 MOST_TOKENS = 1024
-"""The limit where a model states none (relative positions): longer texts are windowed all the same."""
+"""The limit where neither tokenizer nor model states one (relative positions): longer texts are windowed."""
+AFTER_PADDING = {
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"),
+    *("mpnet", "longformer", "luke", "ibert", "data2vec-text"),
+}
+"""Families whose table of positions starts after the padding index, so that two of them can't be used."""
 OVERLAP = 8
 """A window repeats one part in this many of the window before it."""
 CHUNK = 1024
@@ -119,7 +124,14 @@ class Tokenizer:
         return found
 
     def with_offsets(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        """Yield each text's token ids, uncut and without special tokens, and where in the text each token is."""
+        """Yield each text's token ids, uncut and without special tokens, and where in the text each token is.
+
+        Raises:
+            ModelError: the tokenizer does not know where.
+        """
+        if not self.plain.is_fast:
+            fix = "choose a model with a tokenizer.json"
+            raise ModelError("this model's tokenizer does not say where in a text its tokens are", fix=fix)
         for start in range(0, len(texts), CHUNK):
             found = self.plain(
                 list(texts[start : start + CHUNK]),
@@ -198,12 +210,10 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
 
 def _limit(plain: Any, config: Any) -> int:
     """The smaller of what the tokenizer and the model's position table state."""
-    limits = [MOST_TOKENS]
+    limits = []
     if 0 < plain.model_max_length < 10**6:
-        limits = [int(plain.model_max_length)]
+        limits.append(int(plain.model_max_length))
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
-        # RoBERTa's table starts after the padding index, so two of its positions can't be used.
-        offset = 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"} else 0
-        limits.append(positions - offset)
-    return min(limits)
+        limits.append(positions - 2 * (config.model_type in AFTER_PADDING))
+    return min(limits, default=MOST_TOKENS)
