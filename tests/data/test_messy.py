@@ -29,7 +29,10 @@ EXPECTED = {
     "16_nul_bytes.csv": (100, {}),
     "16_utf16.csv": (100, {}),
     "17_ner_broken.conll": (201, {"exact duplicate": 6}),
-    "18_squad_bad_offsets.json": "not clear which column",
+    "18_squad_bad_offsets.json": (
+        105,
+        {"answer not in the context": 9, "is_impossible contradicts the answers": 4, "no context": 1},
+    ),
     "19_multilabel_mixed_separators.csv": "several labels in one cell",
     "20_regression_messy_scores.csv": "looks like a score to predict",
     "21_misaligned.de": '".de" files are not supported',

@@ -11,29 +11,43 @@ from torch import nn
 
 from tunesmith.engine.spec import TrainSpec
 
-LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks|transformer\.layer|encoder\.layer)\.(\d+)\.")
+LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
+"""What families call one of their layers: `layer` BERT, `layers` Llama and BART, `h` GPT-2, `block` T5."""
 
 
 def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]:
     """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
 
-    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top.
+    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top. The
+    layers of an encoder and of its decoder are counted each from their own top. A layer used many times (ALBERT) is on
+    top.
     """
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
-    layers = {name: int(match[1]) for name in names if (match := LAYER.search(name))}
-    n_layers = max(layers.values(), default=-1) + 1
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    matches = {name: match for name in trained if (match := LAYER.search(name))}
+    n_layers: dict[str, int] = {}
+    for match in matches.values():
+        stack = match.string[: match.start(1)]
+        n_layers[stack] = max(n_layers.get(stack, 0), int(match[1]) + 1)
+    lowest = max(n_layers.values(), default=0) + 1
     in_head = {id(p) for p in head.parameters()} if head is not None else set()
+    in_embeddings = _embedding_ids(model)
     found = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
+    for name, parameter in trained.items():
         if id(parameter) in in_head:
             found[name] = 0
-        elif name in layers:
-            found[name] = n_layers - layers[name]
+        elif match := matches.get(name):
+            found[name] = n_layers[name[: match.start(1)]] - int(match[1])
         else:
-            found[name] = n_layers + 1 if "embed" in name or name.startswith(("wte", "wpe", "shared")) else 1
+            found[name] = lowest if id(parameter) in in_embeddings else 1
     return found
+
+
+def _embedding_ids(model: nn.Module) -> set[int]:
+    """Return the ids of parameters that turn tokens and positions into vectors, and of what is named after them."""
+    output = getattr(model, "get_output_embeddings", lambda: None)()
+    tables = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+    named = {id(p) for name, p in model.named_parameters() if "emb" in name}
+    return tables | (named - {id(p) for p in (output.parameters() if output is not None else ())})
 
 
 def make_optimizer(model: nn.Module, spec: TrainSpec, *, head: nn.Module | None = None) -> torch.optim.AdamW:
@@ -53,7 +67,7 @@ def _groups(model: nn.Module, spec: TrainSpec, head: nn.Module | None) -> Iterat
     parts: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if name in depth_of:
-            decays = parameter.ndim > 1 and "norm" not in name.lower()
+            decays = parameter.ndim > 1 and "norm" not in name.lower() and not name.endswith("bias")
             parts.setdefault((depth_of[name], decays), []).append((name, parameter))
     for (depth, decays), members in sorted(parts.items(), key=lambda part: part[0]):
         peak = _peak(spec, depth)

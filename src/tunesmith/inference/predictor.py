@@ -18,6 +18,7 @@ from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
 from tunesmith.inference.settings import ModelSettings, load_settings
 from tunesmith.models.classifier import quiet
 from tunesmith.models.linear import use_onednn
+from tunesmith.models.padding import fill_left_where_needed
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -48,6 +49,7 @@ class Predictor:
             opener = getattr(transformers, settings.build_task().auto_class)
             model = opener.from_pretrained(folder, use_safetensors=True)
         model = model.float().to(pick(device)).eval()
+        fill_left_where_needed(model)
         use_onednn(model)
         return cls(model, tokenizer, settings)
 

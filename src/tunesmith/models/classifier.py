@@ -7,7 +7,7 @@ mean. The saved model stays a `BertForSequenceClassification` that any tool open
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,10 +20,22 @@ from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
+WHOLE_TEXTS = "AutoModelForSequenceClassification"
 RESIDUAL_SHARE = 1000.0
 """How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
 _OTHER = {"AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT"}
 """What to choose instead of an architecture that has no head of a class."""
+
+DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob"),  # BERT and most encoders
+    *("dropout", "attention_dropout"),  # DistilBERT, XLNet, BART; the latter also Llama
+    *("hidden_dropout", "embedding_dropout", "mlp_dropout"),  # GPT-NeoX, ModernBERT
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),  # GPT-2
+    "dropout_rate",  # T5
+)
+"""What families call the dropout of hidden layers, embeddings and attention."""
+MEMORIES = ("use_cache", "use_mems_train", "use_mems_eval")
+"""Settings of models that keep states for the next tokens, which a classifier never reads."""
 
 
 def build_classifier(
@@ -31,7 +43,7 @@ def build_classifier(
     spec: ModelSpec,
     names: Sequence[str],
     *,
-    auto_class: str = "AutoModelForSequenceClassification",
+    auto_class: str = WHOLE_TEXTS,
     problem_type: str | None = "single_label_classification",
 ) -> PreTrainedModel:
     """Load `source` with a new head of one output for each of `names`, float32, on the CPU.
@@ -52,9 +64,16 @@ def build_classifier(
     config.label2id = {name: index for index, name in enumerate(names)}
     config.problem_type = problem_type
     set_dropout(config, spec)
+    for memory in MEMORIES:
+        if hasattr(config, memory):
+            setattr(config, memory, False)
     with quiet():
         model = load_with_head(source, spec, config, auto_class)
+    if spec.head_dropout != "auto":
+        set_head_dropout(model, float(spec.head_dropout))
     if spec.pooling == "mean":
+        if auto_class != WHOLE_TEXTS:
+            raise ModelError("only whole texts can be read as a mean", fix="use --set model.pooling=first")
         add_mean_pooling(model)
     return model
 
@@ -63,40 +82,60 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     """Load `source` as one of transformers' classes, float32; weights it lacks are new, with `weights: random` all.
 
     Raises:
-        ModelError: the architecture has no such class.
+        ModelError: the architecture has no such class, or the weights are of another one.
     """
+    refuse_headless(source, config, auto_class)
     opener = getattr(transformers, auto_class)
-    try:
-        if spec.weights == "random":
-            model: PreTrainedModel = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
-            return model
-        model = opener.from_pretrained(
-            source.folder,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=spec.trust_remote_code,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-        )
-    except ValueError as error:
-        raise ModelError(
-            f'"{config.model_type}" has no such head in transformers: {auto_class.removeprefix("AutoModelFor")}',
-            where=Where(str(source.folder)),
-            fix=_OTHER.get(auto_class, "choose an encoder such as BERT, RoBERTa, DistilBERT"),
-        ) from error
+    model: PreTrainedModel
+    if spec.weights == "random":
+        model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
+        return model
+    model, report = opener.from_pretrained(
+        source.folder,
+        config=config,
+        use_safetensors=True,
+        trust_remote_code=spec.trust_remote_code,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    _refuse_other_weights(source, model, report)
     return model
 
 
+def _refuse_other_weights(source: Source, model: PreTrainedModel, report: Mapping[str, Any]) -> None:
+    """Raise ModelError if the weights are not those that config.json speaks of; only a head may be new."""
+    inner = {name for name in model.state_dict() if name.startswith(f"{model.base_model_prefix}.")}
+    other = sorted(inner.intersection(name for name, *_ in report["mismatched_keys"]))
+    missing = inner.intersection(report["missing_keys"])
+    if other or len(missing) > len(inner) / 2:
+        said = f"{other[0]} has another shape" if other else f"{len(missing):,} of {len(inner):,} are missing"
+        raise ModelError(
+            f"the weights are not those of config.json: {said}",
+            where=Where(str(source.folder)),
+            fix="copy config.json and the weights from the same checkpoint",
+        )
+
+
 def set_dropout(config: Any, spec: ModelSpec) -> None:
-    """Write the wanted dropout probabilities into `config`, under whatever names the family gives them."""
-    if spec.dropout != "auto":
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-            if isinstance(getattr(config, name, None), int | float):
-                setattr(config, name, float(spec.dropout))
-    if spec.head_dropout != "auto":
-        for name in ("classifier_dropout", "seq_classif_dropout", "summary_last_dropout"):
-            if hasattr(config, name):
-                setattr(config, name, float(spec.head_dropout))
+    """Write the wanted dropout of layers and attention into `config`, under whatever names the family gives it."""
+    for name in DROPOUTS if spec.dropout != "auto" else ():
+        if hasattr(config, name):
+            setattr(config, name, float(spec.dropout))
+
+
+def set_head_dropout(model: PreTrainedModel, probability: float) -> None:
+    """Set the dropout of all that is on top of the pre-trained layers.
+
+    Raises:
+        ModelError: there is none.
+    """
+    inner = f"{model.base_model_prefix}."
+    found = [m for name, m in model.named_modules() if type(m) is nn.Dropout and not name.startswith(inner)]
+    if not found:
+        raise ModelError(f'the head of "{model.config.model_type}" has no dropout', fix="leave out model.head_dropout")
+    for dropout in found:
+        dropout.p = probability
 
 
 def can_pool_mean(model_type: str) -> bool:
@@ -140,6 +179,28 @@ def head_of(model: PreTrainedModel) -> nn.Linear:
     return layers[-1]
 
 
+def has_bias(source: Source, spec: ModelSpec) -> bool:
+    """Whether the head that `source` gets for whole texts adds a number of its own to each output."""
+    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    refuse_headless(source, config, WHOLE_TEXTS)
+    with torch.device("meta"), quiet():
+        opener = getattr(transformers, WHOLE_TEXTS)
+        model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
+    return head_of(model).bias is not None
+
+
+def refuse_headless(source: Source, config: Any, auto_class: str) -> None:
+    """Raise ModelError if an architecture has no class for a task, in transformers or in code of its own."""
+    has_own = auto_class in (getattr(config, "auto_map", None) or {})
+    if has_own or type(config) in getattr(transformers, auto_class)._model_mapping:
+        return
+    raise ModelError(
+        f'"{config.model_type}" has no such head in transformers: {auto_class.removeprefix("AutoModelFor")}',
+        where=Where(str(source.folder)),
+        fix=_OTHER.get(auto_class, "choose an encoder such as BERT, RoBERTa, DistilBERT"),
+    )
+
+
 def divide_logits(model: PreTrainedModel, temperature: float) -> None:
     """Divide all logits the model will ever give by `temperature`: its head's weights and biases are divided."""
     with torch.no_grad():
@@ -150,10 +211,14 @@ def divide_logits(model: PreTrainedModel, temperature: float) -> None:
 def scale_outputs(model: PreTrainedModel, factors: Sequence[float], shifts: Sequence[float]) -> None:
     """Multiply each output the model will ever give by its factor and add its shift, in the head's weights."""
     head = head_of(model)
+    bias: Tensor | None = head.bias
     with torch.no_grad():
         factor = head.weight.new_tensor(factors)
         head.weight.mul_(factor[:, None])
-        head.bias.mul_(factor).add_(head.weight.new_tensor(shifts))
+        if bias is not None:
+            bias.mul_(factor).add_(head.weight.new_tensor(shifts))
+        elif any(shifts):
+            raise ValueError("a head without a bias can't add anything to its outputs")
 
 
 def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:

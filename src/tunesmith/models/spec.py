@@ -15,8 +15,9 @@ class ModelSpec(Spec):
     """Which pre-trained weights to start from, and what is put on top."""
 
     source: str = "minilm"
-    """"minilm" (comes with tunesmith), a run or a folder with config.json and safetensors, or a hub id such as
-    "FacebookAI/roberta-base" (the only case that uses the network, and only if it is not cached)."""
+    """"minilm" (comes with tunesmith), a folder with config.json and safetensors, a run folder (its model is trained
+    further), or a hub id such as "FacebookAI/roberta-base" (the only case that uses the network, and only if it is not
+    cached)."""
     revision: str = "main"
     """Branch, tag or commit of a hub id."""
     trust_remote_code: bool = False

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal, NamedTuple, Self
 
+from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.targets import Target
@@ -18,7 +19,12 @@ from tunesmith.models.targets import Target
 LongText = Literal["windows", "head", "head_tail", "error"]
 
 MOST_TOKENS = 1024
-"""The limit where a model states none (relative positions): longer texts are windowed all the same."""
+"""The limit where neither tokenizer nor model states one (relative positions): longer texts are windowed."""
+AFTER_PADDING = {
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"),
+    *("mpnet", "longformer", "luke", "ibert", "data2vec-text"),
+}
+"""Families whose table of positions starts after the padding index, so that two of them can't be used."""
 OVERLAP = 8
 """A window repeats one part in this many of the window before it."""
 CHUNK = 1024
@@ -49,11 +55,14 @@ class Frame:
         ids: before the first text, (between the two,) after the last.
         types: of these; empty lists where the model does not ask.
         of_text: the type of each text's own tokens.
+        blank: the id that stands for a text without tokens where nothing is around it (GPT-2); models read at least
+            one.
     """
 
     ids: tuple[list[int], ...]
     types: tuple[list[int], ...]
     of_text: tuple[int, ...]
+    blank: int
 
     @classmethod
     def of(cls, plain: Any, *texts: str) -> Self:
@@ -69,7 +78,8 @@ class Frame:
             of_text.append(types[place] if types else 0)
             start = place + len(bare)
         around.append((start, len(ids)))
-        return cls(tuple(ids[i:j] for i, j in around), tuple(types[i:j] for i, j in around), tuple(of_text))
+        parts = [tuple(values[i:j] for i, j in around) for values in (ids, types)]
+        return cls(parts[0], parts[1], tuple(of_text), int(plain.pad_token_id or 0))
 
     def __len__(self) -> int:
         return sum(map(len, self.ids))
@@ -80,7 +90,7 @@ class Frame:
         for i, text in enumerate(texts):
             ids += text + self.ids[i + 1]
             types += [self.of_text[i]] * len(text) + self.types[i + 1]
-        return Piece(ids, types if any(map(any, self.types)) or any(self.of_text) else [])
+        return Piece(ids or [self.blank], types if any(map(any, self.types)) or any(self.of_text) else [])
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,14 @@ class Tokenizer:
         return found
 
     def with_offsets(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        """Yield each text's token ids, uncut and without special tokens, and where in the text each token is."""
+        """Yield each text's token ids, uncut and without special tokens, and where in the text each token is.
+
+        Raises:
+            ModelError: the tokenizer does not know where.
+        """
+        if not self.plain.is_fast:
+            fix = "choose a model with a tokenizer.json"
+            raise ModelError("this model's tokenizer does not say where in a text its tokens are", fix=fix)
         for start in range(0, len(texts), CHUNK):
             found = self.plain(
                 list(texts[start : start + CHUNK]),
@@ -180,13 +197,25 @@ def _rooms(one: int, other: int, *, room: int) -> tuple[int, int]:
 
 
 def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal["auto"] = "auto") -> Tokenizer:
-    """Load the tokenizer of `source`; `max_tokens` is held to what the model can read."""
+    """Load the tokenizer of `source`; `max_tokens` is held to what the model can read.
+
+    Raises:
+        ModelError: it needs a library that isn't there.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
-    plain = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code, use_fast=True)
+    own_code = spec.trust_remote_code
+    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=own_code)
+    # Encoder-decoders pool at the end-of-text token: "</s>" in a text (struck out, in HTML) must not become one.
+    as_text = {"split_special_tokens": True} if config.is_encoder_decoder else {}
+    try:
+        plain = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=own_code, **as_text)
+    except ImportError as error:
+        where = Where(str(source.folder))
+        fix = "pip install sentencepiece, which the family's own tokenizer needs"
+        raise ModelError("the tokenizer can't be loaded", where=where, fix=fix) from error
     if plain.pad_token is None:
-        plain.pad_token = plain.eos_token
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+        plain.pad_token = plain.eos_token or plain.unk_token or plain.bos_token
     limit = _limit(plain, config)
     target = Target.find(source.folder, plain, config)
     return Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit), target)
@@ -194,12 +223,10 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
 
 def _limit(plain: Any, config: Any) -> int:
     """The smaller of what the tokenizer and the model's position table state."""
-    limits = [MOST_TOKENS]
+    limits = []
     if 0 < plain.model_max_length < 10**6:
-        limits = [int(plain.model_max_length)]
+        limits.append(int(plain.model_max_length))
     positions = getattr(getattr(config, "encoder", config), "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
-        # RoBERTa's table starts after the padding index, so two of its positions can't be used.
-        offset = 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"} else 0
-        limits.append(positions - offset)
-    return min(limits)
+        limits.append(positions - 2 * (config.model_type in AFTER_PADDING))
+    return min(limits, default=MOST_TOKENS)

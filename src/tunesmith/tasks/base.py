@@ -318,6 +318,11 @@ class Task(Spec):
         del seed
         return example
 
+    def suited(self, source: Source, spec: ModelSpec) -> Self:
+        """Return the task as the model's plain class can hold it."""
+        del source, spec
+        return self
+
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the pre-trained model with this task's head."""
         raise _missing(self, "build")

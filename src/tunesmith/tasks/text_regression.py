@@ -1,7 +1,8 @@
 """A number for each text, or for each pair of texts: a score, a rating, a similarity; or several numbers.
 
 The model learns standardised numbers (mean 0, deviation 1), so that losses and rates fit any scale; afterwards the
-scale is written into the head, and the saved model gives the numbers themselves in every tool.
+scale is written into the head, and the saved model gives the numbers themselves in every tool. Heads without a bias
+(GPT-2, Llama) can't hold a mean: there, numbers are divided by their deviation only.
 """
 
 from __future__ import annotations
@@ -148,6 +149,14 @@ class TextRegression(TextTask):
             for row in table[self.label]
         ]
 
+    def suited(self, source: Source, spec: ModelSpec) -> Self:
+        """Return the task learning numbers as far from 0 as they are, where the head has no bias to add their mean."""
+        from tunesmith.models.classifier import has_bias
+
+        if has_bias(source, spec):
+            return self
+        return self.model_copy(update={"means": (0.0,) * self.n_outputs})
+
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own sequence classification class with one output per target."""
         from tunesmith.models.classifier import build_classifier
@@ -245,11 +254,12 @@ class TextRegression(TextTask):
         return isinstance(other, TextRegression) and self.targets == other.targets
 
     def distance(self, one: Sequence[NumberPrediction], other: Sequence[NumberPrediction]) -> float:
-        """Return the largest difference, in standard deviations of the predictions."""
+        """Return the largest difference, in standard deviations of the predictions, or hundredths of their size."""
         import numpy as np
 
         a, b = (np.array([said.value for said in said_]).reshape(len(said_), -1) for said_ in (one, other))
-        return float((np.abs(a - b) / np.maximum(b.std(axis=0), 1e-6)).max(initial=0.0)) if len(b) > 1 else 0.0
+        unit = np.maximum(b.std(axis=0), 0.01 * np.abs(b).max(axis=0))
+        return float((np.abs(a - b) / np.maximum(unit, 1e-12)).max())
 
 
 def _listed(value: Any) -> Sequence[float]:

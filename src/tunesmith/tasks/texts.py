@@ -17,6 +17,7 @@ from tunesmith.tasks.base import Batch, Example, Task
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
+    from transformers import PreTrainedModel
 
     from tunesmith.models.tokenize import Tokenizer
 
@@ -68,6 +69,12 @@ class TextTask(Task):
             pieces = tokenizer.pieces(*texts, policy=policy)
             examples += [Example(p.ids, row, targets[row], 1 / len(pieces), p.extras) for p in pieces]
         return examples
+
+    def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        """Make the model and the tokenizer agree on how short rows are filled."""
+        from tunesmith.models.padding import agree_on_padding
+
+        agree_on_padding(model, tokenizer)
 
     def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
         """Return logits, shape (batch, outputs)."""

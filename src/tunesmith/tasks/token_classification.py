@@ -194,6 +194,12 @@ class TokenClassification(Task):
 
         return self.model_copy(update={"transitions": take_transitions(model)}) if self.crf else self
 
+    def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        """Make the model and the tokenizer agree on how short rows are filled."""
+        from tunesmith.models.padding import agree_on_padding
+
+        agree_on_padding(model, tokenizer)
+
     def stack(self, targets: Sequence[Target]) -> Tensor:
         """Return tag indices, shape (batch, 2 + tokens); see `stack_targets`."""
         return stack_targets(targets)

@@ -8,15 +8,23 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.infer import infer
 from tunesmith.models.classifier import head_of
 from tunesmith.tasks.base import Batch, Example, Task
 
 
 def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> None:
-    """Fit a logistic regression on what the head receives, and let the head start as it."""
+    """Fit a logistic regression on what the head receives, and let the head start as it.
+
+    Raises:
+        RecipeError: the task is not one class for each text.
+    """
     from sklearn.linear_model import LogisticRegression
 
+    if not isinstance(examples[0].target, int):
+        where = Where(column="model.head_start", value="probe")
+        raise RecipeError("only a head of classes of texts can start as a probe", where=where, fix="use random")
     vectors = head_features(model, examples, task=task, pad_id=pad_id)
     targets = np.array([example.target for example in examples])
     scale = float(vectors.std()) or 1.0
@@ -39,7 +47,12 @@ def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, 
     class Reading(type(task)):  # type: ignore[misc]
         def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
             model(**batch.inputs)
-            return seen.pop()
+            found = seen.pop()
+            if found.ndim == 2:
+                return found
+            last = batch.inputs["attention_mask"].sum(dim=1).cpu().numpy() - 1
+            last_found: np.ndarray = found[np.arange(len(found)), last]  # of heads that are pooled after them (GPT-2)
+            return last_found
 
     hook = head.register_forward_pre_hook(lambda _head, args: seen.append(args[0].detach().float().cpu().numpy()))
     try:

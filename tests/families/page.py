@@ -1,0 +1,53 @@
+"""docs/families.md: the matrix as the tests found it. `python -m tests.families.page` runs them and renews the page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "families.md"
+REFRESH = "TUNESMITH_REFRESH_FAMILIES"
+"""Set in the environment, the tests write the page instead of failing where it differs."""
+
+HEAD = """# Families of models
+
+`--model` takes any folder or hub id with safetensors and a fast tokenizer. This table is written by the tests
+(`tests/families`): for each mark, a tiny random model of the family was trained for two steps, saved, opened in a fresh
+process, and gave the same answers there as before, in batches as one by one, and the same as the pipeline of
+transformers. A number says why there is no mark.
+
+What to know of some families:
+
+- **GPT-2, GPT-NeoX, Llama, Qwen** read a text up to its last token, which stands for the whole. Two texts of a pair
+  follow each other with nothing between them, or what the tokenizer puts there. Their heads have no bias, so for
+  `text-regression` a number far from 0 (a year) takes more steps to learn than with an encoder.
+- **XLNet** looks at the last position: batches are filled on the left, which the saved tokenizer knows.
+- **BART, mBART, T5** are read at the end-of-text token of their decoder.
+- `model.pooling: mean` fits the plain class of **BERT** alone; the others use their own heads.
+- **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
+"""
+
+
+def page(found: Mapping[tuple[str, str], str]) -> str:
+    """Return the page; `found` is why a cell (family, task) is empty, "" where it isn't."""
+    families, tasks = (list(dict.fromkeys(cell[i] for cell in found)) for i in (0, 1))
+    reasons = list(dict.fromkeys(reason for reason in found.values() if reason))
+    marks = {cell: str(reasons.index(reason) + 1) if reason else "✓" for cell, reason in found.items()}
+    lines = [
+        HEAD,
+        " | ".join(["| family", *tasks]) + " |",
+        "|---" + "|:-:" * len(tasks) + "|",
+        *(" | ".join([f"| {family}", *(marks[family, task] for task in tasks)]) + " |" for family in families),
+        "",
+        *(f"{i}. {reason}" for i, reason in enumerate(reasons, 1)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    command = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).parent)]
+    sys.exit(subprocess.run(command, cwd=ROOT, env={**os.environ, REFRESH: "1"}, check=False).returncode)
