@@ -80,6 +80,19 @@ def test_a_row_gets_the_same_alone_and_in_a_batch(load, name):
         torch.testing.assert_close(together[i], logits_of(model, tokenizer, [text])[0], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in ("BART", "mBART")])
+def test_tokens_get_the_same_alone_and_in_a_batch(checkpoint, name):
+    source = Source(name, checkpoint(name))
+    tokenizer = load_tokenizer(source, ModelSpec())
+    kind = "AutoModelForTokenClassification"
+    model = build_classifier(source, ModelSpec(), ("O", "B-X"), auto_class=kind, problem_type=None).eval()
+    agree_on_padding(model, tokenizer)
+    together = logits_of(model, tokenizer, TEXTS)
+    for i, text in enumerate(TEXTS):
+        alone = logits_of(model, tokenizer, [text])[0]
+        torch.testing.assert_close(together[i, : len(alone)], alone, atol=1e-5, rtol=1e-4)
+
+
 @each
 def test_a_text_without_tokens_is_read_all_the_same(load, name):
     model, tokenizer = load(name)
