@@ -104,12 +104,13 @@ def tag_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
     table = Table.of({predictor.task.text: list(items)})
     examples = predictor.task.encode(table, predictor.tokenizer)
     worst = 0.0
-    for example, logp, tokens in zip(examples, predictor.outputs(table), found, strict=True):
+    for example, lattice, tokens in zip(examples, predictor.outputs(table), found, strict=True):
         by_index = {token["index"]: token for token in tokens}
-        for word, place in zip(*example.place, strict=True):
-            best = int(logp[word].argmax())
+        for word, place in zip(example.place.words, example.place.tokens, strict=True):
+            logp = lattice.each[word]
+            best = int(logp.argmax())
             same = by_index[place]["entity"] == predictor.task.labels[best]
-            worst = max(worst, abs(by_index[place]["score"] - math.exp(logp[word][best])) if same else 1.0)
+            worst = max(worst, abs(by_index[place]["score"] - math.exp(logp[best])) if same else 1.0)
     return worst
 
 

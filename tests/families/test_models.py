@@ -246,8 +246,8 @@ def test_every_word_has_its_first_token(checkpoint, name):
     joined = " ".join(words)
     ((ids, offsets),) = tokenizer.with_offsets([joined])
     before = len(tokenizer.frames[0].ids[0])
-    assert example.place[0] == [i for i, word in enumerate(words) if word]
-    for word, token in zip(*example.place, strict=True):
+    assert example.place.words == [i for i, word in enumerate(words) if word]
+    for word, token in zip(example.place.words, example.place.tokens, strict=True):
         start, end = offsets[token - before]
         at = len(" ".join(words[:word])) + (word > 0)
         assert start <= at < end, (words[word], joined[start:end])
