@@ -20,7 +20,7 @@ NUMBER = re.compile(
     r"([-+]?[\d.,'\u00a0\u202f ]*\d(?:[eE][-+]?\d+)?)\s*(%|(?:/|of|out of)\s*(\d+(?:[.,]\d+)?)|[^\W\d_]+\.?)?"
 )
 MANY_NUMBERS = 10
-"""More different numbers than this, most of them with decimals, are a score and no classes."""
+"""More different numbers than this, a quarter of them with decimals, are a score and no classes."""
 FAR = 10.0
 """Distances between the quartiles by which a value is called far from all others."""
 MOSTLY = 0.9
@@ -82,13 +82,13 @@ def _plain(digits: str) -> float | None:
 def are_scores(counts: Mapping[Any, int]) -> bool:
     """Whether values, with the rows of each, are numbers to predict and no classes.
 
-    They are where there are many of them, most with decimals, or so many that hardly a row has the number of another.
+    They are where there are many of them, a quarter with decimals, or so many that hardly a row has the number of another.
     Half stars (0.5 to 5) are classes, so are the numbers of 77 intents; the numbers of the rows are neither.
     """
     values = [value for value in (read_number(written)[0] for written in counts) if value is not None]
     if len(counts) <= MANY_NUMBERS or len(values) <= MOSTLY * len(counts):
         return False
-    if sum(not value.is_integer() for value in values) > 0.5 * len(counts):
+    if sum(not value.is_integer() for value in values) > 0.25 * len(counts):
         return True
     n_rows = sum(counts.values())
     are_row_numbers = len(counts) == n_rows == max(values) - min(values) + 1

@@ -104,8 +104,10 @@ class Evidence:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are, at least 2."""
-        return max(2, len((self.splits.get(self.primary) or {}).get("labels") or []))
+        """How many classes or labels there are, at least 2; 1 where what is learnt is no class."""
+        found = self.splits.get(self.primary) or {}
+        n = len(found.get("labels") or found.get("per_class") or [])
+        return max(2, n) if n or "per_class" in found else 1
 
     @property
     def held_out(self) -> str:

@@ -26,6 +26,8 @@ RISE = 1.1
 """Last dev loss over lowest dev loss from which it is said to have risen."""
 STILL_GAINING = 0.01
 """Gain in the last third of training from which more training is advised."""
+NO_SMOOTHING = ("text-regression", "multi-label-classification")
+"""Tasks that have no such setting."""
 LARGER_MODEL = "Take a larger model: --model with a folder or a hub id"
 STUCK = 0.95
 """Late training loss over early training loss above which nothing was learnt."""
@@ -239,6 +241,8 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
 def _held_back(evidence: Evidence) -> tuple[str, ...]:
     """Advise dropout and label smoothing, what of them is not in force."""
     wanted = {"model.dropout": 0.2, "task.label_smoothing": 0.1}
+    if evidence.settings.get("task.kind") in NO_SMOOTHING:
+        del wanted["task.label_smoothing"]
     now = {key: evidence.settings.get(key) for key in wanted}
     low = [key for key, value in now.items() if not isinstance(value, int | float) or value < wanted[key]]
     settings = " ".join(f"--set {key}={wanted[key]}" for key in low)

@@ -73,7 +73,7 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(wanted / per_epoch)))
     factor = LENGTH_FACTORS[recipe.preset]
     length = max(1, round(epochs * factor))
-    want = does(facts.n_classes, "class", "wants", "want")
+    want = does(facts.n_classes, "class", "wants", "want") if facts.n_classes else "the task wants"
     reason = f"{count(round(per_epoch), 'update')} an epoch; {want} about {wanted:,}, in 3 to 15 epochs"
     if factor != 1:
         reason += f"; preset {recipe.preset}: times {factor:g}"

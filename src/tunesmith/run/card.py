@@ -10,9 +10,11 @@ from ruamel.yaml import YAML
 
 from tunesmith.core.files import read_json
 from tunesmith.core.wording import rows
+from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.tasks.base import Task
 
 _LONG_TEXTS = {
     "windows": ", and reads long texts in windows",
@@ -24,15 +26,14 @@ _LONG_TEXTS = {
 def model_card(run: Run) -> str:
     """Return the model folder's README.md, with the metadata the Hugging Face Hub reads; no user text is quoted."""
     settings = read_json(run.model_folder / "tunesmith.json")
+    task = load_settings(run.model_folder).build_task()
     metrics = run.metrics
     split = primary_split(metrics)
     parts = [
-        f"---\n{_metadata(run, settings, split)}---",
+        f"---\n{_metadata(run, settings, task, split)}---",
         f"# {_plain(run.name)}",
-        f"A text classifier: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
-        "with tunesmith. It gives each text one of these labels: "
-        + ", ".join(f"`{_plain(str(v))}`" for v in settings["task"]["labels"])
-        + ".",
+        f"A model for {task.kind}: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) "
+        f"fine-tuned with tunesmith. It gives each text {task.gives(lambda name: f'`{_plain(name)}`')}.",
         "## How good it is",
         _numbers(metrics, split),
         *[_plain(sentence) for sentence in metrics.get("verdict", {}).get("sentences", [])],
@@ -40,13 +41,13 @@ def model_card(run: Run) -> str:
         _rows(run),
         "## How to use it",
         "```python\nfrom transformers import pipeline\n\n"
-        'pipeline("text-classification", "path/to/this/folder")("your text")\n```',
+        f'pipeline("{task.pipeline}", "path/to/this/folder")("your text")\n```',
         "Texts were cleaned before training ("
         + ", ".join(settings["clean"])
         + "); `tunesmith predict` does that, too"
         + _LONG_TEXTS.get(settings["task"].get("long_text", ""), "")
         + ". "
-        f"Logits were divided by a temperature of {settings['temperature']:.3f}, which is in the head's weights.",
+        + _temperature(metrics),
         "## Limits",
         "Measured on rows like those it was trained on; other sources, times or languages may give other numbers. "
         "Not checked for fairness towards groups of people.",
@@ -54,23 +55,28 @@ def model_card(run: Run) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _metadata(run: Run, settings: dict[str, Any], split: str) -> str:
+def _temperature(metrics: dict[str, Any]) -> str:
+    found = metrics.get("calibration", {}).get("temperature")
+    return f"Logits were divided by a temperature of {found:.3f}, which is in the head's weights." if found else ""
+
+
+def _metadata(run: Run, settings: dict[str, Any], task: Task, split: str) -> str:
     measured = run.metrics.get("splits", {}).get(split)
     values = [
         {"type": name, "value": round(number.value, 4), "name": titled(name), "verified": False}
-        for name in ("accuracy", "macro_f1")
+        for name in task.metric_names
         if (number := interval(measured, name)).value is not None
     ]
     result = {
-        "task": {"type": "text-classification"},
+        "task": {"type": task.pipeline},
         "dataset": {"name": f"held-out {split} rows", "type": "custom", "split": split},
         "metrics": values,
     }
     data = {
         "base_model": settings["base_model"],
         "library_name": "transformers",
-        "pipeline_tag": "text-classification",
-        "tags": ["text-classification", "tunesmith"],
+        "pipeline_tag": task.pipeline,
+        "tags": [task.kind, "tunesmith"],
         **({"model-index": [{"name": run.name, "results": [result]}]} if values else {}),
     }
     stream = io.StringIO()

@@ -128,6 +128,8 @@ class Task(Spec):
     """What `evaluate.metric` may be: the names `quick_metrics` gives."""
     auto_class: ClassVar[str]
     """The class of transformers that opens the saved model."""
+    pipeline: ClassVar[str] = "text-classification"
+    """The pipeline of transformers that uses the saved model."""
     inputs: ClassVar[tuple[str, ...]] = ("text",)
     """The fields that name the columns of texts the model reads."""
     target: ClassVar[str] = "label"
@@ -314,6 +316,15 @@ class Task(Spec):
         """Return simple methods' predictions of the test rows, by name."""
         del train, test, seed
         return {}
+
+    def gives(self, quoted: Callable[[str], str]) -> str:
+        """Return what the saved model gives, as the end of the model card's sentence "It gives each text ...".
+
+        Args:
+            quoted: makes a name of the user's fit to stand in Markdown.
+        """
+        del quoted
+        return "an answer"
 
     def cell_names(self) -> list[str]:
         """Return the columns that `tunesmith predict` adds; see `Prediction.cells`."""

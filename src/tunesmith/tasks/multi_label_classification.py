@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count, does
+from tunesmith.core.wording import count
 from tunesmith.data.classes import MOST_CLASSES, look_at_names
 from tunesmith.data.columns import choose_columns, flag_columns
 from tunesmith.data.labels import order
@@ -210,7 +210,6 @@ class MultiLabelClassification(TextTask):
             raise DataError(message, where=where, fix="add rows without it")
         notes = look_at_names(values)
         if sets.n_empty:
-            message = f"{does(sets.n_empty, 'row has', 'an empty cell', 'empty cells')}"
             message = f"{count(sets.n_empty, 'empty cell')} in \"{where.column}\": read as none of the labels"
             fix = "--set task.empty=missing if they are not labelled"
             notes.append(Note("info", "empty labels", message, fix, n_rows=sets.n_empty))
@@ -383,6 +382,12 @@ class MultiLabelClassification(TextTask):
         words = tfidf_labels(texts[0], gold, texts[1], seed=seed)
         found["tfidf_labels"] = words, label_thresholds(texts[0], gold, seed=seed)
         return {name: self._predictions(p, [float(t) for t in limits]) for name, (p, limits) in found.items()}
+
+    def gives(self, quoted: Callable[[str], str]) -> str:
+        """Name the labels with their thresholds."""
+        each = zip(self.labels, self.thresholds, strict=True)
+        said = ", ".join(f"{quoted(name)} ({threshold:.2f})" for name, threshold in each)
+        return f"any number of these labels, each from its own probability on: {said}"
 
     def cell_names(self) -> list[str]:
         """Return "predicted" and a column for each label."""

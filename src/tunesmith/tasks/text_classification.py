@@ -271,6 +271,10 @@ class TextClassification(TextTask):
         }
         return {name: self._predictions(probabilities) for name, probabilities in found.items()}
 
+    def gives(self, quoted: Callable[[str], str]) -> str:
+        """Name the classes."""
+        return f"one of these labels: {', '.join(map(quoted, self.names))}"
+
     def cell_names(self) -> list[str]:
         """Return "predicted", "confidence" and a column for each class."""
         return ["predicted", "confidence", *(f"p_{name}" for name in self.names)]

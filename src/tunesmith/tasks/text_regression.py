@@ -244,6 +244,10 @@ class TextRegression(TextTask):
         found = {"mean": mean_values(gold, len(test)), "tfidf_ridge": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
         return {name: self._said(values) for name, values in found.items()}
 
+    def gives(self, quoted: Callable[[str], str]) -> str:
+        """Name the targets."""
+        return f"a number for {', '.join(map(quoted, self.targets))}"
+
     def cell_names(self) -> list[str]:
         """Return "predicted", or a column for each target."""
         return ["predicted"] if self.n_outputs == 1 else [f"predicted_{name}" for name in self.targets]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from tunesmith.core.wording import count
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
+from tunesmith.run.report.errors import worst_errors
 from tunesmith.run.report.numbers import interval, primary_split
 
-N_ERRORS = 15
 MOST_CLASSES_SHOWN = 25
+MOST_DOTS = 1000
 
 
 def write_report(run: Run) -> Path:
@@ -43,7 +45,6 @@ def content(run: Run) -> dict[str, Any]:
     measured = metrics.get("splits", {}).get(split, {})
     main = metrics.get("main", "")
     number = interval(measured, main)
-    errors = confident_errors(run, split)
     return {
         "name": run.name,
         "status": run.status,
@@ -60,6 +61,8 @@ def content(run: Run) -> dict[str, Any]:
         "baselines": list(metrics.get("baselines", {})),
         "confusion": confusion(measured),
         "calibration": metrics.get("calibration", {}),
+        "per_target": target_rows(measured),
+        "scatter_chart": scatter_chart(run, split),
         "reliability_chart": _reliability(measured),
         "loss_chart": loss_chart(run),
         "metric_chart": metric_chart(run, main),
@@ -67,7 +70,7 @@ def content(run: Run) -> dict[str, Any]:
         "notes": run.notes,
         "ledger": run.ledger.counts("set aside"),
         "changed": run.ledger.counts("changed"),
-        "errors": errors,
+        "errors": worst_errors(run, split),
         "origins": run.origins,
         "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
         "model": run.origins.get("model.source", {}).get("value", ""),
@@ -113,14 +116,24 @@ def confusion(measured: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def confident_errors(run: Run, split: str) -> list[dict[str, Any]]:
-    """Return the rows the model is surest of and wrong about."""
-    wrong = (
-        row
-        for row in run.predictions(split or "test")
-        if row["gold"] is not None and row["gold"] != row["predicted"] and "confidence" in row
-    )
-    return heapq.nlargest(N_ERRORS, wrong, key=lambda row: row["confidence"])
+def target_rows(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the numbers of each target, where there are several."""
+    return [
+        {
+            "target": one["target"],
+            "values": [(titled(n), shown(n, v["value"])) for n, v in one.items() if n != "target"],
+        }
+        for one in measured.get("per_target", [])
+    ]
+
+
+def scatter_chart(run: Run, split: str) -> Markup:
+    """Return what was said beside what is right, for rows with one number each."""
+    pairs = [(row["gold"], row["predicted"]) for row in run.predictions(split or "test")]
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) for pair in pairs for x in pair):
+        return Markup()
+    some = pairs[:: math.ceil(len(pairs) / MOST_DOTS) or 1]
+    return Markup(charts.scatter(some, label="What the model says beside the right number", x_label="right number"))
 
 
 def loss_chart(run: Run) -> Markup:
