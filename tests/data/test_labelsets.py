@@ -59,7 +59,9 @@ def test_what_separates_labels(cells, marks):
         (["a|b", *["a", "b"] * 200], False),  # a slip
         ([f"word{i}, other{i}, more{i}" for i in range(20)], False),
         ([{"a": 1}, {"b": 1}] * 10, False),
-        ([f"{i},5" for i in range(20)], False),  # decimal commas
+        (["4,5", "5,4", "4,4", "5,0", "4", "5"] * 5, False),  # decimal commas
+        (["4 / 5", "5 / 5", "4", "5"] * 5, False),
+        (["4|5", "5|4", "4", "5"] * 5, True),
     ],
 )
 def test_which_columns_list_labels(cells, are_lists):
@@ -135,7 +137,10 @@ def test_columns_of_flags(columns, found):
 
 def test_what_cannot_be_learnt_is_refused():
     texts = [f"text number {i} of some length" for i in range(30)]
-    for cells, words in (([[]] * 30, "no row has a label"), (["a"] * 30, "every row has the label"),):
+    for cells, words in (
+        ([[]] * 30, "no row has a label"),
+        (["a"] * 30, "every row has the label"),
+    ):
         table = Table.of({"text": texts, "labels": cells})
         task, _ = TASK(label="labels").choose_columns(table)
         with pytest.raises(DataError, match=words):

@@ -220,6 +220,8 @@ def _guess_label(
     if named:
         return named[0]
     likely = _like_classes(able)
+    if not classes and len(able) == 1:
+        return next(iter(able))
     if len(likely) == 1:
         return likely[0]
     if not need_label:

@@ -13,6 +13,7 @@ from tunesmith.core.ledger import Entry
 from tunesmith.core.wording import does
 from tunesmith.data.formats.base import literal
 from tunesmith.data.labels import LabelReading, fold, label_name, merge_case
+from tunesmith.data.numbers import read_number
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
@@ -92,7 +93,7 @@ def find_separators(cells: Iterable[Any]) -> str:
 
 def listing(cells: Sequence[Any]) -> Listing | None:
     """Return which cells list several labels of a set that recurs; None where that is not so, or in hardly any row."""
-    if any(isinstance(cell, dict) for cell in cells):
+    if any(isinstance(cell, dict) for cell in cells) or _are_numbers(cells):
         return None
     separators = find_separators(cells)
     filled = [cell for cell in cells if not _is_empty(cell)]
@@ -163,6 +164,12 @@ def are_flags(cells: Iterable[Any]) -> bool:
     return {FLAGS.get(word) for word in words} == {True, False}
 
 
+def _are_numbers(cells: Sequence[Any]) -> bool:
+    """Whether most cells are single numbers, such as "4,5" or "4 / 5"."""
+    filled = [cell for cell in cells if isinstance(cell, str | int | float) and not _is_empty(cell)]
+    return sum(read_number(cell)[0] is not None for cell in filled) > 0.5 * len(filled)
+
+
 def _reason(cell: Any, *, is_empty: bool, missing: set[str]) -> str:
     if is_empty or (isinstance(cell, str) and fold(cell) in missing):
         return "no label"
@@ -174,7 +181,9 @@ def _is_nested(cell: Any) -> bool:
 
 
 def _is_empty(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
+    return (
+        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
+    )
 
 
 def _split(text: str, separators: str) -> list[str]:
@@ -189,7 +198,5 @@ def _renamed(table: Table, names: list[str], spec: DataSpec, classes: Iterable[s
     for i, (old, new) in enumerate(zip(names, reading.values, strict=True)):
         if old != new:
             where = table.where(i)
-            reading.entries.append(
-                Entry("changed", "label rewritten", where.file, where.row, f"{old!r} -> {new!r}")
-            )
+            reading.entries.append(Entry("changed", "label rewritten", where.file, where.row, f"{old!r} -> {new!r}"))
     return merge_case(reading, table, classes) if spec.labels == "merge_case" else reading

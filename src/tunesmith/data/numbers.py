@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ def _plain(digits: str) -> float | None:
 def are_scores(counts: Mapping[Any, int]) -> bool:
     """Whether values, with the rows of each, are numbers to predict and no classes.
 
-    They are where there are many of them, a quarter with decimals, or so many that hardly a row has the number of another.
+    They are where there are many of them, a quarter with decimals, or so many that few rows have the same.
     Half stars (0.5 to 5) are classes, so are the numbers of 77 intents; the numbers of the rows are neither.
     """
     values = [value for value in (read_number(written)[0] for written in counts) if value is not None]

@@ -73,7 +73,7 @@ def weak_classes(evidence: Evidence) -> list[Finding]:
     """Name classes that are never predicted, and the class with the lowest F1 with what it is taken for."""
     metrics = evidence.splits.get(evidence.primary) or {}
     classes = [c for c in metrics.get("per_class") or [] if c["support"] > 0]
-    if len(classes) < 2:
+    if len(classes) < 2 or not (_has_confusion(metrics) or "threshold" in classes[0]):
         return []
     never = [c for c in classes if c["precision"]["value"] is None]
     found = [_never(evidence, never)] if never else []
@@ -127,22 +127,25 @@ def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any])
     if worst["f1"]["value"] > sum(others) / len(others) - WEAK_BY:
         return []
     name, f1 = quoted(worst["label"]), amount("f1", worst["f1"]["value"])
-    has_confusion = len(metrics["per_class"]) == len(metrics.get("confusion") or [])
-    why, check = _confused(metrics, worst) if has_confusion else _missed(worst)
+    why, check = _confused(metrics, worst) if _has_confusion(metrics) else _missed(worst)
     rare = worst["support"] < 0.5 * sum(c["support"] for c in classes) / len(metrics["per_class"])
     advice: tuple[str | MoreRows, ...] = (
         *(_balance(evidence) if rare else ()),
         MoreRows((name,)),
         f"{check}: tunesmith check {evidence.data}",
     )
-    kind = "class" if has_confusion else "label"
+    kind = "class" if _has_confusion(metrics) else "label"
     return [Finding(f"The weakest {kind} is {name} (F1 {f1}): {why}.", advice)]
+
+
+def _has_confusion(metrics: Mapping[str, Any]) -> bool:
+    return len(metrics["per_class"]) == len(metrics.get("confusion") or [])
 
 
 def _missed(worst: Mapping[str, Any]) -> tuple[str, str]:
     """Return in words how often a label is found and how often it is right, and what to check."""
     found, right = (amount(name, worst[name]["value"]) for name in ("recall", "precision"))
-    why = f"it is given to {found} of its {rows(worst['support'])}, and right in {right} of the cases in which it is given"
+    why = f"it is found in {found} of its {rows(worst['support'])}, and right in {right} of those it is given to"
     return why, f"Check that {quoted(worst['label'])} stands wherever it belongs"
 
 

@@ -27,6 +27,9 @@ SAMPLES = {
             "train.length": "6 epochs",
         },
     ),
+    # Without dev rows there would be nothing to set thresholds on.
+    "multilabel": Sample("town.csv", {"data.split.dev": 0.2}),
+    "regression": Sample("stay.csv", {}),
 }
 
 

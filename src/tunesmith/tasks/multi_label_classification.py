@@ -1,4 +1,4 @@
-"""Any number of labels for each text, or for each pair of texts: tags, emotions, kinds of abuse; none is an answer, too.
+"""Any number of labels for each text, or for each pair of texts: tags, emotions, kinds of abuse; or none of them.
 
 Each label is a yes or no of its own. From which probability on it is yes is set on the dev rows, for each label, since
 rare labels are seldom given at 0.5 (`metrics.thresholds`).
@@ -187,9 +187,7 @@ class MultiLabelClassification(TextTask):
         if len(self.label_columns) > 1:
             return read_flags(table, columns=self.label_columns, spec=spec)
         empty = "missing" if self.empty == "missing" else "none"
-        return read_sets(
-            table, column=self.label, separators=self._separators, empty=empty, spec=spec, classes=classes
-        )
+        return read_sets(table, column=self.label, separators=self._separators, empty=empty, spec=spec, classes=classes)
 
     def _check(self, sets: LabelSets, where: Where) -> list[Note]:
         """Return notes on empty cells and on spellings.
@@ -210,7 +208,7 @@ class MultiLabelClassification(TextTask):
             raise DataError(message, where=where, fix="add rows without it")
         notes = look_at_names(values)
         if sets.n_empty:
-            message = f"{count(sets.n_empty, 'empty cell')} in \"{where.column}\": read as none of the labels"
+            message = f'{count(sets.n_empty, "empty cell")} in "{where.column}": read as none of the labels'
             fix = "--set task.empty=missing if they are not labelled"
             notes.append(Note("info", "empty labels", message, fix, n_rows=sets.n_empty))
         return notes
@@ -287,7 +285,7 @@ class MultiLabelClassification(TextTask):
         return torch.tensor(targets, dtype=torch.float32)
 
     def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return binary cross-entropy, averaged over the labels, summed over the batch, each by its share of its row."""
+        """Return binary cross-entropy, averaged over the labels, summed over the batch by shares."""
         import torch.nn.functional as F
 
         each = F.binary_cross_entropy_with_logits(

@@ -81,6 +81,7 @@ def prepare(recipe: Recipe) -> Prepared:
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
     notes = [*reading.notes, *notes, *found.notes, *division.notes, *_unknown(task, tables, ledger)]
+    notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
     return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
 
 
@@ -103,6 +104,14 @@ def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:
             message = f"{have} no training row has: {', '.join(new[:8])}"
             notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
     return notes
+
+
+def _unmeasured(task: Any, test: Table) -> list[Note]:
+    """Say which classes the test rows lack."""
+    lost = [name for name, n in task.summary({"test": test}).get("test", {}).items() if not n]
+    shown = ", ".join(f'"{name}"' for name in lost[:8])
+    message = f"too few rows to be measured: {shown}{' …' if len(lost) > 8 else ''}"
+    return [Note("warning", "classes without test rows", message)] if lost else []
 
 
 def _names(cells: Iterable[Any]) -> set[str]:

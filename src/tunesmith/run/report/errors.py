@@ -17,9 +17,7 @@ def worst_errors(run: Run, split: str) -> list[dict[str, Any]]:
     rows = ((_error(row), row) for row in run.predictions(split or "test") if row["gold"] is not None)
     wrong = [(error, row) for error, row in rows if error is not None]
     worst = heapq.nlargest(N_ERRORS, wrong, key=lambda pair: pair[0][0])
-    return [
-        {"file": row["file"], "row": row["row"], "text": _text(row), "said": said} for (_, said), row in worst
-    ]
+    return [{"file": row["file"], "row": row["row"], "text": _text(row), "said": said} for (_, said), row in worst]
 
 
 def _error(row: Mapping[str, Any]) -> tuple[float, str] | None:
