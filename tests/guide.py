@@ -21,6 +21,7 @@ from tunesmith.recipe.origins import flat
 from tunesmith.recipe.problems import settings_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import HIDDEN
+from tunesmith.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "guide"
@@ -83,7 +84,8 @@ def _parse(arguments: list[str], folder: Path) -> None:
     values = group.commands[name].make_context(name, list(rest)).params
     file = values.get("recipe")
     known = folder / file if file and (folder / file).is_file() else None
-    arguments_ = {"preset": values["preset"]} if values.get("preset") else {}
+    given = {"preset": values.get("preset"), "task.kind": values.get("task")}
+    arguments_ = {key: value for key, value in given.items() if value}
     compose(file=known, overrides=values.get("settings") or [], arguments=arguments_)
 
 
@@ -106,8 +108,9 @@ def options() -> set[str]:
 
 
 def settings() -> dict[str, Any]:
-    """Return dotted name to field, of all settings a user can set."""
-    return {key: field for key, field in settings_of(Recipe) if key not in HIDDEN}
+    """Return dotted name to field, of all settings a user can set; tasks have some of their own."""
+    of_tasks = {f"task.{name}": field for kind in TASKS for name, field in TASKS[kind].model_fields.items()}
+    return {key: field for key, field in {**of_tasks, **dict(settings_of(Recipe))}.items() if key not in HIDDEN}
 
 
 def table() -> str:

@@ -131,6 +131,11 @@ class TextRegression(TextTask):
         found.table = table.replace(**texts, **{self.label: values}).take(kept)
         return found
 
+    def written(self, table: Table) -> Iterable[Any]:
+        """Return nothing: numbers are not renamed."""
+        del table
+        return ()
+
     def answers(self, table: Table) -> list[Any]:
         """Return the numbers."""
         return list(table[self.label])
