@@ -580,5 +580,12 @@ def test_labels_are_judged_in_their_own_words():
     scorer = MultiLabelScorer(np.where(gold ^ wrong, 0.9, 0.1), gold ^ wrong, gold, ["joy", "anger", "awe"], [0.5] * 3)
     found = verdict({"main": "macro_f1", "splits": {"test": measure_scorer(scorer, resamples=50)}}, n_train=80)
     assert said(found, 'The weakest label is "awe" (F1 ', "it is found in ", "right in ")
+    measured, told = measure_scorer(scorer, resamples=50), {"n_rows": 400, "values": {"macro_f1": {"value": 0.99}}}
+    easy = {**measured, "values": {**measured["values"], "macro_f1": {"value": 0.98, "low": 0.97, "high": 0.99}}}
+    splits = {"test": measured, "dev": easy, "train": told}
+    metrics = {"main": "macro_f1", "splits": splits, "calibration": {"thresholds": {"joy": 0.5}}}
+    text = " ".join(verdict(metrics, n_train=80)["sentences"])
+    assert "than the dev rows" not in text  # thresholds were set on these
+    assert "on test rows" in text
     assert "taken for" not in " ".join(found["sentences"])
     assert advised(found, 'Check that "awe" stands wherever it belongs: tunesmith check DATA')

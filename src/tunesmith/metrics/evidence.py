@@ -111,8 +111,17 @@ class Evidence:
 
     @property
     def held_out(self) -> str:
-        """The split over- and under-fitting is read from: dev, else test; "" if neither was measured."""
-        return next((name for name in ("dev", "test") if name in self.splits), "")
+        """The split over- and under-fitting is read from: dev, else test; "" if neither was measured.
+
+        Where thresholds were set on the dev rows it is test, since these flatter.
+        """
+        order = ("test", "dev") if self.has_thresholds else ("dev", "test")
+        return next((name for name in order if name in self.splits), "")
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether the answers depend on thresholds that were set on the dev rows."""
+        return bool((self.metrics.get("calibration") or {}).get("thresholds"))
 
     def measured(self, split: str, metric: str = "") -> Measured | None:
         """Return a metric (by default the main one) of a split; None where it is missing or undefined."""

@@ -51,7 +51,12 @@ def few_rows(evidence: Evidence) -> list[Finding]:
 def disagreement(evidence: Evidence) -> list[Finding]:
     """Say that dev and test rows differ by more than chance."""
     dev, test = evidence.measured("dev"), evidence.measured("test")
-    if dev is None or test is None or abs(test.value - dev.value) <= math.hypot(dev.half, test.half):
+    if (
+        dev is None
+        or test is None
+        or evidence.has_thresholds
+        or abs(test.value - dev.value) <= math.hypot(dev.half, test.half)
+    ):
         return []
     gap = difference(evidence.main, abs(test.value - dev.value))
     if evidence.error(test.value) > evidence.error(dev.value):
