@@ -2,9 +2,31 @@ import csv
 from collections import Counter
 from importlib.resources import as_file, files
 
+import pytest
+
 from tunesmith.recipe.compose import compose
 from tunesmith.samples import SAMPLES, find_sample
 from tunesmith.workflow.prepare import prepare
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "set_aside"),
+    [
+        ("multilabel", "multi-label-classification", {"no label": 2, "exact duplicate": 2, "no text": 1}),
+        ("regression", "text-regression", {"no number": 2, "not a number": 1, "exact duplicate": 1}),
+    ],
+)
+def test_the_task_of_a_sample_is_seen(name, task, set_aside):
+    file, settings = find_sample(name)
+    with as_file(files("tunesmith.samples") / file) as path:
+        recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})
+        found = prepare(recipe)
+    assert found.kind[0].kind == task
+    assert found.ledger.counts("set aside") == set_aside
+    assert sum(found.n_rows.values()) >= 250
+    texts = [text for table in found.tables.values() for text in table[found.task.text]]
+    beginnings = Counter(" ".join(text.lower().split()[:3]) for text in texts)
+    assert beginnings.most_common(1)[0][1] <= 4
 
 
 def test_the_sample_is_varied_and_has_something_for_the_check_to_say():

@@ -7,11 +7,12 @@ from tests.data.divided import divided
 from tests.tiny import sentences
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ledger import Ledger
+from tunesmith.data.classes import check_classes
 from tunesmith.data.clean import STEPS, Cleaner
 from tunesmith.data.columns import choose_columns
 from tunesmith.data.findings import inspect
 from tunesmith.data.fixed import write_fixed
-from tunesmith.data.labels import check_classes, label_name, order, read_labels
+from tunesmith.data.labels import label_name, order, read_labels
 from tunesmith.data.spec import DataSpec, SplitSpec
 from tunesmith.data.table import Table
 from tunesmith.tasks.text_classification import TextClassification

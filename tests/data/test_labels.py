@@ -8,7 +8,8 @@ from tests.data.divided import divided
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError
 from tunesmith.core.wording import count, rows, setting
-from tunesmith.data.labels import check_classes, read_labels, unused_names
+from tunesmith.data.classes import check_classes
+from tunesmith.data.labels import read_labels, unused_names
 from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
@@ -55,7 +56,7 @@ def test_typos_are_mended_by_what_is_advised_in_the_spelling_of_the_file(tmp_pat
 def test_a_label_map_that_matches_nothing_is_said(tmp_path):
     found = table(tmp_path, ["positive"] * 10 + ["negative"] * 10)
     spec = DataSpec(label_map={"postive": "positive", "NEGATIVE.": "negative"})
-    (note,) = unused_names([found], column="label", spec=spec)
+    (note,) = unused_names(found["label"], spec)
     assert note.level == "warning"
     assert note.message == 'no row has this label of data.label_map: "postive"'
     assert note.fix == 'postive: did you mean "positive"?'

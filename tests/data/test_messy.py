@@ -33,8 +33,8 @@ EXPECTED = {
         105,
         {"answer not in the context": 9, "is_impossible contradicts the answers": 4, "no context": 1},
     ),
-    "19_multilabel_mixed_separators.csv": "several labels in one cell",
-    "20_regression_messy_scores.csv": "looks like a score to predict",
+    "19_multilabel_mixed_separators.csv": (300, {}),
+    "20_regression_messy_scores.csv": (300, {"no number": 2, "exact duplicate": 1}),
     "21_misaligned.de": '".de" files are not supported',
     "21_misaligned.en": '".en" files are not supported',
     "22_sorted_by_label.csv": (400, {}),
@@ -53,6 +53,8 @@ SAID = {
     "09_rare_classes.csv": "press",
     "12_unnamed_index_many_columns.csv": '"Rating" gives the label away',
     "16_nul_bytes.csv": "NUL bytes",
+    "19_multilabel_mixed_separators.csv": '11 empty cells in "labels": read as none of the labels',
+    "20_regression_messy_scores.csv": 'text columns "sentence1" and "sentence2", a pair',
     "22_sorted_by_label.csv": "sorted by label",
     "23_label_leak.csv": "how the texts begin gives the label away",
     "24_grouped_rows.csv": "--group",
@@ -84,6 +86,23 @@ def test_messy_file(data_folder, name):
     assert sum(found.n_rows.values()) == n_read - sum(set_aside.values())
     said = " ".join(f"{note.message} {note.fix}" for note in found.notes)
     assert SAID.get(name, "") in said
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("19_multilabel_mixed_separators", "multi-label-classification"),
+        ("20_regression_messy_scores", "text-regression"),
+    ],
+)
+def test_the_task_is_seen(data_folder, name, task):
+    path = data_folder / "messy" / f"{name}.csv"
+    found = prepared(path)
+    assert found.kind[0].kind == task
+    assert found.kind[1]
+    with pytest.raises(TunesmithError, match=r"several labels in one cell|looks like a score") as raised:
+        prepared(path, **{"task.kind": "text-classification"})
+    assert f"--task {task}" in raised.value.problems[0].fix
 
 
 def test_quotes_off_gives_all_rows(data_folder):

@@ -532,3 +532,60 @@ def test_what_holds_back_already_is_not_advised():
     assert advised(verdict(metrics, settings={"model.dropout": 0.2}), "a little: --set task.label_smoothing=0.1")
     both = {"model.dropout": 0.3, "task.label_smoothing": 0.1}
     assert not advised(verdict(metrics, settings=both), "Hold it back")
+
+
+def numbers(errors, *, seed=0):
+    """Return a scorer of 300 numbers with errors of some size."""
+    from tunesmith.metrics.regression import RegressionScorer
+
+    rng = np.random.default_rng(seed)
+    gold = rng.normal(3, 1, 300)
+    return RegressionScorer(gold + errors * np.random.default_rng(seed + 1).normal(size=300), gold)
+
+
+def test_numbers_are_judged_in_their_own_words():
+    from tunesmith.metrics.compare import paired as paired_scorers
+    from tunesmith.metrics.scorer import measure as measure_scorer
+
+    model, ridge, mean = numbers(0.4), numbers(1.5), numbers(0.0)
+    mean.predicted[:] = 3
+    pair = paired_scorers(ridge, model, metric="pearson", names=("tfidf_ridge", "model"), resamples=50)
+    metrics = {
+        "main": "pearson",
+        "splits": {
+            "test": measure_scorer(model, resamples=50),
+            "train": {"n_rows": 500, "values": {"pearson": {"value": 0.99}}},
+        },
+        "baselines": {"tfidf_ridge": measure_scorer(ridge, resamples=50)},
+        "comparison": {"baseline": "tfidf_ridge", **pair},
+    }
+    found = verdict(metrics, n_train=40, settings={"task.kind": "text-regression"})
+    assert found["worth_it"] == "yes"
+    assert said(
+        found, "of Pearson correlation better than TF-IDF with ridge regression (0.", "On average it is off by 0.2"
+    )
+    text = " ".join([*found["sentences"], *found["try_next"]])
+    for wrong in ("points", "class", "label_smoothing", "0%", "wrong instead"):
+        assert wrong not in text
+    assert advised(found, "40 to train on now")
+
+
+def test_labels_are_judged_in_their_own_words():
+    from tunesmith.metrics.multilabel import MultiLabelScorer
+    from tunesmith.metrics.scorer import measure as measure_scorer
+
+    rng = np.random.default_rng(0)
+    gold = rng.random((400, 3)) < 0.4
+    wrong = rng.random((400, 3)) < np.array([0.05, 0.05, 0.4])
+    scorer = MultiLabelScorer(np.where(gold ^ wrong, 0.9, 0.1), gold ^ wrong, gold, ["joy", "anger", "awe"], [0.5] * 3)
+    found = verdict({"main": "macro_f1", "splits": {"test": measure_scorer(scorer, resamples=50)}}, n_train=80)
+    assert said(found, 'The weakest label is "awe" (F1 ', "it is found in ", "right in ")
+    measured, told = measure_scorer(scorer, resamples=50), {"n_rows": 400, "values": {"macro_f1": {"value": 0.99}}}
+    easy = {**measured, "values": {**measured["values"], "macro_f1": {"value": 0.98, "low": 0.97, "high": 0.99}}}
+    splits = {"test": measured, "dev": easy, "train": told}
+    metrics = {"main": "macro_f1", "splits": splits, "calibration": {"thresholds": {"joy": 0.5}}}
+    text = " ".join(verdict(metrics, n_train=80)["sentences"])
+    assert "than the dev rows" not in text  # thresholds were set on these
+    assert "on test rows" in text
+    assert "taken for" not in " ".join(found["sentences"])
+    assert advised(found, 'Check that "awe" stands wherever it belongs: tunesmith check DATA')

@@ -11,6 +11,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError, Where, did_you_mean
 from tunesmith.core.notes import Note
+from tunesmith.data.labelsets import are_flags
 from tunesmith.data.table import Table
 
 TEXT_NAMES = (
@@ -20,8 +21,9 @@ TEXT_NAMES = (
 )  # fmt: skip
 LABEL_NAMES = (
     "label", "labels", "class", "category", "sentiment", "intent", "target", "topic", "tag", "stars", "y", "output",
-    "gold", "polarity", "emotion", "urteil", "klasse", "kategorie", "etiqueta", "etiquette", "classe", "categoria",
-    "is_spam", "spam", "rating", "score", "quality", "gold_label", "answer", "annotation",
+    "gold", "polarity", "emotion", "similarity", "urteil", "klasse", "kategorie", "etiqueta", "etiquette", "classe",
+    "categoria", "is_spam", "spam", "rating", "score", "quality", "gold_label", "answer", "annotation",
+    "tags", "categories", "topics", "emotions", "genres", "annotations",
 )  # fmt: skip
 PAIR_NAMES = (
     ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text_a", "text_b"),
@@ -59,9 +61,23 @@ class Profile:
 
 
 def choose_columns(
-    table: Table, *, text: str | None, label: str | None, text_pair: str | None = None, need_label: bool = True
+    table: Table,
+    *,
+    text: str | None,
+    label: str | None,
+    text_pair: str | None = None,
+    need_label: bool = True,
+    classes: bool = True,
 ) -> ColumnChoice:
     """Return the text and label columns, the named ones or the likeliest; two text columns where they are a known pair.
+
+    Args:
+        table: the rows.
+        text: the column of texts, None where it is to be looked for.
+        label: the column of labels, likewise.
+        text_pair: the column of second texts, likewise; "none": there is none.
+        need_label: whether there has to be a label column.
+        classes: whether a label column holds few different values, as classes do.
 
     Raises:
         DataError: a named column is missing, or the choice is unclear; lists the candidates and the flags to use.
@@ -72,7 +88,7 @@ def choose_columns(
     label_column = _named(table, label, "--label")
     free = {name: p for name, p in profiles.items() if name != pair}
     if label_column is None and (need_label or _by_name(LABEL_NAMES, free, {text_column})):
-        label_column = _guess_label(table, free, text_column, need_label=need_label)
+        label_column = _guess_label(table, free, text_column, need_label=need_label, classes=classes)
     if label_column == text_column:
         raise DataError(
             "text and label are the same column", where=Where(table.files[0], column=text_column), fix="name both"
@@ -218,12 +234,38 @@ def _guess_text(table: Table, profiles: dict[str, Profile], label: str | None, *
     raise _unclear(table, "text", named or ranked or list(profiles))
 
 
-def _guess_label(table: Table, profiles: dict[str, Profile], text: str, *, need_label: bool) -> str | None:
-    able = {n: p for n, p in profiles.items() if n != text and p.n and p.scalar and p.length <= 60}
-    named = [n for n in _by_name(LABEL_NAMES, able, set()) if able[n].distinct <= max(2, 0.5 * able[n].n)]
+def flag_columns(table: Table, *, text: str | None, text_pair: str | None = None) -> tuple[str, ...]:
+    """Return the columns of 0 and 1, if there are several and no other column could be the label; else none.
+
+    Raises:
+        DataError: it is not clear which column is the text.
+    """
+    chosen = choose_columns(table, text=text, label=None, text_pair=text_pair, need_label=False)
+    if chosen.label is not None:
+        return ()
+    profiles = {name: profile(values) for name, values in table.columns.items()}
+    able = {n: p for n, p in profiles.items() if n not in (chosen.text, chosen.text_pair) and p.n and p.scalar}
+    likely = _like_classes(able)
+    return tuple(likely) if len(likely) > 1 and all(are_flags(table[name]) for name in likely) else ()
+
+
+def _like_classes(profiles: dict[str, Profile]) -> list[str]:
+    """Return the columns with few different values."""
+    return [n for n, p in profiles.items() if 2 <= p.distinct <= min(100, max(2, 0.2 * p.n)) and not is_index(n)]
+
+
+def _guess_label(
+    table: Table, profiles: dict[str, Profile], text: str, *, need_label: bool, classes: bool
+) -> str | None:
+    longest = 60 if classes else 300
+    able = {n: p for n, p in profiles.items() if n != text and p.n and p.scalar and p.length <= longest}
+    named = _by_name(LABEL_NAMES, able, set())
+    named = [n for n in named if not classes or able[n].distinct <= max(2, 0.5 * able[n].n)]
     if named:
         return named[0]
-    likely = [n for n, p in able.items() if 2 <= p.distinct <= min(100, max(2, 0.2 * p.n)) and not is_index(n)]
+    likely = _like_classes(able)
+    if not classes and len(able) == 1:
+        return next(iter(able))
     if len(likely) == 1:
         return likely[0]
     if not need_label:

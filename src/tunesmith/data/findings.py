@@ -49,7 +49,8 @@ def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspec
         found.tables[split] = usable.table
         found.ledger.extend(usable.ledger)
         found.notes += usable.notes
-    found.notes += unused_names(tables.values(), column=task.target_column, spec=spec) if spec.label_map else []
+    if spec.label_map:
+        found.notes += unused_names((name for table in tables.values() for name in task.written(table)), spec)
     texts = {split: task.together(table) for split, table in found.tables.items()}
     found.copies = _copies(texts, found, spec=spec)
     train = found.tables["train"]

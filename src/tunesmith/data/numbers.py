@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,11 @@ from tunesmith.data.labels import fold
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
-NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d(?:[eE][-+]?\d+)?)\s*(%|/\s*(\d+(?:[.,]\d+)?))?")
+NUMBER = re.compile(
+    r"([-+]?[\d.,'\u00a0\u202f ]*\d(?:[eE][-+]?\d+)?)\s*(%|(?:/|of|out of)\s*(\d+(?:[.,]\d+)?)|[^\W\d_]+\.?)?"
+)
+MANY_NUMBERS = 10
+"""More different numbers than this, a quarter of them with decimals, are a score and no classes."""
 FAR = 10.0
 """Distances between the quartiles by which a value is called far from all others."""
 MOSTLY = 0.9
@@ -41,7 +45,10 @@ class NumberReading:
 
 
 def read_number(written: Any) -> tuple[float | None, str]:
-    """Return a number and the unit written after it: "", "%" or what it is out of ("/5"); None if it is no number."""
+    """Return a number and the unit written after it: "", "%", what it is out of ("/5"), or a word in the singular.
+
+    None if it is no number: "4,5 stars" is (4.5, "star"), "four" is (None, "").
+    """
     if isinstance(written, bool) or written is None:
         return None, ""
     if isinstance(written, int | float):
@@ -51,7 +58,8 @@ def read_number(written: Any) -> tuple[float | None, str]:
         return None, ""
     value = _plain(match[1])
     whole = _plain(match[3]) if match[3] else None
-    return value, (match[2] or "") if whole is None else f"/{whole:g}"
+    unit = (match[2] or "").casefold().rstrip(".")
+    return value, unit.removesuffix("s") if whole is None else f"/{whole:g}"
 
 
 def _plain(digits: str) -> float | None:
@@ -71,17 +79,35 @@ def _plain(digits: str) -> float | None:
         return None
 
 
+def are_scores(counts: Mapping[Any, int]) -> bool:
+    """Whether values, with the rows of each, are numbers to predict and no classes.
+
+    They are where there are many of them, a quarter with decimals, or so many that few rows have the same.
+    Half stars (0.5 to 5) are classes, so are the numbers of 77 intents; the numbers of the rows are neither.
+    """
+    values = [value for value in (read_number(written)[0] for written in counts) if value is not None]
+    if len(counts) <= MANY_NUMBERS or len(values) <= MOSTLY * len(counts):
+        return False
+    if sum(not value.is_integer() for value in values) > 0.25 * len(counts):
+        return True
+    n_rows = sum(counts.values())
+    are_row_numbers = len(counts) == n_rows == max(values) - min(values) + 1
+    return n_rows >= 20 and len(counts) > 0.5 * n_rows and not are_row_numbers
+
+
 def read_numbers(table: Table, *, column: str, spec: DataSpec) -> NumberReading:
     """Read a column of numbers; a value in another unit than most is not guessed at but set aside.
 
-    Where some values say "4 / 5", a percentage is of these 5.
+    Where some values say "4 / 5", a percentage is of these 5; where the only word is "stars", 4 are 4 stars.
     """
     missing = {fold(word) for word in spec.missing}
     found = [read_number(cell) for cell in table[column]]
     units = Counter(unit for value, unit in found if value is not None)
     usual = units.most_common(1)[0][0] if units else ""
     out_of = _out_of(units, usual)
+    words = {unit for unit in units if unit.isalpha()}
     accepted = {usual, "", f"/{out_of:g}", "%"} if out_of else {usual}
+    accepted |= {"", *words} if len(words) == 1 and usual in {"", *words} else set()
     reading = NumberReading([], [])
     for i, (written, (value, unit)) in enumerate(zip(table[column], found, strict=True)):
         reason = _reason(written, value, unit, missing=missing, accepted=accepted)

@@ -206,11 +206,8 @@ def _notes(
         notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))
     if not have_test and 0 < len(parts.get("test", ())) < 200:
         half = 100 * 1.96 * (0.25 / len(parts["test"])) ** 0.5
-        expect = f"expect intervals of up to +-{half:.0f} points" if half <= WIDEST else "too few to judge a model by"
+        is_known = half <= WIDEST and any(labels)
+        expect = f"expect intervals of up to +-{half:.0f} points" if is_known else "too few to judge a model by"
         message = f"{rows_of(len(parts['test']), 'test')}: {expect}"
         notes.append(Note("warning", "few test rows", message))
-    lost = sorted(set(labels) - {labels[i] for i in parts.get("test", ())}) if "test" in parts else []
-    if lost:
-        shown = ", ".join(f'"{label}"' for label in lost[:8])
-        notes.append(Note("warning", "classes without test rows", f"too few rows to be measured: {shown}"))
     return notes

@@ -104,13 +104,24 @@ class Evidence:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are, at least 2."""
-        return max(2, len((self.splits.get(self.primary) or {}).get("labels") or []))
+        """How many classes or labels there are, at least 2; 1 where what is learnt is no class."""
+        found = self.splits.get(self.primary) or {}
+        n = len(found.get("labels") or found.get("per_class") or [])
+        return max(2, n) if n or "per_class" in found else 1
 
     @property
     def held_out(self) -> str:
-        """The split over- and under-fitting is read from: dev, else test; "" if neither was measured."""
-        return next((name for name in ("dev", "test") if name in self.splits), "")
+        """The split over- and under-fitting is read from: dev, else test; "" if neither was measured.
+
+        Where thresholds were set on the dev rows it is test, since these flatter.
+        """
+        order = ("test", "dev") if self.has_thresholds else ("dev", "test")
+        return next((name for name in order if name in self.splits), "")
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether the answers depend on thresholds that were set on the dev rows."""
+        return bool((self.metrics.get("calibration") or {}).get("thresholds"))
 
     def measured(self, split: str, metric: str = "") -> Measured | None:
         """Return a metric (by default the main one) of a split; None where it is missing or undefined."""

@@ -14,7 +14,7 @@ from tunesmith.core.wording import rows
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
-from tunesmith.metrics.names import is_open, lower_is_better
+from tunesmith.metrics.names import is_open, lower_is_better, number
 from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
 from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
@@ -36,6 +36,10 @@ _BASELINES = {
     "before": "the model before training",
     "nearest sentence": "answering with the sentence that shares most with the question",
     "no answer": "never giving an answer",
+    "mean": "always answering the mean",
+    "tfidf_ridge": "TF-IDF with ridge regression",
+    "label_shares": "always giving every label",
+    "tfidf_labels": "TF-IDF with logistic regression for each label",
 }
 
 
@@ -195,8 +199,12 @@ def _gain(evidence: Evidence) -> Gain | None:
 
 
 def _mistakes(evidence: Evidence) -> str:
-    """Say the gain as wrong answers in a hundred texts, where it can be seen in whole numbers."""
+    """Say the gain as wrong answers in a hundred texts, where it can be seen in whole numbers, or as a mean error."""
     name = str(evidence.metrics["comparison"].get("baseline", ""))
+    ours, theirs = evidence.measured(evidence.primary, "mae"), evidence.baseline(name, "mae")
+    if ours and theirs:
+        off, instead = number(ours.value), number(theirs.value)
+        return f" On average it is off by {off} instead of {instead}." if ours.value < theirs.value else ""
     ours, theirs = evidence.measured(evidence.primary, "accuracy"), evidence.baseline(name, "accuracy")
     if ours is None or theirs is None:
         return ""

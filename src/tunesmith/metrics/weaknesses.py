@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.wording import count, rows
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.names import lower_is_better
-from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted
+from tunesmith.metrics.wording import amount, difference, listed, metric_name, points, quoted, width
 
 WIDE = 0.03
 """Half an interval from which more test rows are advised."""
@@ -43,7 +43,7 @@ def few_rows(evidence: Evidence) -> list[Finding]:
         return []
     sentence = (
         f"With {rows(found.n_rows)} the {metric_name(evidence.main)} is only known to about "
-        f"{points(found.half)} either way; about {rows(rough(4 * found.n_rows), split)} would halve that."
+        f"{width(evidence.main, found.half)} either way; about {rows(rough(4 * found.n_rows), split)} would halve that."
     )
     return [Finding(sentence, (more_rows(evidence, split, "measure on"),))]
 
@@ -51,7 +51,12 @@ def few_rows(evidence: Evidence) -> list[Finding]:
 def disagreement(evidence: Evidence) -> list[Finding]:
     """Say that dev and test rows differ by more than chance."""
     dev, test = evidence.measured("dev"), evidence.measured("test")
-    if dev is None or test is None or abs(test.value - dev.value) <= math.hypot(dev.half, test.half):
+    if (
+        dev is None
+        or test is None
+        or evidence.has_thresholds
+        or abs(test.value - dev.value) <= math.hypot(dev.half, test.half)
+    ):
         return []
     gap = difference(evidence.main, abs(test.value - dev.value))
     if evidence.error(test.value) > evidence.error(dev.value):
@@ -73,7 +78,7 @@ def weak_classes(evidence: Evidence) -> list[Finding]:
     """Name classes that are never predicted, and the class with the lowest F1 with what it is taken for."""
     metrics = evidence.splits.get(evidence.primary) or {}
     classes = [c for c in metrics.get("per_class") or [] if c["support"] > 0]
-    if len(classes) < 2 or len(metrics["per_class"]) != len(metrics.get("confusion") or []):
+    if len(classes) < 2 or not (_has_confusion(metrics) or "threshold" in classes[0]):
         return []
     never = [c for c in classes if c["precision"]["value"] is None]
     found = [_never(evidence, never)] if never else []
@@ -126,20 +131,38 @@ def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any])
     others = [c["f1"]["value"] for c in classes if c is not worst]
     if worst["f1"]["value"] > sum(others) / len(others) - WEAK_BY:
         return []
-    why, other = _confused(metrics, metrics["per_class"].index(worst))
     name, f1 = quoted(worst["label"]), amount("f1", worst["f1"]["value"])
+    why, check = _confused(metrics, worst) if _has_confusion(metrics) else _missed(worst)
     rare = worst["support"] < 0.5 * sum(c["support"] for c in classes) / len(metrics["per_class"])
     advice: tuple[str | MoreRows, ...] = (
         *(_balance(evidence) if rare else ()),
         MoreRows((name,)),
-        f"Check that {name} and {other} are told apart in the labels: tunesmith check {evidence.data}",
+        f"{check}: tunesmith check {evidence.data}",
     )
-    return [Finding(f"The weakest class is {name} (F1 {f1}): {why}.", advice)]
+    kind = "class" if _has_confusion(metrics) else "label"
+    return [Finding(f"The weakest {kind} is {name} (F1 {f1}): {why}.", advice)]
 
 
-def _confused(metrics: Mapping[str, Any], index: int) -> tuple[str, str]:
-    """Return the most frequent confusion of a class in words, and the other class."""
-    confusion, labels = metrics["confusion"], metrics["labels"]
+def _has_confusion(metrics: Mapping[str, Any]) -> bool:
+    return len(metrics["per_class"]) == len(metrics.get("confusion") or [])
+
+
+def _missed(worst: Mapping[str, Any]) -> tuple[str, str]:
+    """Return in words how often a label is found and how often it is right, and what to check."""
+    found, right = (amount(name, worst[name]["value"]) for name in ("recall", "precision"))
+    why = f"it is found in {found} of its {rows(worst['support'])}, and right in {right} of those it is given to"
+    return why, f"Check that {quoted(worst['label'])} stands wherever it belongs"
+
+
+def _confused(metrics: Mapping[str, Any], worst: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the most frequent confusion of a class in words, and what to check."""
+    confusion, labels, index = metrics["confusion"], metrics["labels"], metrics["per_class"].index(worst)
+    why, other = _taken(confusion, labels, index)
+    return why, f"Check that {quoted(worst['label'])} and {other} are told apart in the labels"
+
+
+def _taken(confusion: Sequence[Sequence[int]], labels: Sequence[Any], index: int) -> tuple[str, str]:
+    """Return in words what a class is taken for, or the other way round, and that other class."""
     missed = {j: n for j, n in enumerate(confusion[index]) if j != index}
     wrong = {i: row[index] for i, row in enumerate(confusion) if i != index}
     to, source = max(missed, key=lambda j: missed[j]), max(wrong, key=lambda i: wrong[i])

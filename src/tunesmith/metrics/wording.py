@@ -31,6 +31,11 @@ def difference(metric: str, value: float) -> str:
     return f"{bare(metric, value)}{unit} of {metric_name(metric)}"
 
 
+def width(metric: str, value: float) -> str:
+    """Say a size on a metric's scale without its name: "2.1 points" or "0.034"."""
+    return f"{bare(metric, value)}{' points' if is_share(metric) else ''}"
+
+
 def points(value: float) -> str:
     """Say a difference of shares: "2.1 points"."""
     return f"{bare('accuracy', value)} points"

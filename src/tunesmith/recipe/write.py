@@ -25,7 +25,10 @@ FIRST = {
 }
 """What most people touch; everything else is commented out in the template."""
 LINE_ENDS = "\r\x85\u2028\u2029"
-HIDDEN = {"task.labels", "task.class_counts", "task.transitions", "task.vocabulary", "task.mask_token"}
+HIDDEN = {
+    "task.labels", "task.class_counts", "task.n_rows", "task.thresholds", "task.means", "task.deviations",
+    "task.transitions", "task.vocabulary", "task.mask_token",
+}  # fmt: skip
 """Learnt, not set."""
 
 

@@ -33,6 +33,9 @@ SAMPLES = {
     "qa": Sample("questions.json", {"train.length": "12 epochs"}),
     "translation": Sample("phrases.tsv", {"task.kind": "translation"}),
     "summarization": Sample("letters.jsonl", {"task.kind": "summarization"}),
+    # Without dev rows there would be nothing to set thresholds on.
+    "multilabel": Sample("town.csv", {"data.split.dev": 0.2}),
+    "regression": Sample("stay.csv", {}),
 }
 
 

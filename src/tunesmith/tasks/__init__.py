@@ -6,6 +6,7 @@ TASKS = LazyTable(
     "task",
     {
         "text-classification": "tunesmith.tasks.text_classification:TextClassification",
+        "multi-label-classification": "tunesmith.tasks.multi_label_classification:MultiLabelClassification",
         "text-regression": "tunesmith.tasks.text_regression:TextRegression",
         "question-answering": "tunesmith.tasks.question_answering:QuestionAnswering",
         "token-classification": "tunesmith.tasks.token_classification:TokenClassification",
@@ -20,6 +21,8 @@ TASKS = LazyTable(
         "spam": "text-classification",
         "nli": "text-classification",
         "paraphrase": "text-classification",
+        "multi-label": "multi-label-classification",
+        "multilabel": "multi-label-classification",
         "regression": "text-regression",
         "similarity": "text-regression",
         "ner": "token-classification",

@@ -6,7 +6,7 @@ makes a new task. A new task is one file and one line in `tasks/__init__.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -251,6 +251,10 @@ class Task(Spec):
         Such a part is a context that several questions share.
         """
         return self.key(table)
+
+    def written(self, table: Table) -> Iterable[Any]:
+        """Return the labels, or cells of them, of a table as it was read: what `data.label_map` can name."""
+        return table[self.target_column]
 
     def answers(self, table: Table) -> list[Any]:
         """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""

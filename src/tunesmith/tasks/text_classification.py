@@ -12,8 +12,9 @@ from pydantic import Field
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.data.classes import check_classes
 from tunesmith.data.columns import choose_columns, leaky_columns
-from tunesmith.data.labels import LabelReading, check_classes, label_name, order, read_labels
+from tunesmith.data.labels import LabelReading, label_name, order, read_labels
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable

@@ -8,7 +8,9 @@ scale is written into the head, and the saved model gives the numbers themselves
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -16,10 +18,11 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.columns import choose_columns
-from tunesmith.data.numbers import read_numbers
+from tunesmith.data.labelsets import are_flags
+from tunesmith.data.numbers import are_scores, read_number, read_numbers
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
-from tunesmith.tasks.texts import TextTask, named
+from tunesmith.tasks.texts import TextTask, column_names, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,14 +40,16 @@ class NumberPrediction(Prediction):
     """The numbers of one text.
 
     Attributes:
-        value: the number, or a list of them in the order of the targets.
+        value: the number; with several targets a number for each, by its name.
     """
 
     answer: ClassVar[str] = "value"
-    value: Any
+    value: float | dict[str, float]
 
     def cells(self) -> dict[str, Any]:
         """Return the number, or one column a target."""
+        if isinstance(self.value, dict):
+            return {f"predicted_{name}": value for name, value in self.value.items()}
         return {"predicted": self.value}
 
 
@@ -52,7 +57,8 @@ class TextRegression(TextTask):
     """Give each text, or pair of texts, one number or several. Rows need a text and, for training, the numbers."""
 
     main_metric: ClassVar[str] = "pearson"
-    metric_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "r2")
+    metric_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "r2", "rmse", "mae")
+    one_answer: ClassVar[bool] = False  # people who give scores differ
     prediction: ClassVar[type[Prediction]] = NumberPrediction
     noun: ClassVar[str] = "regression model"
     usage: ClassVar[str] = (
@@ -66,16 +72,29 @@ class TextRegression(TextTask):
     deviations: tuple[float, ...] = ()
     """Standard deviation of each target, likewise; 1 in a saved model."""
 
+    @classmethod
+    def recognises(cls, table: Table, *, text: str, label: str) -> str:
+        """Return what shows scores: several columns of numbers, or one with decimals or hardly a number twice."""
+        with suppress(DataError):
+            columns = column_names(table, label)
+            if len(columns) > 1:
+                return f"columns of numbers: {label}" if all(_are_numbers(table[name]) for name in columns) else ""
+            found = choose_columns(table, text=named(text), label=named(label), classes=False)
+            cells = [cell for cell in table[str(found.label)] if cell not in (None, "")]
+            if all(isinstance(cell, str | int | float) for cell in cells) and are_scores(counts := Counter(cells)):
+                return f'{len(counts):,} different numbers in "{found.label}"'
+        return ""
+
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns of texts and numbers; several targets are named with commas: "valence, arousal"."""
-        if "," in self.label:
-            first, others = self.targets[0], self.targets[1:]
-            for other in others:
-                table[other]  # a wrong name is an error here
-        else:
-            first, others = self.label, ()
+        first, *others = column_names(table, self.label)
         choice = choose_columns(
-            table, text=named(self.text), label=named(first), text_pair=named(self.text_pair), need_label=need_label
+            table,
+            text=named(self.text),
+            label=named(first),
+            text_pair=named(self.text_pair),
+            need_label=need_label,
+            classes=False,
         )
         label = ", ".join((choice.label or self.label, *others))
         found = {"text": choice.text, "text_pair": choice.text_pair, "label": label}
@@ -116,6 +135,11 @@ class TextRegression(TextTask):
         values = [tuple(row) for row in zip(*(r.values for r in readings), strict=True)]
         found.table = table.replace(**texts, **{self.label: values}).take(kept)
         return found
+
+    def written(self, table: Table) -> Iterable[Any]:
+        """Return nothing: numbers are not renamed."""
+        del table
+        return ()
 
     def answers(self, table: Table) -> list[Any]:
         """Return the numbers."""
@@ -176,7 +200,15 @@ class TextRegression(TextTask):
 
     def predictions(self, outputs: Any, table: Table) -> list[NumberPrediction]:
         """Return the numbers on their own scale."""
-        return _said(self._scaled(outputs)) if len(table) else []
+        return self._said(self._scaled(outputs)) if len(table) else []
+
+    def _said(self, values: np.ndarray) -> list[NumberPrediction]:
+        """Return one prediction a row of numbers."""
+        return [NumberPrediction(self._named([float(value) for value in row])) for row in values]
+
+    def _named(self, values: Sequence[float]) -> Any:
+        """Return one number as it is, several by the names of their targets."""
+        return values[0] if len(values) == 1 else dict(zip(self.targets, values, strict=True))
 
     def _scaled(self, outputs: Any) -> np.ndarray:
         import numpy as np
@@ -186,7 +218,7 @@ class TextRegression(TextTask):
 
     def gold(self, table: Table) -> list[Any]:
         """Return the numbers."""
-        return [row[0] if len(row) == 1 else list(row) for row in table[self.label]]
+        return [self._named(row) for row in table[self.label]]
 
     def scorer(self, predictions: Sequence[NumberPrediction], gold: Sequence[Any]) -> RegressionScorer:
         """Return the numbers side by side; see `metrics.regression`."""
@@ -194,7 +226,8 @@ class TextRegression(TextTask):
 
         from tunesmith.metrics.regression import RegressionScorer
 
-        return RegressionScorer(np.array([said.value for said in predictions]), np.array(gold), self.targets)
+        values = [_list(said.value) for said in predictions]
+        return RegressionScorer(np.array(values), np.array([_list(right) for right in gold]), self.targets)
 
     def quick_metrics(self, outputs: Any, table: Table) -> dict[str, float]:
         """Return the loss on the standardised scale, correlations and R²."""
@@ -226,8 +259,8 @@ class TextRegression(TextTask):
 
         gold = np.array(train[self.label])
         texts = [self.key(table) for table in (train, test)]
-        found = {"mean": mean_values(gold, len(test)), "tfidf": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
-        return {name: _said(values) for name, values in found.items()}
+        found = {"mean": mean_values(gold, len(test)), "tfidf_ridge": tfidf_ridge(texts[0], gold, texts[1], seed=seed)}
+        return {name: self._said(values) for name, values in found.items()}
 
     def promise(self) -> tuple[str, Sequence[str]]:
         """Return that it gives numbers."""
@@ -236,18 +269,18 @@ class TextRegression(TextTask):
     @classmethod
     def wrongness(cls, row: Mapping[str, Any]) -> float:
         """Return the largest error of a row."""
-        pairs = zip(_listed(row["gold"]), _listed(row["predicted"]), strict=True)
+        pairs = zip(_list(row["gold"]), _list(row["predicted"]), strict=True)
         return max(abs(gold - said) for gold, said in pairs)
 
     @classmethod
     def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
         """Return the numbers with four digits."""
         del row
-        return ", ".join(f"{value:.4g}" for value in _listed(answer))
+        return ", ".join(f"{value:.4g}" for value in _list(answer))
 
     def cell_names(self) -> list[str]:
-        """Return "predicted"."""
-        return ["predicted"]
+        """Return "predicted", or a column for each target."""
+        return ["predicted"] if self.n_outputs == 1 else [f"predicted_{name}" for name in self.targets]
 
     def is_like(self, other: Task) -> bool:
         """Whether both learnt the same targets."""
@@ -257,15 +290,17 @@ class TextRegression(TextTask):
         """Return the largest difference, in standard deviations of the predictions, or hundredths of their size."""
         import numpy as np
 
-        a, b = (np.array([said.value for said in said_]).reshape(len(said_), -1) for said_ in (one, other))
+        a, b = (np.array([_list(said.value) for said in said_]) for said_ in (one, other))
         unit = np.maximum(b.std(axis=0), 0.01 * np.abs(b).max(axis=0))
         return float((np.abs(a - b) / np.maximum(unit, 1e-12)).max())
 
 
-def _listed(value: Any) -> Sequence[float]:
-    return value if isinstance(value, list) else [value]
+def _list(value: Any) -> list[float]:
+    """Return the number, or the numbers, of one row."""
+    return list(value.values()) if isinstance(value, dict) else [value]
 
 
-def _said(values: Any) -> list[NumberPrediction]:
-    """Return one prediction a row of numbers."""
-    return [NumberPrediction(float(row[0]) if len(row) == 1 else [float(v) for v in row]) for row in values]
+def _are_numbers(cells: Iterable[Any]) -> bool:
+    """Whether nearly all cells hold numbers, and not just 0 and 1."""
+    filled = [cell for cell in cells if cell not in (None, "")]
+    return sum(read_number(cell)[0] is not None for cell in filled) > 0.9 * len(filled) and not are_flags(filled)

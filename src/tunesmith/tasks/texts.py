@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, Where
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import Batch, Example, Task
@@ -89,6 +89,23 @@ class TextTask(Task):
         for example, logits in zip(examples, outputs, strict=True):
             merged[example.row] += example.weight * logits
         return merged
+
+
+def column_names(table: Table, label: str) -> tuple[str, ...]:
+    """Return the columns that are named: one, or several with commas between them ("valence, arousal").
+
+    Raises:
+        DataError: there is no such column, or its name has a comma itself.
+    """
+    if "," not in label:
+        return (label,)
+    if label in table.columns:
+        where = Where(table.files[0], column=label)
+        raise DataError("a comma in this column's name divides columns here", where=where, fix="rename the column")
+    names = tuple(name.strip() for name in label.split(",") if name.strip())
+    for name in names:
+        table[name]  # a wrong name is an error here
+    return names
 
 
 def named(column: str) -> str | None:

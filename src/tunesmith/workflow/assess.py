@@ -75,7 +75,7 @@ def assess(resolved: Any, fitted: Fitted, answers: Answers) -> dict[str, Any]:
         if answers.tuned.facts.get("fitted_on") and "reliability" in splits[split]:
             before = _scorer(resolved.task, answers.raw[split], tables[split])
             splits[split]["before_calibration"] = _confidence(measure(before, resamples=1))
-    splits["train"] = _train_sample(resolved, fitted)
+    splits["train"] = _train_sample(resolved, fitted, answers.tuned)
     main = task.main_metric if task.dev_metric else resolved.recipe.evaluate.metric
     return {"main": main, "splits": splits, "calibration": answers.tuned.facts}
 
@@ -89,18 +89,19 @@ def _confidence(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {"ece": measured["values"]["ece"]["value"], "reliability": measured["reliability"]}
 
 
-def _train_sample(resolved: Any, fitted: Fitted) -> dict[str, Any]:
+def _train_sample(resolved: Any, fitted: Fitted, tuned: Tuned) -> dict[str, Any]:
     """Measure a sample of the training rows, point values only: what over-fitting is read from."""
-    task, table = resolved.task, resolved.encoded.tables["train"]
+    task, table = tuned.task, resolved.encoded.tables["train"]
     rows = np.random.default_rng(resolved.recipe.seed).permutation(len(table))[:TRAIN_SAMPLE]
     place = {int(row): i for i, row in enumerate(rows)}
     chosen = [replace(e, row=place[e.row]) for e in resolved.encoded.examples["train"] if e.row in place]
     found = infer(fitted.model, chosen, task=task, pad_id=resolved.tokenizer.pad_id, run=task.dev_run)
     sample = table.take(int(row) for row in rows)
-    values = task.dev_metrics(chosen, found, sample)
-    per_class = []
-    if not task.dev_metric:
-        merged = task.merge(chosen, found, n_rows=len(rows))
+    if task.dev_metric:
+        values, per_class = task.dev_metrics(chosen, found, sample), []
+    else:
+        merged = tuned.applied(task.merge(chosen, found, n_rows=len(rows)))
+        values = task.quick_metrics(merged, sample)
         per_class = measure(_scorer(task, merged, sample), resamples=1).get("per_class", [])
     return {
         "n_rows": len(rows),
@@ -123,7 +124,8 @@ def add_baselines(resolved: Any, fitted: Fitted, answers: Answers, metrics: dict
     scorers = {name: task.scorer(said, gold) for name, said in found.items()}
     resamples, main = resolved.recipe.evaluate.resamples, metrics["main"]
     metrics["baselines"] = {name: measure(scorer, resamples=resamples) for name, scorer in scorers.items()}
-    values = {name: metrics["baselines"][name]["values"][main]["value"] for name in scorers}
+    found_values = {name: metrics["baselines"][name]["values"][main]["value"] for name in scorers}
+    values = {name: value for name, value in found_values.items() if value is not None}
     if not values:
         return
     best = (min if lower_is_better(main) else max)(values, key=lambda name: values[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,7 @@ def prepare(recipe: Recipe) -> Prepared:
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
     notes = [*reading.notes, *notes, *found.notes, *division.notes, *_unknown(task, tables, ledger)]
+    notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
     return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
 
 
@@ -98,11 +100,24 @@ def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:
         elif rows:
             tables[split] = table.take(i for i, is_known in enumerate(known) if is_known)
         if rows:
-            new = sorted({label_name(table[task.target_column][i]) for i in rows})
+            new = sorted(_names(table[task.target_column][i] for i in rows) - set(getattr(task, "names", ())))
             have = does(len(rows), f"{split} row", "has a label", "have labels")
             message = f"{have} no training row has: {', '.join(new[:8])}"
             notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
     return notes
+
+
+def _unmeasured(task: Any, test: Table) -> list[Note]:
+    """Say which classes the test rows lack."""
+    lost = [name for name, n in task.summary({"test": test}).get("test", {}).items() if not n]
+    shown = ", ".join(f'"{name}"' for name in lost[:8])
+    message = f"too few rows to be measured: {shown}{' …' if len(lost) > 8 else ''}"
+    return [Note("warning", "classes without test rows", message)] if lost else []
+
+
+def _names(cells: Iterable[Any]) -> set[str]:
+    """Return the names of labels, one a cell or several."""
+    return {label_name(name) for cell in cells for name in (cell if isinstance(cell, list | tuple) else (cell,))}
 
 
 def _need_columns(reading: Reading, task: Any) -> None:

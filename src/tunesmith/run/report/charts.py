@@ -47,6 +47,17 @@ def reliability(bins: Sequence[dict], *, before: Sequence[dict] = (), label: str
     return _svg("".join(body), label)
 
 
+def scatter(points: Sequence[Point], *, label: str, x_label: str) -> str:
+    """Return points around the diagonal on which both numbers are equal."""
+    if len(points) < 2:
+        return ""
+    ends = min(min(p) for p in points), max(max(p) for p in points)
+    diagonal = f'<line class="diagonal" x1="{_x(ends[0], ends)}" y1="{_y(ends[0], ends)}" x2="{_x(ends[1], ends)}" '
+    body = [_grid(ends, ends, x_label), f'{diagonal}y2="{_y(ends[1], ends)}"/>']
+    body += [_dot(x, y, ends, ends, "s0", f"{y:.4g} said, {x:.4g} right") for x, y in points]
+    return _svg("".join(body), label)
+
+
 def bars(counts: Sequence[float], edges: Sequence[float], *, label: str, x_label: str) -> str:
     """Return a histogram."""
     top = max(counts, default=0)

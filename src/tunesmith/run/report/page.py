@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tunesmith.tasks.base import Task
 
 N_ERRORS = 15
 MOST_CLASSES_SHOWN = 25
+MOST_DOTS = 1000
 
 
 def write_report(run: Run) -> Path:
@@ -63,6 +65,8 @@ def content(run: Run) -> dict[str, Any]:
         "baselines": list(metrics.get("baselines", {})),
         "confusion": confusion(measured),
         "calibration": metrics.get("calibration", {}),
+        "per_target": target_rows(measured),
+        "scatter_chart": scatter_chart(run, split),
         "reliability_chart": _reliability(measured),
         "loss_chart": loss_chart(run),
         "metric_chart": metric_chart(run, run.origins.get("evaluate.metric", {}).get("value", main)),
@@ -145,6 +149,26 @@ def read_text(row: Mapping[str, Any]) -> str:
 def task_of(run: Run) -> str:
     """Return the kind of task a run is of."""
     return str(run.origins.get("task.kind", {}).get("value", DEFAULT_TASK))
+
+
+def target_rows(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the numbers of each target, where there are several."""
+    return [
+        {
+            "target": one["target"],
+            "values": [(titled(n), shown(n, v["value"])) for n, v in one.items() if n != "target"],
+        }
+        for one in measured.get("per_target", [])
+    ]
+
+
+def scatter_chart(run: Run, split: str) -> Markup:
+    """Return what was said beside what is right, for rows with one number each."""
+    pairs = [(row["gold"], row["predicted"]) for row in run.predictions(split or "test")]
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) for pair in pairs for x in pair):
+        return Markup()
+    some = pairs[:: math.ceil(len(pairs) / MOST_DOTS) or 1]
+    return Markup(charts.scatter(some, label="What the model says beside the right number", x_label="right number"))
 
 
 def loss_chart(run: Run) -> Markup:

@@ -1,0 +1,123 @@
+"""Whether labels can be classes, and what is unusual about them: variants, likely typos, rare ones."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import rows, setting
+from tunesmith.data.labels import LabelReading, fold, label_name, spellings
+from tunesmith.data.labelsets import listing
+from tunesmith.data.numbers import are_scores
+
+TYPO_SHARE = 0.05
+"""A label this rare beside one it resembles is called a likely typo."""
+MOST_CLASSES = 1000
+FEW_ROWS = 3
+
+
+def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note]:
+    """Return notes on variants, likely typos and rare classes.
+
+    Raises:
+        DataError: no label at all, one class, several labels a row, or so many that this can't be a class label.
+    """
+    counts = Counter(v for v in reading.values if v is not None)
+    where = Where(file, column=column)
+    if several := listing(reading.written):
+        fix = "--task multi-label-classification, or keep one label a row"
+        raise DataError(several.said, where=where, fix=fix)
+    _refuse(counts, sum(counts.values()), where)
+    return look_at_names(reading.values)
+
+
+def look_at_names(values: Sequence[Any]) -> list[Note]:
+    """Return notes on variants, likely typos and rare labels; None stands for rows without one."""
+    counts = Counter(v for v in values if v is not None)
+    return [*_variants(values), *_typos(counts), *_rare(counts)]
+
+
+def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
+    if not counts:
+        raise DataError("no row has a label", where=where, fix="name another column with --label, or label some rows")
+    if len(counts) == 1:
+        only = label_name(next(iter(counts)))
+        raise DataError(
+            f'every row has the label "{only}": there is nothing to tell apart',
+            where=where,
+            fix="add rows of another class",
+        )
+    different = f"{len(counts):,} different labels in {rows(n_rows)}"
+    if are_scores(counts):
+        fix = "--task text-regression, or name the label column with --label"
+        raise DataError(f"{different}: this looks like a score to predict (regression)", where=where, fix=fix)
+    if len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
+        fix = "name the label column with --label"
+        raise DataError(f"{different}: this looks like an id or a free text", where=where, fix=fix)
+
+
+def _variants(values: Sequence[Any]) -> list[Note]:
+    found = [s for s in spellings(values).values() if len(s) > 1]
+    if not found:
+        return []
+    shown = "; ".join(", ".join(f"{label_name(v)!r} ({n:,})" for v, n in s.most_common(5)) for s in found[:4])
+    return [
+        Note(
+            "warning",
+            "label variants",
+            f"labels that differ only in case, spaces or a full stop are separate classes: {shown}",
+            fix="--set data.labels=merge_case",
+            n_rows=sum(sum(s.values()) - max(s.values()) for s in found),
+        )
+    ]
+
+
+def _typos(counts: Counter[Any]) -> list[Note]:
+    folded: Counter[str] = Counter()
+    for value, n in counts.items():
+        folded[fold(value)] += n
+    found: dict[str, str] = {}
+    for rare, n in folded.items():
+        frequent = [w for w, m in folded.items() if n <= TYPO_SHARE * m and not _numbered(rare, w)]
+        near = difflib.get_close_matches(rare, frequent, n=1, cutoff=0.8)
+        if near:
+            found[rare] = near[0]
+    spelt = {fold(value): label_name(value) for value, _ in sorted(counts.items(), key=lambda item: item[1])}
+    # One setting for all of them: a second --set of the same setting would replace the first.
+    fix = setting("data.label_map", {spelt[rare]: spelt[near] for rare, near in found.items()})
+    return [
+        Note(
+            "warning",
+            "likely typo",
+            f'"{spelt[rare]}" ({rows(folded[rare])}) is close to "{spelt[near]}" ({rows(folded[near])})',
+            fix,
+            n_rows=folded[rare],
+        )
+        for rare, near in found.items()
+    ]
+
+
+def _rare(counts: Counter[Any]) -> list[Note]:
+    rare = {value: n for value, n in counts.items() if n < FEW_ROWS}
+    if not rare:
+        return []
+    shown = ", ".join(f'"{label_name(v)}" ({n})' for v, n in sorted(rare.items(), key=lambda item: item[1])[:10])
+    return [
+        Note(
+            "warning",
+            "rare classes",
+            f"too few rows to be in training, dev and test alike: {shown}",
+            fix="add rows of these classes, or merge them into others with data.label_map",
+            n_rows=sum(rare.values()),
+        )
+    ]
+
+
+def _numbered(a: str, b: str) -> bool:
+    """Whether two labels differ in their digits only ("level 1", "level 2"): those are no typos."""
+    return re.sub(r"\d", "", a) == re.sub(r"\d", "", b)

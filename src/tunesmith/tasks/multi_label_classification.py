@@ -1,0 +1,426 @@
+"""Any number of labels for each text, or for each pair of texts: tags, emotions, kinds of abuse; or none of them.
+
+Each label is a yes or no of its own. From which probability on it is yes is set on the dev rows, for each label, since
+rare labels are seldom given at 0.5 (`metrics.thresholds`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from tunesmith.core.errors import DataError, Where
+from tunesmith.core.ledger import Ledger
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
+from tunesmith.data.classes import MOST_CLASSES, look_at_names
+from tunesmith.data.columns import choose_columns, flag_columns
+from tunesmith.data.labels import order
+from tunesmith.data.labelsets import (
+    LabelSets,
+    are_flags,
+    find_separators,
+    listed,
+    listing,
+    lists_labels,
+    parts_of,
+    read_flags,
+    read_sets,
+)
+from tunesmith.data.table import Table
+from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.texts import TextTask, column_names, named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from tunesmith.data.spec import DataSpec
+    from tunesmith.metrics.multilabel import MultiLabelScorer
+    from tunesmith.models.source import Source
+    from tunesmith.models.spec import ModelSpec
+
+UNTUNED = 0.5
+"""From which probability on a label is given where no dev rows say better."""
+
+
+@dataclass(frozen=True)
+class LabelsPrediction(Prediction):
+    """The labels of one text.
+
+    Attributes:
+        labels: those given, in the order of the model's outputs; may be none.
+        probabilities: every label's, each from 0 to 1; they don't add up to 1.
+    """
+
+    answer: ClassVar[str] = "labels"
+    labels: list[str]
+    probabilities: dict[str, float]
+
+    def cells(self) -> dict[str, Any]:
+        """Return the labels, and the probability of each."""
+        return {"predicted": self.labels, **{f"p_{name}": round(p, 6) for name, p in self.probabilities.items()}}
+
+
+class MultiLabelClassification(TextTask):
+    """Give each text, or pair of texts, any number of labels. Rows need a text and, for training, their labels."""
+
+    main_metric: ClassVar[str] = "macro_f1"
+    metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "mean_average_precision")
+    prediction: ClassVar[type[Prediction]] = LabelsPrediction
+    noun: ClassVar[str] = "classifier with several labels a text"
+    counted: ClassVar[tuple[str, str]] = ("Rows with each label", "Label")
+    usage: ClassVar[str] = FROM_PIPELINE + 'pipeline("text-classification", FOLDER, top_k=None)("your text")'
+
+    kind: Literal["multi-label-classification"] = "multi-label-classification"
+    """Which task it is."""
+    separator: str = "auto"
+    """What separates labels in a cell: each character of it does ("," or ",;|"). "auto" sees it in the training rows,
+    "none": a cell is one label, or a list."""
+    empty: Literal["auto", "none", "missing"] = "auto"
+    """What an empty cell means: "none": the row has none of the labels, "missing": it is not labelled. "auto": missing
+    where cells are lists, since an empty list says none; else none."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: having a label counts as much as not having it, in inverse proportion to their rows."""
+    labels: tuple[str, ...] = ()
+    """All labels, in the order of the model's outputs; learnt from the training rows."""
+    class_counts: tuple[int, ...] = ()
+    """Training rows that have each label; learnt from the data."""
+    n_rows: int = 0
+    """Training rows, likewise."""
+    thresholds: tuple[float, ...] = ()
+    """From which probability on each label is given; set on the dev rows after training."""
+
+    # The data's way.
+
+    @classmethod
+    def recognises(cls, table: Table, *, text: str, label: str) -> str:
+        """Return what shows several labels a row: cells that list them, or several columns of 0 and 1."""
+        columns = column_names(table, label)
+        if len(columns) > 1:
+            return _flags_said(columns) if all(are_flags(table[name]) for name in columns) else ""
+        with suppress(DataError):
+            if label == "auto" and (flags := flag_columns(table, text=named(text))):
+                return _flags_said(flags)
+            found = choose_columns(table, text=named(text), label=named(label), classes=False)
+            cells = table[str(found.label)]
+            if (several := listing(cells)) and not _are_tags(table[found.text], cells):
+                return several.said
+        return ""
+
+    def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
+        """Name the columns of texts and labels, and how labels are written; see `column_names`."""
+        label = self.label
+        if label == "auto" and need_label:
+            with suppress(DataError):
+                label = ", ".join(flag_columns(table, text=named(self.text), text_pair=named(self.text_pair))) or label
+        first, *others = column_names(table, label)
+        choice = choose_columns(
+            table,
+            text=named(self.text),
+            label=named(first),
+            text_pair=named(self.text_pair),
+            need_label=need_label,
+            classes=False,
+        )
+        label = ", ".join((choice.label or first, *others))
+        found: dict[str, Any] = {"text": choice.text, "text_pair": choice.text_pair, "label": label}
+        notes = choice.notes
+        if not others and choice.label:
+            written, more = self._written(table[choice.label])
+            found, notes = found | written, [*notes, *more]
+        return self.model_copy(update=found), notes
+
+    def _written(self, cells: Sequence[Any]) -> tuple[dict[str, str], list[Note]]:
+        """Return separator and meaning of empty cells, and what is to be said of a separator that was found."""
+        found: dict[str, str] = {"separator": self.separator, "empty": self.empty}
+        notes = []
+        if self.separator == "auto":
+            marks = find_separators(cells)
+            found["separator"] = marks or "none"
+            if marks:
+                shown = " and ".join(f'"{mark}"' for mark in marks)
+                notes.append(Note("info", "separator", f"{shown} in a cell separates labels", fix="task.separator"))
+        if self.empty == "auto":
+            found["empty"] = "missing" if lists_labels(cells) else "none"
+        return found, notes
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns with labels: one whose cells list them, or one a label."""
+        return tuple(name.strip() for name in self.label.split(","))
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns with labels."""
+        return self.label_columns
+
+    @property
+    def _separators(self) -> str:
+        return "" if self.separator in ("auto", "none") else self.separator
+
+    def usable(
+        self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
+    ) -> Usable:
+        """Keep the rows with a text whose labels are known, each row's as a tuple; see `Task.usable`."""
+        classes = self.labels or {name for names in known for name in names}
+        sets = self._read(table, spec, classes)
+        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
+        found, kept = Usable(table, Ledger(sets.entries)), []
+        for i, texts_ in enumerate(zip(*texts.values(), strict=True)):
+            reason = sets.reasons[i] or ("" if all(texts_) else "no text")
+            if reason:
+                where = table.where(i)
+                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+            else:
+                kept.append(i)
+        if not kept:
+            where = Where(table.files[0], column=self.label)
+            raise DataError("no row has a text and labels", where=where, fix="name other columns with --text, --label")
+        if split == "train":
+            found.notes += self._check(sets, Where(table.files[0], column=self.label))
+        found.table = table.replace(**texts, **{self.label: sets.values}).take(kept)
+        return found
+
+    def _read(self, table: Table, spec: DataSpec, classes: Iterable[str]) -> LabelSets:
+        if len(self.label_columns) > 1:
+            return read_flags(table, columns=self.label_columns, spec=spec)
+        empty = "missing" if self.empty == "missing" else "none"
+        return read_sets(table, column=self.label, separators=self._separators, empty=empty, spec=spec, classes=classes)
+
+    def _check(self, sets: LabelSets, where: Where) -> list[Note]:
+        """Return notes on empty cells and on spellings.
+
+        Raises:
+            DataError: there are no labels to tell apart, or so many that these can't be labels.
+        """
+        values = [name for names in sets.values for name in names or ()]
+        different = len(set(values))
+        if not different:
+            raise DataError("no row has a label", where=where, fix="name another column with --label")
+        if different > MOST_CLASSES:
+            fix = "name the label column with --label, or say what separates labels: --set task.separator=,"
+            raise DataError(f"{different:,} different labels: this looks like free text", where=where, fix=fix)
+        n_labelled = sum(names is not None for names in sets.values)
+        if different == 1 and len(values) == n_labelled:
+            message = f'every row has the label "{values[0]}" and no other: there is nothing to tell apart'
+            raise DataError(message, where=where, fix="add rows without it")
+        notes = look_at_names(values)
+        if sets.n_empty:
+            message = f'{count(sets.n_empty, "empty cell")} in "{where.column}": read as none of the labels'
+            fix = "--set task.empty=missing if they are not labelled"
+            notes.append(Note("info", "empty labels", message, fix, n_rows=sets.n_empty))
+        return notes
+
+    def written(self, table: Table) -> Iterable[Any]:
+        """Return every label as it is written."""
+        if len(self.label_columns) > 1:
+            return self.label_columns
+        return (part for cell in table[self.label] for part in parts_of(cell, self._separators))
+
+    def answers(self, table: Table) -> list[Any]:
+        """Return the labels, in one order."""
+        return [tuple(sorted(names)) for names in table[self.label]]
+
+    def strata(self, table: Table) -> list[str]:
+        """Return each row's rarest label: these are the ones that a split by chance may leave without rows."""
+        counts = Counter(name for names in table[self.label] for name in names)
+        return [min(names, key=lambda name: (counts[name], name), default="") for names in table[self.label]]
+
+    def learn(self, table: Table) -> Self:
+        """Return the task knowing its labels and how many training rows have each."""
+        counts = Counter(name for names in table[self.label] for name in names)
+        labels = self.label_columns if len(self.label_columns) > 1 else order(list(counts))
+        found = {"labels": labels, "class_counts": tuple(counts[name] for name in labels), "n_rows": len(table)}
+        return self.model_copy(update=found)
+
+    def knows(self, table: Table) -> list[bool]:
+        """Return for each row whether all its labels are among the training rows'."""
+        known = set(self.labels)
+        return [known.issuperset(names) for names in table[self.label]]
+
+    def summary(self, tables: Mapping[str, Table]) -> dict[str, dict[str, int]]:
+        """Return the rows that have each label."""
+        counts = {split: Counter(n for names in table[self.label] for n in names) for split, table in tables.items()}
+        return {split: {name: found[name] for name in self.labels} for split, found in counts.items()}
+
+    # The model's way.
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, as the saved model's config holds them."""
+        return self.labels
+
+    @property
+    def n_outputs(self) -> int:
+        """How many labels there are."""
+        return len(self.labels)
+
+    def numbers(self, table: Table) -> list[list[float]]:
+        """Return 1 where a row has a label, else 0, shape (rows, labels)."""
+        found: list[list[float]] = self.indicators(table[self.label]).astype(float).tolist()
+        return found
+
+    def indicators(self, sets: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return whether each row has each label, bool of shape (rows, labels)."""
+        import numpy as np
+
+        index = {name: i for i, name in enumerate(self.labels)}
+        found = np.zeros((len(sets), len(self.labels)), dtype=bool)
+        for row, names in enumerate(sets):
+            found[row, [index[name] for name in names]] = True
+        return found
+
+    def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
+        """Return the family's own sequence classification class with one output per label."""
+        from tunesmith.models.classifier import build_classifier
+
+        return build_classifier(source, spec, self.names, problem_type="multi_label_classification")
+
+    def stack(self, targets: Sequence[Any]) -> Tensor:
+        """Return indicators as numbers, shape (batch, labels)."""
+        import torch
+
+        return torch.tensor(targets, dtype=torch.float32)
+
+    def loss(self, out: Any, batch: Batch) -> Tensor:
+        """Return binary cross-entropy, averaged over the labels, summed over the batch by shares."""
+        import torch.nn.functional as F
+
+        each = F.binary_cross_entropy_with_logits(
+            out.logits.float(), batch.targets, pos_weight=self._weights(out.logits), reduction="none"
+        )
+        return (each.mean(dim=1) * batch.weights).sum()
+
+    def _weights(self, like: Tensor) -> Tensor | None:
+        """Rows without each label over rows with it, on the device of `like`."""
+        import torch
+
+        if self.class_weights == "none":
+            return None
+        counts = torch.tensor(self.class_counts, dtype=torch.float32, device=like.device).clamp(min=1)
+        return (self.n_rows - counts).clamp(min=1) / counts
+
+    # The answer's way.
+
+    def predictions(self, outputs: Any, table: Table) -> list[LabelsPrediction]:
+        """Return the labels whose probability reaches their threshold, and all probabilities."""
+        from scipy.special import expit
+
+        return self._predictions(expit(outputs), self.thresholds) if len(table) else []
+
+    def _predictions(self, probabilities: np.ndarray, thresholds: Sequence[float]) -> list[LabelsPrediction]:
+        limits = thresholds or (UNTUNED,) * self.n_outputs
+        found = []
+        for row in probabilities:
+            shares = {name: float(p) for name, p in zip(self.labels, row, strict=True)}
+            given = [name for name, limit in zip(self.labels, limits, strict=True) if shares[name] >= limit]
+            found.append(LabelsPrediction(given, shares))
+        return found
+
+    def gold(self, table: Table) -> list[Any]:
+        """Return each row's labels in the order of the model's outputs."""
+        return [[name for name in self.labels if name in names] for names in map(set, table[self.label])]
+
+    def scorer(self, predictions: Sequence[LabelsPrediction], gold: Sequence[Any]) -> MultiLabelScorer:
+        """Return decisions and probabilities beside the right labels; see `metrics.multilabel`."""
+        import numpy as np
+
+        from tunesmith.metrics.multilabel import MultiLabelScorer
+
+        probabilities = np.array([[said.probabilities[name] for name in self.labels] for said in predictions])
+        given, right = self.indicators([said.labels for said in predictions]), self.indicators(gold)
+        limits = self.thresholds or (UNTUNED,) * self.n_outputs
+        return MultiLabelScorer(probabilities, given, right, self.labels, limits)
+
+    def quick_metrics(self, outputs: Any, table: Table) -> dict[str, float]:
+        """Return loss, F1s and mean average precision.
+
+        Before thresholds are set, the F1s are those with the best thresholds for these rows: at 0.5 they stay 0 long
+        after a model has begun to learn.
+        """
+        import numpy as np
+        from scipy.special import expit
+
+        from tunesmith.metrics.bootstrap import unit_weights
+        from tunesmith.metrics.thresholds import best_thresholds
+
+        logits, gold = np.asarray(outputs), self.indicators(table[self.label])
+        probabilities = expit(logits)
+        limits = self.thresholds or best_thresholds(probabilities, gold).values
+        scorer = self.scorer(self._predictions(probabilities, limits), self.gold(table))
+        values = scorer.at(unit_weights(len(table)), self.metric_names)
+        loss = np.logaddexp(0, logits) - logits * gold
+        return {"loss": float(loss.mean()), **{n: float(np.nan_to_num(values[n][0])) for n in self.metric_names}}
+
+    def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
+        """Find the threshold of each label with the best F1."""
+        import numpy as np
+        from scipy.special import expit
+
+        from tunesmith.metrics.thresholds import best_thresholds
+
+        if table is None:
+            saved = self.model_copy(update={"thresholds": (UNTUNED,) * self.n_outputs})
+            return Tuned(saved, {"fitted_on": None, "reason": why_not, "thresholds": {}})
+        found = best_thresholds(expit(np.asarray(outputs)), self.indicators(table[self.label]))
+        each = zip(self.labels, found.values, found.reasons, strict=True)
+        facts = {name: {"threshold": value, "reason": reason} for name, value, reason in each}
+        saved = self.model_copy(update={"thresholds": tuple(found.values)})
+        return Tuned(saved, {"fitted_on": "dev", "thresholds": facts})
+
+    def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[LabelsPrediction]]:
+        """Return each label's share, and logistic regressions on words (TF-IDF); with thresholds of their own."""
+        from tunesmith.metrics.baselines_values import label_shares, label_thresholds, tfidf_labels
+
+        gold, texts = self.indicators(train[self.label]), [self.key(table) for table in (train, test)]
+        shares = label_shares(gold, len(test))
+        found = {"label_shares": (shares, label_shares(gold, 1)[0])}
+        words = tfidf_labels(texts[0], gold, texts[1], seed=seed)
+        found["tfidf_labels"] = words, label_thresholds(texts[0], gold, seed=seed)
+        return {name: self._predictions(p, [float(t) for t in limits]) for name, (p, limits) in found.items()}
+
+    def promise(self) -> tuple[str, Sequence[str]]:
+        """Return that it gives any number of labels, with their thresholds."""
+        each = zip(self.labels, self.thresholds, strict=True)
+        said = [f"{name} ({threshold:.2f})" for name, threshold in each]
+        return "It gives each text any number of these labels, each from its own probability on: ", said
+
+    @classmethod
+    def wrongness(cls, row: Mapping[str, Any]) -> float:
+        """Return how sure the most certain wrong yes or no is."""
+        p = row["probabilities"]
+        return max((abs(p[name] - (name in row["gold"])) for name in {*row["predicted"]} ^ {*row["gold"]}), default=0.0)
+
+    @classmethod
+    def told(cls, answer: Any, row: Mapping[str, Any]) -> str:
+        """Return the labels."""
+        del row
+        return ", ".join(answer) or "none"
+
+    def cell_names(self) -> list[str]:
+        """Return "predicted" and a column for each label."""
+        return ["predicted", *(f"p_{name}" for name in self.labels)]
+
+    def is_like(self, other: Task) -> bool:
+        """Whether both know the same labels."""
+        return isinstance(other, MultiLabelClassification) and sorted(self.labels) == sorted(other.labels)
+
+    def distance(self, one: Sequence[LabelsPrediction], other: Sequence[LabelsPrediction]) -> float:
+        """Return the largest difference of a probability."""
+        pairs = zip(one, other, strict=True)
+        return max((abs(a.probabilities[n] - b.probabilities[n]) for a, b in pairs for n in self.labels), default=0.0)
+
+
+def _flags_said(columns: Sequence[str]) -> str:
+    return f"{count(len(columns), 'column')} of 0 and 1: {', '.join(columns)}"
+
+
+def _are_tags(texts: Sequence[Any], cells: Sequence[Any]) -> bool:
+    """Whether lists have a label for each word of their text, as tags have."""
+    lists = [(str(text).split(), parts) for text, cell in zip(texts, cells, strict=True) if (parts := listed(cell))]
+    return bool(lists) and sum(len(words) == len(parts) for words, parts in lists) > 0.5 * len(lists)
