@@ -221,6 +221,14 @@ def scale_outputs(model: PreTrainedModel, factors: Sequence[float], shifts: Sequ
             raise ValueError("a head without a bias can't add anything to its outputs")
 
 
+def shift_outputs(model: PreTrainedModel, shifts: Sequence[float]) -> None:
+    """Add a number to each output, in the head's biases; a head without biases stays as it is."""
+    head = head_of(model)
+    if head.bias is not None:
+        with torch.no_grad():
+            head.bias.add_(head.bias.new_tensor(shifts))
+
+
 def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """Return what the last linear layer receives, shape (batch, features): the frozen features of a probe."""
     seen: list[Tensor] = []

@@ -6,6 +6,7 @@ rare labels are seldom given at 0.5 (`metrics.thresholds`).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ from tunesmith.data.labelsets import (
 )
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.texts import TextTask, column_names, named
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
 
+LR_AT_384 = 3e-4
+"""Peak rate for a model of width 384."""
 UNTUNED = 0.5
 """From which probability on a label is given where no dev rows say better."""
 
@@ -276,10 +280,25 @@ class MultiLabelClassification(TextTask):
         return found
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
-        """Return the family's own sequence classification class with one output per label."""
-        from tunesmith.models.classifier import build_classifier
+        """Return the family's own sequence classification class with one output per label.
 
-        return build_classifier(source, spec, self.names, problem_type="multi_label_classification")
+        It begins with each label as likely as in the training rows, which spares it the first steps of learning that
+        most labels are rare (Lin et al. 2017, section 4.1).
+        """
+        from tunesmith.models.classifier import build_classifier, shift_outputs
+
+        model = build_classifier(source, spec, self.names, problem_type="multi_label_classification")
+        if self.class_weights == "none":
+            shift_outputs(model, [math.log((n + 1) / (self.n_rows - n + 1)) for n in self.class_counts])
+        return model
+
+    def choices(self, facts: Facts) -> Choices:
+        """Return higher rates than the usual: a rare yes moves a label's output little (measured; see docs/log.md)."""
+        lr = float(f"{LR_AT_384 * 384 / facts.hidden_size:.1g}")
+        return {
+            "train.lr": (lr, "many labels that few rows have take higher rates than classes"),
+            "train.head_lr_factor": (10.0, "the head has to learn what few rows say"),
+        }
 
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return indicators as numbers, shape (batch, labels)."""

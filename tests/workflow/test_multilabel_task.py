@@ -64,7 +64,9 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tiny, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tags"
-    return ts.train(data, out=out, **quick(tiny, **{"train.length": "6 epochs", "train.lr": 3e-3}))
+    return ts.train(
+        data, out=out, **quick(tiny, **{"train.length": "6 epochs", "train.lr": 3e-3, "train.head_lr_factor": 1})
+    )
 
 
 def test_it_is_seen_in_the_data_and_learnt(run):
