@@ -66,19 +66,19 @@ def _merges(raw: Tokenizer) -> list[tuple[str, str]]:
 def unigram(kind: str, special: Sequence[str], *, after: Sequence[str] = (), **more: Any) -> Callable[[], Any]:
     """Return what makes a Unigram tokenizer, as SentencePiece has it; `after` are special tokens behind the pieces."""
 
-    def make() -> Any:
-        raw = Tokenizer(models.Unigram())
-        raw.pre_tokenizer = pre_tokenizers.Metaspace()
-        unknown = next(token for token in special if "unk" in token.lower())
-        trainer = trainers.UnigramTrainer(
-            vocab_size=200, special_tokens=list(special), unk_token=unknown, show_progress=False
-        )
-        raw.train_from_iterator(corpus(), trainer)
-        by_id = {i: piece for piece, i in raw.get_vocab().items()}
-        scores = [(by_id[i], 0.0 if by_id[i] in special else -5.0 - i / 100) for i in range(len(by_id))]
-        return getattr(hf, kind)(vocab=[*scores, *((token, 0.0) for token in after)], **more)
+    return lambda: getattr(hf, kind)(vocab=[*_pieces(special), *((token, 0.0) for token in after)], **more)
 
-    return make
+
+def _pieces(special: Sequence[str]) -> list[tuple[str, float]]:
+    raw = Tokenizer(models.Unigram())
+    raw.pre_tokenizer = pre_tokenizers.Metaspace()
+    unknown = next(token for token in special if "unk" in token.lower())
+    trainer = trainers.UnigramTrainer(
+        vocab_size=200, special_tokens=list(special), unk_token=unknown, show_progress=False
+    )
+    raw.train_from_iterator(corpus(), trainer)
+    by_id = {i: piece for piece, i in raw.get_vocab().items()}
+    return [(by_id[i], 0.0 if by_id[i] in special else -5.0 - i / 100) for i in range(len(by_id))]
 
 
 def piece_bpe() -> Any:
@@ -113,7 +113,8 @@ def framed_bpe() -> Any:
 
 def plain_unigram() -> Any:
     """Return a Unigram tokenizer that ends texts with </s>; Marian's own class needs the SentencePiece library."""
-    made = unigram("T5Tokenizer", ("</s>", "<unk>", "<pad>"), extra_ids=0)().backend_tokenizer
+    made = Tokenizer(models.Unigram(_pieces(("</s>", "<unk>", "<pad>")), unk_id=1))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     made.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 0)]
     )

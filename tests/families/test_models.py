@@ -290,8 +290,9 @@ def test_a_tokenizer_that_knows_no_places_is_refused_where_they_are_needed():
         list(Tokenizer(SimpleNamespace(is_fast=False), 64).with_offsets(["a"]))
 
 
-def test_struck_out_text_ends_nothing(load):
-    model, tokenizer = load("BART")
+@pytest.mark.parametrize("name", ["BART", "mBART", "T5"])
+def test_struck_out_text_ends_nothing(load, name):
+    model, tokenizer = load(name)
     assert logits_of(model, tokenizer, ["<s>bad</s> good", "good"]).shape == (2, 3)
 
 

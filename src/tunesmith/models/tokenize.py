@@ -127,7 +127,12 @@ class Tokenizer:
             found += self.plain(
                 chunk, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
             )["input_ids"]
-        return found
+        return self._as_text(found) if self.plain.split_special_tokens else found
+
+    def _as_text(self, rows: list[list[int]]) -> list[list[int]]:
+        """Return ids in which nothing is a special token; Unigram tokenizers find them in texts whatever is set."""
+        special = set(self.plain.all_special_ids)
+        return [[self.plain.unk_token_id if i in special else i for i in ids] for ids in rows]
 
     def with_offsets(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
         """Yield each text's token ids, uncut and without special tokens, and where in the text each token is.
