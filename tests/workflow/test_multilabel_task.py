@@ -126,10 +126,7 @@ def test_what_is_said_fits_labels(run):
     assert "Label by label" in page
     assert "Given from" in page
     assert "any number of these labels" in card
-    assert (
-        f"`good` ({dict(zip(run.predictor.task.labels, run.predictor.task.thresholds, strict=True))['good']:.2f})"
-        in card
-    )
+    assert "`good`" in card
 
 
 def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):

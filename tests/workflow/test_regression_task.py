@@ -132,7 +132,7 @@ def test_what_is_said_fits_numbers(run, several):
             assert wrong not in said
     assert "points" not in sentences
     assert "%" not in sentences.replace("95%", "")
-    assert "a number for `score`" in card
+    assert "It gives each text a number: `score`." in card
     assert "ridge regression" in sentences
     page = several.run.report_path.read_text()
     assert "Target by target" in page

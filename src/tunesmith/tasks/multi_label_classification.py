@@ -404,10 +404,9 @@ class MultiLabelClassification(TextTask):
         return {name: self._predictions(p, [float(t) for t in limits]) for name, (p, limits) in found.items()}
 
     def promise(self) -> tuple[str, Sequence[str]]:
-        """Return that it gives any number of labels, with their thresholds."""
-        each = zip(self.labels, self.thresholds, strict=True)
-        said = [f"{name} ({threshold:.2f})" for name, threshold in each]
-        return "It gives each text any number of these labels, each from its own probability on: ", said
+        """Return that it gives any number of labels."""
+        sentence = "It gives each text any number of these labels, each from its own probability on (see tunesmith.json): "
+        return sentence, self.labels
 
     @classmethod
     def wrongness(cls, row: Mapping[str, Any]) -> float:
