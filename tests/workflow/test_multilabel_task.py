@@ -125,7 +125,7 @@ def test_what_is_said_fits_labels(run):
             assert wrong not in said
     assert "Label by label" in page
     assert "Given from" in page
-    assert "any number of these labels" in card
+    assert "any number of labels" in card
     assert "`good`" in card
 
 

@@ -405,7 +405,9 @@ class MultiLabelClassification(TextTask):
 
     def promise(self) -> tuple[str, Sequence[str]]:
         """Return that it gives any number of labels."""
-        sentence = "It gives each text any number of these labels, each from its own probability on (see tunesmith.json): "
+        sentence = (
+            "It gives each text any number of these labels, each from its own probability on (see tunesmith.json): "
+        )
         return sentence, self.labels
 
     @classmethod

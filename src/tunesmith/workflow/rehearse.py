@@ -17,7 +17,7 @@ from tunesmith.core.allocator import memory_kept
 from tunesmith.engine import checkpoint
 from tunesmith.engine.average import WeightAverage
 from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
-from tunesmith.engine.loop import Setup, StepReport, load, memory_errors, train_steps
+from tunesmith.engine.loop import Setup, StepReport, train_steps
 from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Example
@@ -29,15 +29,14 @@ TIMED_STEPS = 5
 """Updates that are timed, after two that warm up: the first, and the one that needs most memory."""
 TIMED_ROWS = 64
 """Rows whose reading is timed."""
-MOST_SHAPES = 64
-"""Shapes of batches that are tried; oneDNN keeps the code of about as many."""
-SHAPES_SECONDS = 30.0
-"""About so long they are tried: a large model on a slow machine tries fewer."""
+MOST_STEPS = 32
+"""Updates that are made on a CPU, after those two; no more than `TIMED_STEPS` once they have taken `MOST_SECONDS`."""
+MOST_SECONDS = 30.0
 STEPS_LOOKED_AT = 5000
-"""Steps of the plan in which they are looked for."""
+"""Steps of the plan in which new shapes of batches are looked for."""
 BROKEN_UP = 1.08
 """On a CPU, peak memory of a whole training over that of the rehearsal: the longer, the more freed memory is broken up
-(0.99 to 1.09 were measured)."""
+(1.00 to 1.07 were measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Estimate:
     Attributes:
         steps: planned updates.
         seconds: of training and of measuring during and after it; give or take a third.
-        memory_bytes: peak of this process with model, gradients, optimizer, batches of every shape and a checkpoint,
+        memory_bytes: peak of this process with model, gradients, optimizer, batches of many shapes and a checkpoint,
             and what a whole training adds to it.
         disk_bytes: of checkpoints and model when they need most; logs and reports are small beside them.
         free_disk_bytes: where it will be written.
@@ -75,7 +74,6 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
         with memory_kept():
             average = _average(recipe, setup)
             reports = _some_steps(setup, plan)
-            _other_shapes(setup, plan, most=_n_shapes(setup, reports))
             saved = _save(setup, average, Path(folder))
             trained = hardware.peak_memory_bytes()
             per_token_read = _seconds_per_token_read(resolved, setup)
@@ -101,47 +99,36 @@ def _average(recipe: Recipe, setup: Setup) -> WeightAverage:
 
 
 def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
-    """Run the first step, the one of the first epoch with the largest batch, and some ordinary ones."""
+    """Run the first step, the one of the first epoch with the largest batch, and some more.
+
+    On a CPU oneDNN makes code for every shape of batch and keeps it, and blocks of new sizes break up the memory
+    around it: there steps with new shapes follow, each of which may take memory that stays.
+    """
     first_epoch = range(min(len(plan), len(plan.epoch(0))))
     largest = max(first_epoch, key=lambda step: _padded_tokens(setup, plan, step))
-    steps = [0, largest, *range(1, min(TIMED_STEPS + 1, len(plan)))]
-    return [next(train_steps(setup, plan, start=step)) for step in steps]
+    reports = [next(train_steps(setup, plan, start=step)) for step in (0, largest)]
+    for step in itertools.islice(_telling_steps(setup, plan), MOST_STEPS if _on_cpu(setup) else TIMED_STEPS):
+        if len(reports) >= 2 + TIMED_STEPS and sum(r.seconds for r in reports) > MOST_SECONDS:
+            break
+        reports.append(next(train_steps(setup, plan, start=step)))
+    return reports
+
+
+def _telling_steps(setup: Setup, plan: Plan) -> Iterator[int]:
+    """Yield the first `TIMED_STEPS` steps after step 0, then those that have a batch of a new shape."""
+    seen: set[tuple[int, int]] = set()
+    for step in range(1, min(len(plan), STEPS_LOOKED_AT)):
+        batches = plan[step][setup.device.rank].batches
+        shapes = {(len(batch), int(plan.lengths[batch].max())) for batch in batches}
+        if step <= TIMED_STEPS or not shapes <= seen:
+            yield step
+        seen |= shapes
 
 
 def _seconds_learning(resolved: Resolved, plan: Plan, reports: Sequence[StepReport]) -> float:
     timed = reports[2:] or reports
     per_token = sum(r.seconds for r in timed) / sum(r.tokens for r in timed)
     return per_token * _tokens(resolved.encoded.examples["train"]) * plan.epoch_of(len(plan))
-
-
-def _n_shapes(setup: Setup, reports: Sequence[StepReport]) -> int:
-    """Return how many shapes of batches there is time to try."""
-    return min(MOST_SHAPES, int(SHAPES_SECONDS / min(r.seconds for r in reports))) if _on_cpu(setup) else 0
-
-
-def _other_shapes(setup: Setup, plan: Plan, *, most: int) -> None:
-    """Run forward and backward once for each shape of batch, up to `most`: each costs memory that stays.
-
-    On a CPU oneDNN makes code for every shape it meets and keeps it, which also breaks up the memory around it.
-    """
-    for indices in itertools.islice(_shapes(setup, plan), most):
-        batch = load(setup, [setup.task.fresh(setup.examples[int(i)], seed=0) for i in indices])
-        with memory_errors():
-            with setup.device.forward(setup.model, sync=True):
-                loss = setup.task.loss(setup.task.forward(setup.model, batch), batch)
-            setup.device.backward(loss)
-        setup.optimizer.zero_grad(set_to_none=True)
-
-
-def _shapes(setup: Setup, plan: Plan) -> Iterator[np.ndarray]:
-    """Yield the first batch of each shape, in the order of training."""
-    seen: set[tuple[int, int]] = set()
-    for step in range(min(len(plan), STEPS_LOOKED_AT)):
-        for batch in plan[step][setup.device.rank].batches:
-            shape = len(batch), int(plan.lengths[batch].max())
-            if shape not in seen:
-                seen.add(shape)
-                yield batch
 
 
 def _on_cpu(setup: Setup) -> bool:
