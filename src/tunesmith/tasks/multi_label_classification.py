@@ -405,10 +405,7 @@ class MultiLabelClassification(TextTask):
 
     def promise(self) -> tuple[str, Sequence[str]]:
         """Return that it gives any number of labels."""
-        sentence = (
-            "It gives each text any number of these labels, each from its own probability on (see tunesmith.json): "
-        )
-        return sentence, self.labels
+        return "It gives each text any number of labels, each from its own probability on: ", self.labels
 
     @classmethod
     def wrongness(cls, row: Mapping[str, Any]) -> float:
