@@ -33,9 +33,11 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_model(facts))
     found.update(_steps(recipe, facts))
     found.update(_rates(facts))
-    found.update(recipe.task.choices(facts))
+    of_task = recipe.task.choices(facts)
+    found.update(of_task)
     found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_measuring(facts, length=_length(recipe, found)))
+    found.update(of_task)  # also where the choices after it followed from it
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
 

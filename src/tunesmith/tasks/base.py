@@ -111,6 +111,14 @@ class Usable:
     ledger: Ledger = field(default_factory=Ledger)
     notes: list[Note] = field(default_factory=list)
 
+    def leave_out(self, reasons: Sequence[str], *, split: str) -> None:
+        """Set aside the rows with a reason against them, "" being none."""
+        for row, reason in enumerate(reasons):
+            if reason:
+                where = self.table.where(row)
+                self.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
+        self.table = self.table.take(row for row, reason in enumerate(reasons) if not reason)
+
 
 @dataclass(frozen=True)
 class Tuned:

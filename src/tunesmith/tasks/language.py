@@ -95,11 +95,7 @@ class LanguageTask(Task):
             DataError: there are none.
         """
         found = Usable(table)
-        for row, reason in enumerate(reasons):
-            where = table.where(row)
-            if reason:
-                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
-        found.table = table.take(row for row, reason in enumerate(reasons) if not reason)
+        found.leave_out(reasons, split=split)
         if not len(found.table):
             where = Where(table.files[0], column=self.text)
             raise DataError(f"no row can be used: {reasons[0]}", where=where, fix="name another column with --text")

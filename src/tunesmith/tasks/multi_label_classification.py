@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.classes import MOST_CLASSES, look_at_names
@@ -173,21 +172,13 @@ class MultiLabelClassification(TextTask):
         """Keep the rows with a text whose labels are known, each row's as a tuple; see `Task.usable`."""
         classes = self.labels or {name for names in known for name in names}
         sets = self._read(table, spec, classes)
-        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
-        found, kept = Usable(table, Ledger(sets.entries)), []
-        for i, texts_ in enumerate(zip(*texts.values(), strict=True)):
-            reason = sets.reasons[i] or ("" if all(texts_) else "no text")
-            if reason:
-                where = table.where(i)
-                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
-            else:
-                kept.append(i)
-        if not kept:
-            where = Where(table.files[0], column=self.label)
+        found = self.sift(table, sets.values, sets.reasons, clean=clean, split=split)
+        found.ledger.extend(sets.entries)
+        where = Where(table.files[0], column=self.label)
+        if not len(found.table):
             raise DataError("no row has a text and labels", where=where, fix="name other columns with --text, --label")
         if split == "train":
-            found.notes += self._check(sets, Where(table.files[0], column=self.label))
-        found.table = table.replace(**texts, **{self.label: sets.values}).take(kept)
+            found.notes += self._check(sets, where)
         return found
 
     def _read(self, table: Table, spec: DataSpec, classes: Iterable[str]) -> LabelSets:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.classes import check_classes
 from tunesmith.data.columns import choose_columns, leaky_columns
@@ -91,21 +90,12 @@ class TextClassification(TextTask):
     ) -> Usable:
         """Keep the rows with a text and a label, both in the form they are used in; see `Task.usable`."""
         labels = read_labels(table, column=self.label, spec=spec, classes=known or self.labels)
-        found = Usable(table, Ledger(labels.entries))
-        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
-        kept = []
-        for i, texts_ in enumerate(zip(*texts.values(), strict=True)):
-            reason = labels.reasons[i] or ("" if all(texts_) else "no text")
-            if reason:
-                where = table.where(i)
-                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
-            else:
-                kept.append(i)
-        if not kept:
+        found = self.sift(table, labels.values, labels.reasons, clean=clean, split=split)
+        found.ledger.extend(labels.entries)
+        if not len(found.table):
             raise self._nothing(table, labels)
         if split == "train":
             found.notes += check_classes(labels, file=table.files[0], column=self.label)
-        found.table = table.replace(**texts, **{self.label: labels.values}).take(kept)
         return found
 
     def _nothing(self, table: Table, labels: LabelReading) -> DataError:

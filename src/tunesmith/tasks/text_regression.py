@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data.columns import choose_columns
 from tunesmith.data.labelsets import are_flags
@@ -115,25 +114,16 @@ class TextRegression(TextTask):
     ) -> Usable:
         """Keep the rows with a text and all numbers; see `Task.usable`."""
         del known
-        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
         readings = [read_numbers(table, column=column, spec=spec) for column in self.targets]
-        found = Usable(table, Ledger(entry for r in readings for entry in r.entries))
+        values = list(zip(*(r.values for r in readings), strict=True))
+        reasons = [next(filter(None, row), "") for row in zip(*(r.reasons for r in readings), strict=True)]
+        found = self.sift(table, values, reasons, clean=clean, split=split)
+        found.ledger.extend(entry for r in readings for entry in r.entries)
         found.notes += [note for r in readings for note in r.notes] if split == "train" else []
-        kept = []
-        for i, row in enumerate(zip(*texts.values(), strict=True)):
-            reason = next((r.reasons[i] for r in readings if r.reasons[i]), "" if all(row) else "no text")
-            if reason:
-                where = table.where(i)
-                found.ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
-            else:
-                kept.append(i)
-        if not kept:
+        if not len(found.table):
             where = Where(table.files[0], column=self.label)
-            raise DataError(
-                "no row has a text and a number", where=where, fix="name other columns with --text, --label"
-            )
-        values = [tuple(row) for row in zip(*(r.values for r in readings), strict=True)]
-        found.table = table.replace(**texts, **{self.label: values}).take(kept)
+            fix = "name other columns with --text, --label"
+            raise DataError("no row has a text and a number", where=where, fix=fix)
         return found
 
     def written(self, table: Table) -> Iterable[Any]:

@@ -6,13 +6,13 @@ carries its share of the row's loss), evaluation and prediction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Batch, Example, Task, Usable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,16 @@ class TextTask(Task):
         """The column of the text, and of its partner in a task on pairs."""
         pair = {} if self.text_pair in ("auto", "none") else {"text_pair": self.text_pair}
         return {"text": self.text, **pair}
+
+    def sift(
+        self, table: Table, targets: Sequence[Any], reasons: Sequence[str], *, clean: Callable[[Any], str], split: str
+    ) -> Usable:
+        """Return the rows with texts, cleaned, and their targets; those with a reason against them are left out."""
+        texts = {column: [clean(value) for value in table[column]] for column in self.columns.values()}
+        found = Usable(table.replace(**texts, **{self.label: targets}))
+        rows = zip(reasons, *texts.values(), strict=True)
+        found.leave_out([reason or ("" if all(read) else "no text") for reason, *read in rows], split=split)
+        return found
 
     def numbers(self, table: Table) -> Sequence[Any]:
         """Return each row's target as the loss takes it."""
