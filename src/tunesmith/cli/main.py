@@ -277,7 +277,7 @@ def demo(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(SAMPLES)}.")] = "classification",
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Run folder.")] = None,
 ) -> None:
-    """Fine-tune the embedded model on a sample that comes with tunesmith (a minute or two)."""
+    """Fine-tune the embedded model on a sample that comes with tunesmith (half a minute to some minutes)."""
     from tunesmith.cli import train as command
 
     command.demo(name, out=out)
