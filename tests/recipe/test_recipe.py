@@ -240,3 +240,18 @@ def test_every_setting_and_section_is_described():
     assert [key for key, field in settings_of(Recipe) if key not in HIDDEN and not field.description] == []
     recipe, _ = compose(file=None, overrides=[], arguments={})
     assert "  # How rows are divided" in template(recipe) and "  # Which task it is." in template(recipe)
+
+
+@pytest.mark.parametrize(
+    ("setting", "fix"),
+    [
+        ("train.epochs=3", 'here it is train.length="3 epochs"'),
+        ("train.leraning_rate=3", "here it is train.lr=5e-5"),
+        ("task.crf=true", "it belongs to token-classification: --task token-classification"),
+        ("task.long_txt=head", 'did you mean "long_text"?'),
+    ],
+)
+def test_settings_of_other_tools_and_other_tasks_are_known(setting, fix):
+    with pytest.raises(RecipeError) as caught:
+        compose(file=None, overrides=[setting], arguments={})
+    assert caught.value.problems[0].fix == fix

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_origin
 
 from pydantic import AfterValidator, BaseModel, ValidationError
@@ -133,18 +134,50 @@ _TYPES = {
 }
 
 
+_CALLED_ELSEWHERE = {
+    "batch_size": 'train.step_size="32 rows"',
+    "per_device_train_batch_size": 'train.step_size="32 rows"',
+    "epochs": 'train.length="3 epochs"',
+    "num_epochs": 'train.length="3 epochs"',
+    "num_train_epochs": 'train.length="3 epochs"',
+    "max_steps": 'train.length="500 steps"',
+    "learning_rate": "train.lr=5e-5",
+    "max_length": "task.max_tokens=256",
+    "max_seq_length": "task.max_tokens=256",
+    "metric_for_best_model": "evaluate.metric=accuracy",
+}
+"""What settings are called in other tools, and how the same is set here."""
+
+
 def _nearest_setting(key: str, model: type[BaseModel]) -> str:
-    """Suggest a field of the same section, or say which section a field of this name belongs to."""
+    """Suggest a field of the same section, or say which section or task a field of this name belongs to."""
     parent, _, name = key.rpartition(".")
     known = dict(settings_of(model))
+    usual = _CALLED_ELSEWHERE.get(name) or _CALLED_ELSEWHERE.get(_nearest(name, _CALLED_ELSEWHERE))
+    if usual:
+        return f"here it is {usual}"
     here = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
     near = did_you_mean(name, here)
     if near:
         return near
+    tasks = _tasks_with(name) if "kind" in known else []
+    if tasks:
+        return f"it belongs to {', '.join(tasks)}: --task {tasks[0]}"
     elsewhere = [k for k in known if k.rpartition(".")[2] == name]
     if elsewhere:
         return f'did you mean "{elsewhere[0]}"?'
     return f"settings here: {', '.join(here)}" if here else did_you_mean(key, list(known))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that differs from this one by a slip of the fingers, or ""."""
+    return next(iter(difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.85)), "")
+
+
+def _tasks_with(name: str) -> list[str]:
+    from tunesmith.tasks import TASKS
+
+    return [task for task in TASKS if name in TASKS[task].model_fields]
 
 
 def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
