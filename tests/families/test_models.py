@@ -25,7 +25,7 @@ from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
 from tunesmith.models.vocabulary import make_plain, train_rows_of
-from tunesmith.tasks.base import Example
+from tunesmith.tasks.parts import Example
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.token_classification import TokenClassification
 from tunesmith.workflow.probe import head_features, start_head

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from tunesmith.tasks.base import Batch, Example, Task, padded
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Batch, Example, padded
 
 
 def collate(examples: Sequence[Example], task: Task, *, pad_id: int, blank: bool = False) -> Batch:

@@ -10,7 +10,8 @@ from torch import nn
 
 from tunesmith.engine.batch import collate, to_device
 from tunesmith.engine.plan import pack_all
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Batch, Example
 
 TOKENS_PER_BATCH = 4096
 """Padded tokens in one forward pass on a CPU; more gains nothing there."""

@@ -23,7 +23,8 @@ from tunesmith.engine.optim import set_lr
 from tunesmith.engine.plan import Plan, Share
 from tunesmith.engine.schedule import lr_factor
 from tunesmith.engine.spec import TrainSpec
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Batch, Example
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from tunesmith.models.padding import fill_left_where_needed
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-from tunesmith.tasks.base import Prediction
+from tunesmith.tasks.parts import Prediction
 
 
 class Predictor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tunesmith.models.answer_spans import ContextScores, Window, tokens_of, window_starts
-from tunesmith.tasks.base import Example
+from tunesmith.tasks.parts import Example
 
 if TYPE_CHECKING:
     from tunesmith.models.tokenize import Tokenizer

@@ -18,8 +18,9 @@ from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.data.columns import choose_text
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Usable
+from tunesmith.tasks.base import FROM_PIPELINE
 from tunesmith.tasks.language import LEARNT, OVERLAP, LanguageTask
+from tunesmith.tasks.parts import Batch, Example, Prediction, Usable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,9 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
+from tunesmith.tasks.base import Task
 from tunesmith.tasks.facts import Choices, Facts
+from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
 if TYPE_CHECKING:
     import numpy as np

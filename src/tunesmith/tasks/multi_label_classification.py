@@ -31,8 +31,9 @@ from tunesmith.data.labelsets import (
     read_sets,
 )
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Task
 from tunesmith.tasks.facts import Choices, Facts
+from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, column_names, named
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from tunesmith.data.formats.base import Found
 from tunesmith.data.formats.qa import ANSWERS, CONTEXTS, QUESTIONS, impossible
 from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import Task
 from tunesmith.tasks.contexts import Context, Places, Read, read_windows, windows
 from tunesmith.tasks.facts import Choices, Facts
+from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 
 if TYPE_CHECKING:
     import numpy as np

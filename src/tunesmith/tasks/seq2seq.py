@@ -22,8 +22,9 @@ from tunesmith.data.formats.pairs import LANGUAGES
 from tunesmith.data.sides import Pair, are_texts, choose_sides
 from tunesmith.data.table import Table
 from tunesmith.models.tokenize import LongText
-from tunesmith.tasks.base import Batch, Example, Prediction, Task, Usable, padded
+from tunesmith.tasks.base import Task
 from tunesmith.tasks.facts import Choices, Facts
+from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
 if TYPE_CHECKING:
     import numpy as np

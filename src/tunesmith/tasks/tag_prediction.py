@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from tunesmith.data import tagging
 from tunesmith.data.tagged import words_of
-from tunesmith.tasks.base import Prediction
+from tunesmith.tasks.parts import Prediction
 
 
 @dataclass(frozen=True)

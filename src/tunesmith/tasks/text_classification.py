@@ -16,7 +16,8 @@ from tunesmith.data.columns import choose_columns, leaky_columns
 from tunesmith.data.labels import LabelReading, label_name, order, read_labels
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, named
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from tunesmith.data.columns import choose_columns
 from tunesmith.data.labelsets import are_flags
 from tunesmith.data.numbers import are_scores, read_number, read_numbers
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, column_names, named
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
-from tunesmith.tasks.base import Batch, Example, Task, Usable
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Batch, Example, Usable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,8 @@ from tunesmith.data.columns import choose_tagged
 from tunesmith.data.table import Table
 from tunesmith.data.tagged import is_tags, read_table, tagged_rows, words_of
 from tunesmith.models.words import IGNORED
-from tunesmith.tasks.base import FROM_PIPELINE, Batch, Example, Prediction, Task, Tuned, Usable
+from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
 from tunesmith.tasks.tagsets import ENTITIES, PLAIN, Tagset, numbered_tags, unknown_labels
 from tunesmith.tasks.words import Target, join_windows, stack_targets, word_examples

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunesmith.models.words import IGNORED, first_tokens, word_windows
-from tunesmith.tasks.base import Example, padded
+from tunesmith.tasks.parts import Example, padded
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from tunesmith.metrics.compare import paired
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.scorer import Scorer, measure
 from tunesmith.models.source import find
-from tunesmith.tasks.base import Tuned
+from tunesmith.tasks.parts import Tuned
 from tunesmith.workflow.fit import Fitted
 
 TRAIN_SAMPLE = 2000

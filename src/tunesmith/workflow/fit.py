@@ -32,7 +32,8 @@ from tunesmith.models.tokenize import Tokenizer
 from tunesmith.models.vocabulary import make_plain, train_rows_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
-from tunesmith.tasks.base import Example, Task
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Example
 from tunesmith.workflow.probe import start_head
 
 SECONDS_BETWEEN_SAVES = 120.0

@@ -11,7 +11,8 @@ from torch import nn
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.infer import infer
 from tunesmith.models.classifier import head_of
-from tunesmith.tasks.base import Batch, Example, Task
+from tunesmith.tasks.base import Task
+from tunesmith.tasks.parts import Batch, Example
 
 
 def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> None:

@@ -20,7 +20,7 @@ from tunesmith.engine.infer import TOKENS_PER_BATCH, infer
 from tunesmith.engine.loop import Setup, StepReport, train_steps
 from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.tasks.base import Example
+from tunesmith.tasks.parts import Example
 from tunesmith.workflow.assess import TRAIN_SAMPLE
 from tunesmith.workflow.fit import SECONDS_BETWEEN_SAVES, due, make_plan, make_setup
 from tunesmith.workflow.train import Resolved
