@@ -10,9 +10,9 @@ from typing import Any
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import rows, setting
+from tunesmith.core.wording import count, rows, setting
 from tunesmith.data.labels import LabelReading, fold, label_name, spellings
-from tunesmith.data.labelsets import listing
+from tunesmith.data.labelsets import LabelSets, listing
 from tunesmith.data.numbers import are_scores
 
 TYPO_SHARE = 0.05
@@ -121,3 +121,28 @@ def _rare(counts: Counter[Any]) -> list[Note]:
 def _numbered(a: str, b: str) -> bool:
     """Whether two labels differ in their digits only ("level 1", "level 2"): those are no typos."""
     return re.sub(r"\d", "", a) == re.sub(r"\d", "", b)
+
+
+def check_sets(sets: LabelSets, where: Where) -> list[Note]:
+    """Return notes on empty cells and on spellings.
+
+    Raises:
+        DataError: there are no labels to tell apart, or so many that these can't be labels.
+    """
+    values = [name for names in sets.values for name in names or ()]
+    different = len(set(values))
+    if not different:
+        raise DataError("no row has a label", where=where, fix="name another column with --label")
+    if different > MOST_CLASSES:
+        fix = "name the label column with --label, or say what separates labels: --set task.separator=,"
+        raise DataError(f"{different:,} different labels: this looks like free text", where=where, fix=fix)
+    n_labelled = sum(names is not None for names in sets.values)
+    if different == 1 and len(values) == n_labelled:
+        message = f'every row has the label "{values[0]}" and no other: there is nothing to tell apart'
+        raise DataError(message, where=where, fix="add rows without it")
+    notes = look_at_names(values)
+    if sets.n_empty:
+        message = f'{count(sets.n_empty, "empty cell")} in "{where.column}": read as none of the labels'
+        fix = "--set task.empty=missing if they are not labelled"
+        notes.append(Note("info", "empty labels", message, fix, n_rows=sets.n_empty))
+    return notes

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
-from tunesmith.data.classes import MOST_CLASSES, look_at_names
+from tunesmith.data.classes import check_sets
 from tunesmith.data.columns import choose_columns, flag_columns
 from tunesmith.data.labels import order
 from tunesmith.data.labelsets import (
@@ -34,7 +34,7 @@ from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
-from tunesmith.tasks.texts import TextTask, column_names, named
+from tunesmith.tasks.texts import ColumnsTask, column_names, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ class LabelsPrediction(Prediction):
         return {"predicted": self.labels, **{f"p_{name}": round(p, 6) for name, p in self.probabilities.items()}}
 
 
-class MultiLabelClassification(TextTask):
+class MultiLabelClassification(ColumnsTask):
     """Give each text, or pair of texts, any number of labels. Rows need a text and, for training, their labels."""
 
     main_metric: ClassVar[str] = "macro_f1"
@@ -154,16 +154,6 @@ class MultiLabelClassification(TextTask):
         return found, notes
 
     @property
-    def label_columns(self) -> tuple[str, ...]:
-        """The columns with labels: one whose cells list them, or one a label."""
-        return tuple(name.strip() for name in self.label.split(","))
-
-    @property
-    def target_columns(self) -> tuple[str, ...]:
-        """The columns with labels."""
-        return self.label_columns
-
-    @property
     def _separators(self) -> str:
         return "" if self.separator in ("auto", "none") else self.separator
 
@@ -179,43 +169,19 @@ class MultiLabelClassification(TextTask):
         if not len(found.table):
             raise DataError("no row has a text and labels", where=where, fix="name other columns with --text, --label")
         if split == "train":
-            found.notes += self._check(sets, where)
+            found.notes += check_sets(sets, where)
         return found
 
     def _read(self, table: Table, spec: DataSpec, classes: Iterable[str]) -> LabelSets:
-        if len(self.label_columns) > 1:
-            return read_flags(table, columns=self.label_columns, spec=spec)
+        if len(self.target_columns) > 1:
+            return read_flags(table, columns=self.target_columns, spec=spec)
         empty = "missing" if self.empty == "missing" else "none"
         return read_sets(table, column=self.label, separators=self._separators, empty=empty, spec=spec, classes=classes)
 
-    def _check(self, sets: LabelSets, where: Where) -> list[Note]:
-        """Return notes on empty cells and on spellings.
-
-        Raises:
-            DataError: there are no labels to tell apart, or so many that these can't be labels.
-        """
-        values = [name for names in sets.values for name in names or ()]
-        different = len(set(values))
-        if not different:
-            raise DataError("no row has a label", where=where, fix="name another column with --label")
-        if different > MOST_CLASSES:
-            fix = "name the label column with --label, or say what separates labels: --set task.separator=,"
-            raise DataError(f"{different:,} different labels: this looks like free text", where=where, fix=fix)
-        n_labelled = sum(names is not None for names in sets.values)
-        if different == 1 and len(values) == n_labelled:
-            message = f'every row has the label "{values[0]}" and no other: there is nothing to tell apart'
-            raise DataError(message, where=where, fix="add rows without it")
-        notes = look_at_names(values)
-        if sets.n_empty:
-            message = f'{count(sets.n_empty, "empty cell")} in "{where.column}": read as none of the labels'
-            fix = "--set task.empty=missing if they are not labelled"
-            notes.append(Note("info", "empty labels", message, fix, n_rows=sets.n_empty))
-        return notes
-
     def written(self, table: Table) -> Iterable[Any]:
         """Return every label as it is written."""
-        if len(self.label_columns) > 1:
-            return self.label_columns
+        if len(self.target_columns) > 1:
+            return self.target_columns
         return (part for cell in table[self.label] for part in parts_of(cell, self._separators))
 
     def answers(self, table: Table) -> list[Any]:
@@ -230,7 +196,7 @@ class MultiLabelClassification(TextTask):
     def learn(self, table: Table) -> Self:
         """Return the task knowing its labels and how many training rows have each."""
         counts = Counter(name for names in table[self.label] for name in names)
-        labels = self.label_columns if len(self.label_columns) > 1 else order(list(counts))
+        labels = self.target_columns if len(self.target_columns) > 1 else order(list(counts))
         found = {"labels": labels, "class_counts": tuple(counts[name] for name in labels), "n_rows": len(table)}
         return self.model_copy(update=found)
 

@@ -158,7 +158,7 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
                 answers.append(row["answers"])
             else:
                 where = table.where(i)
-                found.ledger.add("set aside", "no answers given", file=where.file, row=where.row)
+                found.ledger.add("set aside", "no answers given", file=where.file, row=where.row, detail=split)
         for entry in questions.found.entries:
             where = table.where(entry.row)
             found.ledger.add(entry.kind, entry.reason, file=where.file, row=where.row, detail=entry.detail or split)

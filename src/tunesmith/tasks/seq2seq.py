@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.columns import is_index
@@ -149,22 +148,19 @@ class Seq2SeqTask(Task):
         Of a training row with several targets each becomes a row.
         """
         del spec, known
-        ledger = Ledger()
-        kept: list[tuple[int, tuple[str, ...]]] = []
         sources = [clean(value) for value in table[self.text]]
-        for row, source in enumerate(sources):
-            targets = self._targets(table, row, clean)
-            if source and targets:
-                kept += [(row, (one,)) for one in targets] if split == "train" else [(row, targets)]
-            else:
-                where = table.where(row)
-                reason = "no target" if source else "no source"
-                ledger.add("set aside", reason, file=where.file, row=where.row, detail=split)
-        if not kept:
+        targets = [self._targets(table, row, clean) for row in range(len(table))]
+        found = Usable(table.replace(**{self.text: sources}).replace(**{self.label: targets}))
+        pairs = zip(sources, targets, strict=True)
+        found.leave_out([("" if given else "no target") if text else "no source" for text, given in pairs], split=split)
+        if not len(found.table):
             fix = "name other columns with --text and --label"
             raise DataError("no row has a source and a target", where=Where(table.files[0]), fix=fix)
-        ready = table.replace(**{self.text: sources}).take(row for row, _ in kept)
-        return Usable(ready.replace(**{self.label: [targets for _, targets in kept]}), ledger)
+        if split == "train":
+            each = [(row, (one,)) for row, given in enumerate(found.table[self.label]) for one in given]
+            rows = found.table.take(row for row, _ in each)
+            found.table = rows.replace(**{self.label: [one for _, one in each]})
+        return found
 
     def _targets(self, table: Table, row: int, clean: Callable[[Any], str]) -> tuple[str, ...]:
         """Return the different targets of a row, cleaned."""

@@ -22,7 +22,7 @@ from tunesmith.data.numbers import are_scores, read_number, read_numbers
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
-from tunesmith.tasks.texts import TextTask, column_names, named
+from tunesmith.tasks.texts import ColumnsTask, column_names, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ class NumberPrediction(Prediction):
         return {"predicted": self.value}
 
 
-class TextRegression(TextTask):
+class TextRegression(ColumnsTask):
     """Give each text, or pair of texts, one number or several. Rows need a text and, for training, the numbers."""
 
     main_metric: ClassVar[str] = "pearson"
@@ -100,22 +100,12 @@ class TextRegression(TextTask):
         found = {"text": choice.text, "text_pair": choice.text_pair, "label": label}
         return self.model_copy(update=found), choice.notes
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The columns of numbers."""
-        return tuple(name.strip() for name in self.label.split(","))
-
-    @property
-    def target_columns(self) -> tuple[str, ...]:
-        """The columns of numbers."""
-        return self.targets
-
     def usable(
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
     ) -> Usable:
         """Keep the rows with a text and all numbers; see `Task.usable`."""
         del known
-        readings = [read_numbers(table, column=column, spec=spec) for column in self.targets]
+        readings = [read_numbers(table, column=column, spec=spec) for column in self.target_columns]
         values = list(zip(*(r.values for r in readings), strict=True))
         reasons = [next(filter(None, row), "") for row in zip(*(r.reasons for r in readings), strict=True)]
         found = self.sift(table, values, reasons, clean=clean, split=split)
@@ -144,7 +134,7 @@ class TextRegression(TextTask):
         """
         columns = list(zip(*table[self.label], strict=True))
         deviations = tuple(statistics.pstdev(values) for values in columns)
-        for name, deviation in zip(self.targets, deviations, strict=True):
+        for name, deviation in zip(self.target_columns, deviations, strict=True):
             if deviation == 0:
                 where = Where(table.files[0], column=name)
                 raise DataError("every row has the same number: there is nothing to learn", where=where, fix="add rows")
@@ -154,7 +144,7 @@ class TextRegression(TextTask):
     @property
     def n_outputs(self) -> int:
         """How many targets there are."""
-        return len(self.targets)
+        return len(self.target_columns)
 
     def numbers(self, table: Table) -> list[list[float]]:
         """Return standardised numbers, shape (rows, targets)."""
@@ -176,7 +166,7 @@ class TextRegression(TextTask):
         """Return the family's own sequence classification class with one output per target."""
         from tunesmith.models.classifier import build_classifier
 
-        return build_classifier(source, spec, self.targets, problem_type="regression")
+        return build_classifier(source, spec, self.target_columns, problem_type="regression")
 
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return standardised numbers, shape (batch, targets)."""
@@ -199,7 +189,7 @@ class TextRegression(TextTask):
 
     def _named(self, values: Sequence[float]) -> Any:
         """Return one number as it is, several by the names of their targets."""
-        return values[0] if len(values) == 1 else dict(zip(self.targets, values, strict=True))
+        return values[0] if len(values) == 1 else dict(zip(self.target_columns, values, strict=True))
 
     def _scaled(self, outputs: Any) -> np.ndarray:
         import numpy as np
@@ -218,7 +208,7 @@ class TextRegression(TextTask):
         from tunesmith.metrics.regression import RegressionScorer
 
         values = [_list(said.value) for said in predictions]
-        return RegressionScorer(np.array(values), np.array([_list(right) for right in gold]), self.targets)
+        return RegressionScorer(np.array(values), np.array([_list(right) for right in gold]), self.target_columns)
 
     def quick_metrics(self, outputs: Any, table: Table) -> dict[str, float]:
         """Return the loss on the standardised scale, correlations and R²."""
@@ -255,7 +245,7 @@ class TextRegression(TextTask):
 
     def promise(self) -> tuple[str, Sequence[str]]:
         """Return that it gives numbers."""
-        return "It gives each text a number: ", self.targets
+        return "It gives each text a number: ", self.target_columns
 
     @classmethod
     def wrongness(cls, row: Mapping[str, Any]) -> float:
@@ -271,11 +261,11 @@ class TextRegression(TextTask):
 
     def cell_names(self) -> list[str]:
         """Return "predicted", or a column for each target."""
-        return ["predicted"] if self.n_outputs == 1 else [f"predicted_{name}" for name in self.targets]
+        return ["predicted"] if self.n_outputs == 1 else [f"predicted_{name}" for name in self.target_columns]
 
     def is_like(self, other: Task) -> bool:
         """Whether both learnt the same targets."""
-        return isinstance(other, TextRegression) and self.targets == other.targets
+        return isinstance(other, TextRegression) and self.target_columns == other.target_columns
 
     def distance(self, one: Sequence[NumberPrediction], other: Sequence[NumberPrediction]) -> float:
         """Return the largest difference, in standard deviations of the predictions, or hundredths of their size."""

@@ -102,6 +102,15 @@ class TextTask(Task):
         return merged
 
 
+class ColumnsTask(TextTask):
+    """Base of the tasks that may learn several columns, one output each: their names have commas between them."""
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that are learnt: "valence, arousal" names two."""
+        return tuple(name.strip() for name in self.label.split(","))
+
+
 def column_names(table: Table, label: str) -> tuple[str, ...]:
     """Return the columns that are named: one, or several with commas between them ("valence, arousal").
 
