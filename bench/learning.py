@@ -17,13 +17,16 @@ import gzip
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from turns import in_turns, table
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -254,30 +257,13 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help="run the one named arm here, in this process")
     args = parser.parse_args()
     if args.table:
-        print(table(args.table))
+        print(table(args.table, names=("accuracy", "macro_f1"), order=[*SETTINGS, *ARMS]))
     elif args.one:
         print(json.dumps(one(args.settings, args.arms, int(args.seeds), args.test_rows)), flush=True)
     else:
-        run_all(args)
-
-
-def run_all(args: argparse.Namespace) -> None:
-    """Run every arm that `--out` has no line of yet, in turns, each in a process of its own."""
-    done = set()
-    if args.out.exists():
-        rows = map(json.loads, args.out.read_text().splitlines())
-        done = {(row["setting"], row["arm"], row["seed"]) for row in rows}
-    for seed in map(int, args.seeds.split(",")):
-        for name in args.settings.split(","):
-            for arm in args.arms.split(","):
-                if (name, arm, seed) in done:
-                    continue
-                command = [sys.executable, __file__, "--one", "--settings", name, "--arms", arm]
-                command += ["--seeds", str(seed), "--test-rows", str(args.test_rows)]
-                line = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
-                with args.out.open("a") as stream:
-                    stream.write(line + "\n")
-                print(line, flush=True)
+        settings, arms = args.settings.split(","), args.arms.split(",")
+        seeds = [int(seed) for seed in args.seeds.split(",")]
+        in_turns(__file__, settings, arms, seeds, out=args.out, more=["--test-rows", str(args.test_rows)])
 
 
 def one(name: str, arm: str, seed: int, test_rows: int) -> dict[str, Any]:
@@ -293,28 +279,6 @@ def one(name: str, arm: str, seed: int, test_rows: int) -> dict[str, Any]:
         found = ARMS[arm](train, test, seed=seed, tokens=tokens, folder=Path(folder))
     found["cpu_seconds"] = time.process_time() - began
     return {"setting": name, "arm": arm, "seed": seed, "n_test": len(test), **found}
-
-
-def table(path: Path) -> str:
-    """Return a Markdown table: mean over seeds with a 95% Student-t interval, mean seconds of training."""
-    import numpy as np
-    from scipy.stats import t
-
-    found = defaultdict(list)
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        found[row["setting"], row["arm"]].append(row)
-    lines = ["| setting | arm | seeds | accuracy | macro F1 | train s | CPU s |", "|---|---|---|---|---|---|---|"]
-    order = {name: i for i, name in enumerate([*SETTINGS, *ARMS])}
-    for (setting, arm), rows in sorted(found.items(), key=lambda item: [order[part] for part in item[0]]):
-        values = np.array([row["accuracy"] for row in rows]) * 100
-        n = len(values)
-        half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.1f}" if n > 1 else ""
-        f1 = 100 * np.mean([row["macro_f1"] for row in rows])
-        seconds = f"{np.mean([row['seconds'] for row in rows]):.0f}" if "seconds" in rows[0] else ""
-        cpu = np.mean([row["cpu_seconds"] for row in rows])
-        lines.append(f"| {setting} | {arm} | {n} | {values.mean():.1f}{half} | {f1:.1f} | {seconds} | {cpu:.0f} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

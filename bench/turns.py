@@ -1,0 +1,69 @@
+"""What the benches share: arms in turns, each in a process of its own, one JSON line each; and tables of these."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def in_turns(
+    script: str, settings: Sequence[str], arms: Sequence[str], seeds: Sequence[int], *, out: Path, more: Sequence[str]
+) -> None:
+    """Run every arm that `out` has no line of yet: `script --one --settings NAME --arms NAME --seeds N`."""
+    done = set()
+    if out.exists():
+        rows = map(json.loads, out.read_text().splitlines())
+        done = {(row["setting"], row["arm"], row["seed"]) for row in rows}
+    for seed in seeds:
+        for name in settings:
+            for arm in arms:
+                if (name, arm, seed) in done:
+                    continue
+                command = [sys.executable, script, "--one", "--settings", name, "--arms", arm, "--seeds", str(seed)]
+                line = subprocess.run([*command, *more], stdout=subprocess.PIPE, text=True, check=True).stdout
+                with out.open("a") as stream:
+                    stream.write(line.splitlines()[-1] + "\n")
+                print(line.splitlines()[-1], flush=True)
+
+
+def table(path: Path, *, names: Sequence[str], order: Sequence[str]) -> str:
+    """Return a Markdown table: means over seeds, the first metric with its 95% Student-t interval.
+
+    Args:
+        path: lines of `in_turns`.
+        names: metrics, shares of 1, shown as percentages; a row shows those it has.
+        order: settings and arms as they are to stand.
+    """
+    import numpy as np
+
+    found = defaultdict(list)
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        found[row["setting"], row["arm"]].append(row)
+    columns = [name for name in names if any(name in row for rows in found.values() for row in rows)]
+    lines = [f"| setting | arm | seeds | {' | '.join(columns)} | train s | CPU s |", "|---" * (5 + len(columns)) + "|"]
+    rank = {name: i for i, name in enumerate(order)}
+    for (setting, arm), rows in sorted(found.items(), key=lambda item: [rank[part] for part in item[0]]):
+        cells = [mean(rows, name) for name in columns]
+        seconds = [f"{np.mean([row[key] for row in rows]):.0f}" if key in rows[0] else "" for key in TIMES]
+        lines.append(f"| {setting} | {arm} | {len(rows)} | {' | '.join([*cells, *seconds])} |")
+    return "\n".join(lines)
+
+
+TIMES = ("seconds", "cpu_seconds")
+
+
+def mean(rows: Sequence[dict[str, Any]], name: str) -> str:
+    """Return a metric's mean, with an interval where there are several seeds."""
+    import numpy as np
+    from scipy.stats import t
+
+    values = np.array([row[name] for row in rows if name in row]) * 100
+    n = len(values)
+    half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.1f}" if n > 1 else ""
+    return f"{values.mean():.1f}{half}" if n else ""
