@@ -133,6 +133,11 @@ def test_only_long_trainings_stop_early():
     assert chosen(n_rows=67_000, n_dev=2000)["evaluate.patience"] == 0
     assert chosen(n_rows=800, n_dev=80)["evaluate.patience"] == 3
     assert chosen({"train.length": "30 epochs"}, n_rows=800, n_dev=80)["evaluate.patience"] == 10
+    # Measured four times as often, it waits for four times as many: a third of the epochs either way.
+    often = {"train.length": "30 epochs", "evaluate.every": "0.25 epochs"}
+    assert chosen(often, n_rows=800, n_dev=80)["evaluate.patience"] == 40
+    assert chosen(often | {"evaluate.every": "100 steps"}, n_rows=800, n_dev=80)["evaluate.patience"] == 5
+    assert chosen({"train.length": "9 epochs"}, n_rows=67_000, n_dev=2000)["evaluate.every"] == "1 epoch"
     assert chosen({"train.length": "500 steps"}, n_rows=800, n_dev=80)["evaluate.patience"] == 0
 
 

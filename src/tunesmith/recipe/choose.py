@@ -36,7 +36,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     of_task = recipe.task.choices(facts)
     found.update(of_task)
     found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
-    found.update(_measuring(facts, length=_length(recipe, found)))
+    found.update(_measuring(recipe, facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(of_task)  # also where the choices after it followed from it
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
@@ -127,17 +127,20 @@ def _length(recipe: Recipe, found: Choices) -> str:
     return str(found["train.length"][0] if recipe.train.length == "auto" else recipe.train.length)
 
 
-def _measuring(facts: Facts, *, length: str) -> Choices:
-    every = "1 epoch" if facts.n_rows <= 10 * FEW_ROWS else "0.25 epochs"
+def _measuring(recipe: Recipe, facts: Facts, *, length: str, step_size: str) -> Choices:
     number, unit = amount(length)
+    is_long = unit == "epochs" and number >= LONG_EPOCHS
+    every = "0.25 epochs" if facts.n_rows > 10 * FEW_ROWS and not is_long else "1 epoch"
     if not facts.n_dev:
         often = (every, "not used: there are no dev rows")
         patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
     else:
         often = (every, "often enough to catch the best weights")
-        if unit == "epochs" and number >= LONG_EPOCHS:
-            n = math.ceil(number / 3)
-            patience = (n, f"stop when {n} measurements on {rows(facts.n_dev, 'dev')} show no gain")
+        if is_long:
+            n, unit = amount(every if recipe.evaluate.every == "auto" else recipe.evaluate.every)
+            n_epochs = n if unit == "epochs" else n / _per_epoch(facts, step_size)
+            n_seen = max(1, math.ceil(number / 3 / n_epochs))
+            patience = (n_seen, f"stop when {n_seen} measurements on {rows(facts.n_dev, 'dev')} show no gain")
         else:
             patience = (0, "a short training is best at its end, when the rate has fallen; the best weights are kept")
     return {
