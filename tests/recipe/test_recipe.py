@@ -50,7 +50,7 @@ def test_all_mistakes_at_once_with_lines_and_fixes(tmp_path):
     [
         ("train:\n\tlr: 1\n", "a tab", 2),
         ("train: {lr: 1\n", "not valid YAML", 2),
-        ("seed: 1\nseed: 2\n", "not valid YAML: found duplicate key", 2),
+        ("seed: 1\nseed: 2\n", "seed. stands twice in this section", 2),
         ("- a\n", "list of sections", 1),
     ],
 )
@@ -109,8 +109,9 @@ def test_the_template_is_a_valid_recipe_that_changes_nothing(tmp_path):
 
 def facts(**changes):
     fields = {
-        "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "may_cut": True,
-        "max_tokens": 512, "hidden_size": 384, "can_pool_mean": True, "has_gpu": False, "main_metric": "macro_f1",
+        "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "share_cut": 0.0,
+        "may_cut": True, "max_tokens": 512, "hidden_size": 384, "can_pool_mean": True, "has_gpu": False,
+        "main_metric": "macro_f1",
     }  # fmt: skip
     return Facts(**{**fields, **changes})
 
@@ -170,6 +171,7 @@ def test_one_of_a_thing_is_said_as_one():
 def test_long_texts_are_read_in_windows():
     assert chosen(share_too_long=0.03)["task.long_text"] == "windows"
     assert chosen(share_too_long=0.01)["task.long_text"] == "head"
+    assert chosen(share_too_long=0.01, share_cut=0.3)["task.long_text"] == "windows", "one text may be most of the data"
 
 
 def test_settings_of_the_user_are_left_alone():
@@ -260,3 +262,12 @@ def test_settings_of_other_tools_and_other_tasks_are_known(setting, fix):
     with pytest.raises(RecipeError) as caught:
         compose(file=None, overrides=[setting], arguments={})
     assert caught.value.problems[0].fix == fix
+
+
+def test_the_template_holds_each_setting_once_and_takes_what_is_changed(tmp_path):
+    text = template(compose(file=None, overrides=[], arguments={})[0])
+    assert text.count("  test: auto") == text.count("\n  every: auto") == 1
+    recipe, _ = load(tmp_path, text.replace("test: auto", "test: 0.3"))
+    assert recipe.data.split.test == 0.3
+    with pytest.raises(RecipeError, match='"seed" stands twice in this section'):
+        load(tmp_path, text + "seed: 3\n")

@@ -182,7 +182,7 @@ def test_long_sources_are_refused_in_translation_and_cut_in_summaries(models, tm
     )
     value, reason = found.recipe.task.long_text, found.origins.entries["task.long_text"].reason
     assert value == "head"
-    assert "of the sources are longer than 32 tokens: of these only the beginning is read" in reason
+    assert "of all tokens: only the beginning of such is read" in reason
 
 
 # How it learns.

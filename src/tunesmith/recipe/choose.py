@@ -42,13 +42,12 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
 
 
 def _texts(facts: Facts) -> Choices:
-    share = f"{facts.share_too_long:.1%} of the rows are longer than {facts.max_tokens} tokens"
     if not facts.may_cut:
         policy = ("windows", "every word has to be read")
-    elif facts.share_too_long > 0.02:
-        policy = ("windows", f"{share}: they are read in overlapping windows, nothing is cut")
+    elif facts.loses_much:
+        policy = ("windows", f"{facts.too_long}: they are read in overlapping windows, nothing is cut")
     else:
-        policy = ("head", f"{share}: only the end of those is cut")
+        policy = ("head", f"{facts.too_long}" + (": these are cut" if facts.share_too_long else ""))
     return {
         "task.long_text": policy,
         "task.max_tokens": (facts.max_tokens, "what the model was made for"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tunesmith.recipe.origins import Kind, Origins, trace
 from tunesmith.recipe.problems import problems_of, wrap_single_words
 from tunesmith.recipe.recipe import DEFAULT_TASK, Recipe
 
+DUPLICATE = re.compile(r'found duplicate key "([^"]*)"')
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
 VALUES = ("data.label_map",)
 """Settings that are mappings themselves, not sections."""
@@ -100,9 +102,9 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Where]]:
         loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise RecipeError(
-            _yaml_words(error, text, line), where=Where(str(file), line), fix=_yaml_fix(text, line)
-        ) from None
+        words = _yaml_words(error, text, line)
+        fix = "remove one of them" if DUPLICATE.match(str(error.problem)) else _yaml_fix(text, line)
+        raise RecipeError(words, where=Where(str(file), line), fix=fix) from None
     except YAMLError as error:
         raise RecipeError(f"not valid YAML: {error}", where=Where(str(file))) from None
     if loaded is None:
@@ -181,6 +183,8 @@ def _yaml_words(error: MarkedYAMLError, text: str, line: int) -> str:
     lines = text.splitlines()
     if 0 < line <= len(lines) and "\t" in lines[line - 1]:
         return "a tab, where YAML wants spaces"
+    if twice := DUPLICATE.match(str(error.problem)):
+        return f'"{twice[1]}" stands twice in this section'
     return f"not valid YAML: {error.problem or error.context}".splitlines()[0]
 
 

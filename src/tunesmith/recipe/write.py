@@ -77,8 +77,9 @@ def _section(spec: Spec, prefix: str, *, indent: int) -> list[str]:
             lines += _entry(name, value, field, indent=indent, key=key)
     # A section needs one live line to be a section.
     if not any(line.strip() and not line.strip().startswith("#") for line in lines):
-        name, field = next(iter(type(spec).model_fields.items()))
-        lines += [f"{' ' * indent}{name}: {_scalar(getattr(spec, name))}"]
+        name = next(iter(type(spec).model_fields))
+        first = next(i for i, line in enumerate(lines) if line.startswith(f"{' ' * indent}# {name}: "))
+        lines[first] = lines[first].replace("# ", "", 1)
     return lines
 
 

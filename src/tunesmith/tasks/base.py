@@ -77,7 +77,8 @@ class Task(Spec):
     kind: str
     long_text: Literal["auto", "windows", "head", "head_tail", "error"] = "auto"
     """What happens to texts longer than the model reads: windows (all of it is read, results are averaged), head or
-    head_tail (the rest is cut), error. "auto": windows if more than 2% of the rows are too long, else head."""
+    head_tail (the rest is cut), error. "auto": windows if more than 2% of the rows are too long or 2% of the tokens
+    would be lost, else head."""
     max_tokens: int | Literal["auto"] = "auto"
     """Most tokens read at once; "auto" is what the model was made for."""
 

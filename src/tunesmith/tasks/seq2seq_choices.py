@@ -34,13 +34,12 @@ def _texts(task: Any, facts: Facts) -> Choices:
     target = _target(facts)
     longest = max(map(len, target.ids([targets[0] for targets in facts.answers])))
     most = min(MOST_TOKENS, target.max_tokens - 1, math.ceil(ROOM * longest))
-    share = f"{facts.share_too_long:.1%} of the sources are longer than {facts.max_tokens} tokens"
-    then = "half a text can't be translated" if task.is_cut == "error" else "of these only the beginning is read"
+    then = "half a text can't be translated" if task.is_cut == "error" else "only the beginning of such is read"
     told = f"the longest training target has {count(longest, 'token')}"
     if longest == target.max_tokens:
         told = f"training targets longer than the model can write are cut at {count(longest, 'token')}"
     return {
-        "task.long_text": (task.is_cut, f"{share}: {then}"),
+        "task.long_text": (task.is_cut, f"{facts.too_long}: {then}"),
         "task.max_new_tokens": (most, told),
     }
 

@@ -114,6 +114,7 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         mean_tokens=float((np.minimum(array, tokenizer.max_tokens) if prepared.task.may_cut else array).mean()),
         may_cut=prepared.task.may_cut,
         share_too_long=float((array > tokenizer.max_tokens).mean()),
+        share_cut=float(np.maximum(array - tokenizer.max_tokens, 0).sum() / max(1, array.sum())),
         max_tokens=tokenizer.max_tokens,
         hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
         can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
