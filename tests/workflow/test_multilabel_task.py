@@ -10,15 +10,13 @@ import transformers
 
 import tunesmith as ts
 from tests.tiny import BAD, GOOD, OTHER
+from tests.workflow.small import ended_after, prepared, quick, write_table
 from tunesmith.core.errors import DataError
 from tunesmith.engine.batch import Batch
 from tunesmith.inference.predictor import Predictor
-from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
-from tunesmith.workflow import fit
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
-from tunesmith.workflow.prepare import prepare
 
 TASK = "multi-label-classification"
 
@@ -41,19 +39,11 @@ def write(path, rows):
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps({"text": text, "labels": labels}) + "\n" for text, labels in rows))
         return path
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([("text", "labels"), *((text, "|".join(labels)) for text, labels in rows)])
-    return path
+    return write_table(path, ("text", "labels"), [(text, "|".join(labels)) for text, labels in rows])
 
 
-def quick(tiny, **more):
-    settings = {"train.length": "8 steps", "evaluate.resamples": 20, "data.split.dev": 0.2, **more}
-    return {"model": str(tiny), "settings": settings}
-
-
-def prepared(path, **more):
-    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **more})
-    return prepare(recipe)
+def flags(labels, names):
+    return [int(name in labels) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -132,16 +122,7 @@ def test_what_is_said_fits_labels(run):
 def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):
     settings = quick(tiny, **{"train.save_every": "2 steps", "evaluate.baselines": False})
     whole = ts.train(data, out=tmp_path / "whole", **settings)
-    real = fit.train_steps
-
-    def breaks(*args, **more):
-        for report in real(*args, **more):
-            if report.step == 5:
-                raise KeyboardInterrupt
-            yield report
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fit, "train_steps", breaks)
+    with pytest.raises(KeyboardInterrupt), ended_after(4, monkeypatch):
         ts.train(data, out=tmp_path / "run", **settings)
     again = ts.resume(tmp_path / "run")
     texts = [text for text, _ in tagged(8, seed=9)]
@@ -150,13 +131,9 @@ def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):
 
 
 def test_columns_of_flags_and_pairs(tiny, tmp_path):
-    path = tmp_path / "flags.csv"
     names = ("good", "bad", "book")
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["sentence1", "sentence2", *names])
-        for (a, x), (b, _) in zip(tagged(120), tagged(120, seed=1), strict=True):
-            writer.writerow([a, b, *(int(name in x) for name in names)])
+    rows = [(a, b, *flags(x, names)) for (a, x), (b, _) in zip(tagged(120), tagged(120, seed=1), strict=True)]
+    path = write_table(tmp_path / "flags.csv", ("sentence1", "sentence2", *names), rows)
     settings = quick(tiny, **{"train.length": "2 steps", "evaluate.baselines": False, "evaluate.calibrate": False})
     run = ts.train(path, out=tmp_path / "run", **settings)
     assert run.run.origins["task.kind"]["reason"] == "3 columns of 0 and 1: good, bad, book"
