@@ -106,6 +106,21 @@ def test_predict_and_evaluate_files(run, tmp_path):
     assert evaluate(run.run, [str(back)], resamples=10).metrics["values"] == measured.metrics["values"]
 
 
+def test_lists_may_stand_in_columns_when_they_are_measured(run, tmp_path):
+    rows = tagged(30, seed=5)
+    lists = write(tmp_path / "lists.csv", rows)
+    wanted = evaluate(run.run, [str(lists)], resamples=10).metrics["values"]
+    names = ("good", "bad", "book")
+    columns = [(text, *flags(labels, names)) for text, labels in rows]
+    path = write_table(tmp_path / "flags.csv", ("text", *names), columns)
+    assert evaluate(run.run, [str(path)], label="good, bad, book", resamples=10).metrics["values"] == wanted
+    with pytest.raises(DataError, match="2 columns named, and the model learnt 3: bad, book, good"):
+        evaluate(run.run, [str(path)], label="good,bad")
+    other = write_table(tmp_path / "other.csv", ("text", "good", "bad", "books"), columns)
+    with pytest.raises(DataError, match=r'the model has no label "books".*did you mean "book"'):
+        evaluate(run.run, [str(other)], label="good, bad, books")
+
+
 def test_what_is_said_fits_labels(run):
     page, card = run.run.report_path.read_text(), (run.run.model_folder / "README.md").read_text()
     sentences = " ".join(run.run.metrics["verdict"]["sentences"])
@@ -141,6 +156,13 @@ def test_columns_of_flags_and_pairs(tiny, tmp_path):
     assert (task.columns, task.labels) == ({"text": "sentence1", "text_pair": "sentence2"}, names)
     assert task.thresholds == (0.5,) * 3
     assert evaluate(run.run, [str(path)], resamples=10).metrics["n_rows"] == 120
+    measured = evaluate(run.run, [str(path)], label="book, bad, good", resamples=10).metrics["values"]
+    assert measured == evaluate(run.run, [str(path)], resamples=10).metrics["values"]
+    listing = [(a, b, ";".join(name for name, has in zip(names, given, strict=True) if has)) for a, b, *given in rows]
+    lists = write_table(tmp_path / "lists.csv", ("sentence1", "sentence2", "tags"), listing)
+    assert evaluate(run.run, [str(lists)], label="tags", resamples=10).metrics["values"] == measured
+    with pytest.raises(DataError, match=r'column "bad", which is not here(.|\n)*name all with --label'):
+        evaluate(run.run, [str(lists)])
     chosen = prepared(path, **{"task.label": "good, book"})
     assert chosen.task.labels == ("good", "book")
     assert chosen.kind[0].kind == TASK

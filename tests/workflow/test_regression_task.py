@@ -99,6 +99,21 @@ def test_predict_and_evaluate_files(run, several, tmp_path):
     assert {"predicted_score", "predicted_length"} < set(row)
 
 
+def test_several_columns_are_named_when_they_are_measured(run, several, tmp_path):
+    rows = scored(30, seed=5)
+    plain = write(tmp_path / "plain.csv", rows)
+    wanted = evaluate(several.run, [str(plain)], resamples=10).metrics["values"]
+    assert evaluate(several.run, [str(plain)], label="length, score", resamples=10).metrics["values"] == wanted
+    path = write(tmp_path / "gold.csv", rows, header=("text", "gold score", "gold length"))
+    assert evaluate(several.run, [str(path)], label="gold score, gold length", resamples=10).metrics["values"] == wanted
+    with pytest.raises(DataError, match="1 column named, and the model learnt 2: score, length"):
+        evaluate(several.run, [str(path)], label="gold score")
+    with pytest.raises(DataError, match="2 columns named, and the model learnt 1: score"):
+        evaluate(run.run, [str(path)], label="gold score, gold length")
+    with pytest.raises(DataError, match='no column "gold size"'):
+        evaluate(several.run, [str(path)], label="gold score, gold size")
+
+
 def test_compare_on_shared_rows(run, several, data, tiny, tmp_path):
     settings = quick(tiny, **{"train.length": "1 steps", "evaluate.baselines": False})
     weak = ts.train(data, out=tmp_path / "weak", **settings)

@@ -99,6 +99,19 @@ class Task(Spec):
         """Return the task with every "auto" column named, and why these."""
         raise _missing(self, "choose_columns")
 
+    def labelled(self, table: Table, *, label: str | None) -> Self:
+        """Return the task reading what it learnt from columns that a user names, where these hold it in another form.
+
+        Args:
+            table: rows to be measured, as they were read.
+            label: the column, or several with commas between them; None where none is named.
+
+        Raises:
+            DataError: they can't hold it.
+        """
+        del table, label
+        return self
+
     @property
     def columns(self) -> dict[str, str]:
         """The columns the model reads: field to column name."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError, Where, did_you_mean
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.classes import check_sets
@@ -138,6 +138,19 @@ class MultiLabelClassification(ColumnsTask):
             written, more = self._written(table[choice.label])
             found, notes = found | written, [*notes, *more]
         return self.model_copy(update=found), notes
+
+    def labelled(self, table: Table, *, label: str | None) -> Self:
+        """Return the task reading one column of lists instead of a column for each label, or the other way round."""
+        names = (label,) if label is None or label in table.columns else column_names(table, label)
+        if label is None or min(len(names), 2) == min(len(self.target_columns), 2):
+            return self
+        if len(names) == 1:
+            task = self.model_copy(update={"label": label, "separator": "auto", "empty": "auto"})
+            return task.model_copy(update=task._written(table[label])[0])
+        for name in set(names) - set(self.labels):
+            fix = did_you_mean(name, list(self.labels)) or f"its labels: {', '.join(self.labels[:20])}"
+            raise DataError(f'the model has no label "{name}"', where=Where(table.files[0], column=name), fix=fix)
+        return self.model_copy(update={"label": ", ".join(self.labels)})
 
     def _written(self, cells: Sequence[Any]) -> tuple[dict[str, str], list[Note]]:
         """Return separator and meaning of empty cells, and what is to be said of a separator that was found."""
