@@ -287,6 +287,10 @@ class Task(Spec):
         """Return point values for learning curves from what `dev_run` kept: `metric_names` and "loss"."""
         return self.quick_metrics(self.merge(examples, outputs, n_rows=len(table)), table)
 
+    def dev_scorer(self, examples: Sequence[Example], outputs: Sequence[Any]) -> Scorer:
+        """Return what `dev_run` kept, ready to be measured; asked for where there is a `dev_metric`."""
+        raise _missing(self, "dev_scorer")
+
     def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> Any:
         """Join the windows of each row; first axis = rows."""
         raise _missing(self, "merge")
