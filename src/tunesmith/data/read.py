@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,18 @@ def read(spec: DataSpec, *, task: str | None = None) -> Reading:
             parts.setdefault(name, []).append(table)
     reading.tables = {split: _tidy(concat(tables), reading) for split, tables in parts.items()}
     return reading
+
+
+def for_task(reading: Reading, task: str) -> Reading:
+    """Return rows that were read as plain tables as the formats of their task have them, once the task is seen."""
+    if reading.forms:
+        return reading
+    found = replace(reading, tables={}, choice=replace(reading.choice, task=task))
+    for split, table in reading.tables.items():
+        form = found.choice.of_rows([table.row(i) for i in range(min(HEAD_ROWS, len(table)))])
+        parts = [_through(form, part, found) for part in table.by_file()] if form else [table]
+        found.tables[split] = concat(parts)
+    return found
 
 
 def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | None = None) -> Iterator[Table]:
