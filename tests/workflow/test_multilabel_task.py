@@ -75,6 +75,8 @@ def test_it_is_seen_in_the_data_and_learnt(run):
 def test_thresholds_are_tuned_and_saved(run):
     found, task = run.run.metrics["calibration"], run.predictor.task
     assert found["fitted_on"] == "dev"
+    assert found["temperature"] != 1
+    assert "log loss falls" in found["reason"]
     assert [found["thresholds"][name]["threshold"] for name in task.labels] == list(task.thresholds)
     assert all("F1" in one["reason"] for one in found["thresholds"].values())
     for said in run.predict([text for text, _ in tagged(20, seed=3)]):
@@ -126,7 +128,7 @@ def test_what_is_said_fits_labels(run):
     sentences = " ".join(run.run.metrics["verdict"]["sentences"])
     for said in (page, card, sentences):
         assert "acro F1" in said
-        for wrong in ("onfusion matrix", "Class by class", "emperature", "one of these labels", "In 100 texts"):
+        for wrong in ("onfusion matrix", "Class by class", "one of these labels", "In 100 texts"):
             assert wrong not in said
     assert "Label by label" in page
     assert "Given from" in page

@@ -348,20 +348,26 @@ class MultiLabelClassification(ColumnsTask):
         return {"loss": float(loss.mean()), **{n: float(np.nan_to_num(values[n][0])) for n in self.metric_names}}
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
-        """Find the threshold of each label with the best F1."""
+        """Find the temperature that makes probabilities believable, then each label's threshold with the best F1."""
         import numpy as np
         from scipy.special import expit
 
+        from tunesmith.metrics.calibration import find_shared_temperature
         from tunesmith.metrics.thresholds import best_thresholds
+        from tunesmith.models.classifier import divide_logits
 
         if table is None:
             saved = self.model_copy(update={"thresholds": (UNTUNED,) * self.n_outputs})
-            return Tuned(saved, {"fitted_on": None, "reason": why_not, "thresholds": {}})
-        found = best_thresholds(expit(np.asarray(outputs)), self.indicators(table[self.label]))
+            return Tuned(saved, {"temperature": 1.0, "fitted_on": None, "reason": why_not, "thresholds": {}})
+        logits, gold = np.asarray(outputs), self.indicators(table[self.label])
+        scaled = find_shared_temperature(logits, gold)
+        t = scaled.temperature
+        found = best_thresholds(expit(logits / t), gold)
         each = zip(self.labels, found.values, found.reasons, strict=True)
         facts = {name: {"threshold": value, "reason": reason} for name, value, reason in each}
         saved = self.model_copy(update={"thresholds": tuple(found.values)})
-        return Tuned(saved, {"fitted_on": "dev", "thresholds": facts})
+        said = {"temperature": t, "fitted_on": "dev", "reason": scaled.reason, "thresholds": facts}
+        return Tuned(saved, said, lambda values: np.asarray(values) / t, lambda model: divide_logits(model, t))
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[LabelsPrediction]]:
         """Return each label's share, and logistic regressions on words (TF-IDF); with thresholds of their own."""

@@ -330,7 +330,7 @@ class TokenClassification(Task):
         index = {tag: i for i, tag in enumerate(self.labels)}
         gold = np.array([index.get(tag, -1) for tags in table[self.label] for tag in tags])
         logits = np.concatenate([lattice.each for lattice in outputs])
-        found = find_temperature(logits[gold >= 0], gold[gold >= 0])
+        found = find_temperature(logits[gold >= 0], gold[gold >= 0], noun="word")
         t = found.temperature
         facts = {"temperature": t, "fitted_on": "dev", "reason": found.reason}
 
