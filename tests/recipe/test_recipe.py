@@ -249,7 +249,7 @@ def test_every_setting_and_section_is_described():
         ("train.leraning_rate=3", "here it is train.lr=5e-5"),
         ("task.crf=true", "it belongs to token-classification: --task token-classification"),
         ("task.mask_share=0.3", "it belongs to fill-mask: --task fill-mask"),
-        ("task.num_beams=2", "it belongs to translation, summarization: --task translation"),
+        ("task.num_beams=2", "it belongs to translation, summarization: --task translation or --task summarization"),
         ("task.separator=;", "it belongs to multi-label-classification: --task multi-label-classification"),
         ("task.long_txt=head", 'did you mean "long_text"?'),
     ],

@@ -159,7 +159,7 @@ def _nearest_setting(key: str, model: type[BaseModel]) -> str:
     here = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
     tasks = _tasks_with(name) if "kind" in known else []
     if tasks:
-        return f"it belongs to {', '.join(tasks)}: --task {tasks[0]}"
+        return f"it belongs to {', '.join(tasks)}: {' or '.join(f'--task {task}' for task in tasks)}"
     near = did_you_mean(name, here)
     if near:
         return near
