@@ -6,6 +6,8 @@ import pytest
 
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.data.read import read
+from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
@@ -123,3 +125,12 @@ def test_rows_of_several_files_keep_their_places(tmp_path):
     arguments = {"data.path": [str(path) for path in paths], "data.split.test": 0.0, "data.split.dev": 0.0}
     table = prepare(compose(file=None, overrides=[], arguments=arguments)[0]).tables["train"]
     assert [(table.where(i).file, table.where(i).row) for i in (0, 19)] == [(str(paths[0]), 1), (str(paths[1]), 10)]
+
+
+def test_what_is_seen_is_read_as_it_will_be_when_it_is_measured(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"src": f"a man of number {i}", "tgt": f"ein Mann mit Nummer {i}"} for i in range(30)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = prepare(composed(path)[0]).task
+    measured = read(DataSpec(path=(str(path),)), task=task.kind).tables["train"]
+    assert {task.text, task.label} <= set(measured.columns)
