@@ -255,6 +255,9 @@ def test_every_setting_and_section_is_described():
         ("train.epochs=3", 'here it is train.length="3 epochs"'),
         ("train.leraning_rate=3", "here it is train.lr=5e-5"),
         ("task.crf=true", "it belongs to token-classification: --task token-classification"),
+        ("task.mask_share=0.3", "it belongs to fill-mask: --task fill-mask"),
+        ("task.num_beams=2", "it belongs to translation, summarization: --task translation or --task summarization"),
+        ("task.separator=;", "it belongs to multi-label-classification: --task multi-label-classification"),
         ("task.long_txt=head", 'did you mean "long_text"?'),
     ],
 )
@@ -271,3 +274,9 @@ def test_the_template_holds_each_setting_once_and_takes_what_is_changed(tmp_path
     assert recipe.data.split.test == 0.3
     with pytest.raises(RecipeError, match='"seed" stands twice in this section'):
         load(tmp_path, text + "seed: 3\n")
+
+
+def test_a_setting_of_another_task_is_no_slip_of_the_fingers():
+    with pytest.raises(RecipeError) as raised:
+        compose(file=None, overrides=["task.separator=;"], arguments={"task.kind": "translation"})
+    assert raised.value.problems[0].fix.startswith("it belongs to multi-label-classification")
