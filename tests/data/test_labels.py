@@ -8,7 +8,7 @@ from tests.data.divided import divided
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError
 from tunesmith.core.wording import count, rows, setting
-from tunesmith.data.classes import check_classes
+from tunesmith.data.classes import check_classes, class_sizes
 from tunesmith.data.labels import read_labels, unused_names
 from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
@@ -101,3 +101,19 @@ def test_scores_are_not_taken_for_classes(values):
 def test_half_stars_are_classes():
     table = Table.of({"label": [f"{i % 10 / 2 + 0.5:g}" for i in range(300)]})
     assert check_classes(read_labels(table, column="label", spec=DataSpec()), file="a.csv", column="label") == []
+
+
+def test_a_rare_beginning_of_a_label_is_taken_for_it_and_not_for_a_small_class(tmp_path):
+    labels = ["Positive"] * 80 + ["positive "] * 5 + ["POS"] * 13 + ["Negative"] * 70 + ["NEG"] * 12
+    found = table(tmp_path, labels)
+    notes = check_classes(read_labels(found, column="label", spec=DataSpec()), file="t.csv", column="label")
+    assert [note.message for note in notes if note.topic == "likely typo"] == [
+        '"POS" (13 rows) is close to "Positive" (85 rows)',
+        '"NEG" (12 rows) is close to "Negative" (70 rows)',
+    ]
+    assert class_sizes(labels) == {"Positive": 85, "Negative": 70}, "weights for typos would be no advice"
+
+
+def test_classes_that_begin_alike_are_no_slips():
+    assert class_sizes(["art"] * 10 + ["articles"] * 30 + ["artists"] * 30)["art"] == 10, "two begin so"
+    assert class_sizes(["app"] * 20 + ["apple"] * 30)["app"] == 20, "too many for a slip"

@@ -16,7 +16,9 @@ from tunesmith.data.labelsets import LabelSets, listing
 from tunesmith.data.numbers import are_scores
 
 TYPO_SHARE = 0.05
-"""A label this rare beside one it resembles is called a likely typo."""
+"""A label this rare beside one it resembles is called a likely typo ..."""
+SHORT_SHARE, SHORTEST = 0.2, 3
+"""... and this rare beside one it is the beginning of, such as "pos" beside "positive"."""
 MOST_CLASSES = 1000
 FEW_ROWS = 3
 
@@ -77,17 +79,40 @@ def _variants(values: Sequence[Any]) -> list[Note]:
     ]
 
 
-def _typos(counts: Counter[Any]) -> list[Note]:
+def class_sizes(values: Sequence[Any]) -> Counter[str]:
+    """Return the rows of each class: spellings of one label are counted together, likely typos not at all."""
+    counts = Counter(values)
+    folded, spelt = _folded(counts), _spelt(counts)
+    return Counter({spelt[name]: n for name, n in folded.items() if name not in _near(folded)})
+
+
+def _folded(counts: Counter[Any]) -> Counter[str]:
     folded: Counter[str] = Counter()
     for value, n in counts.items():
         folded[fold(value)] += n
+    return folded
+
+
+def _spelt(counts: Counter[Any]) -> dict[str, str]:
+    """Return the most frequent spelling of each folded label."""
+    return {fold(value): label_name(value) for value, _ in sorted(counts.items(), key=lambda item: item[1])}
+
+
+def _near(folded: Counter[str]) -> dict[str, str]:
+    """Return rare labels that a frequent one was probably meant by, and this one."""
     found: dict[str, str] = {}
     for rare, n in folded.items():
         frequent = [w for w, m in folded.items() if n <= TYPO_SHARE * m and not _numbered(rare, w)]
+        longer = [w for w, m in folded.items() if n <= SHORT_SHARE * m and w.startswith(rare) and w.isalpha()]
         near = difflib.get_close_matches(rare, frequent, n=1, cutoff=0.8)
-        if near:
-            found[rare] = near[0]
-    spelt = {fold(value): label_name(value) for value, _ in sorted(counts.items(), key=lambda item: item[1])}
+        if near or (len(rare) >= SHORTEST and len(longer) == 1):
+            found[rare] = (near or longer)[0]
+    return found
+
+
+def _typos(counts: Counter[Any]) -> list[Note]:
+    folded, spelt = _folded(counts), _spelt(counts)
+    found = _near(folded)
     # One setting for all of them: a second --set of the same setting would replace the first.
     fix = setting("data.label_map", {spelt[rare]: spelt[near] for rare, near in found.items()})
     return [

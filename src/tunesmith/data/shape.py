@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
-from tunesmith.data.labels import label_name
+from tunesmith.data.classes import class_sizes
 from tunesmith.data.table import Table
 
 IMBALANCE = 10
@@ -15,7 +14,7 @@ IMBALANCE = 10
 
 def shape(table: Table, *, text: str, label: str) -> list[Note]:
     """Say what is unusual about classes, order and groups."""
-    counts = Counter(label_name(v) for v in table[label])
+    counts = class_sizes(table[label])
     most, least = counts.most_common(1)[0], counts.most_common()[-1]
     notes = []
     if most[1] > IMBALANCE * least[1]:

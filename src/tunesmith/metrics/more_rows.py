@@ -19,7 +19,7 @@ def more_rows(evidence: Evidence, split: str, purpose: str) -> str | MoreRows:
     if evidence.settings.get(f"data.{split}"):
         return MoreRows(why=f"also in your {split} file, to {purpose}")
     now = max(evidence.share(split), _set_share(evidence, split))
-    share = next((share for share in SHARES if share > 1.1 * now), None)
+    share = next((share for share in SHARES if share > 1.25 * now), None)
     if share is None:
         return MoreRows(why=f"to {purpose}, since {now:.0%} of them are {split} rows already")
     setting = f"--set data.split.{split}={share}"
