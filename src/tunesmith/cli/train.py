@@ -17,7 +17,7 @@ from tunesmith.cli import show
 from tunesmith.cli.progress import TrainingDisplay
 from tunesmith.core.errors import RunError
 from tunesmith.core.hardware import is_main_process
-from tunesmith.core.wording import count
+from tunesmith.core.wording import count, setting
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import RUNS, Run
 from tunesmith.samples import find_sample
@@ -70,6 +70,10 @@ def demo(name: str, *, out: Path | None) -> None:
     file, settings = find_sample(name)
     with as_file(files("tunesmith.samples") / file) as sample:
         arguments = {"data.path": [str(sample)], **settings}
+        words = " ".join(setting(key, value) for key, value in settings.items())
+        show.console().print(
+            escape(f"The sample is {sample}" + (f", trained with {words}" if words else "")), soft_wrap=True
+        )
         train(None, [], arguments=arguments, out=out, dry_run=False, more=["tunesmith train YOUR.csv"])
 
 

@@ -239,7 +239,8 @@ def _over(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
         return "over", None
     sentence = (
         f"It over-fits: {_sides(gap)}. The gap of {difference(gap.metric, gap.size)} is more "
-        "than chance: it knows its training rows better than it understands new ones."
+        "than chance: it knows its training rows better than it understands new ones. That is usual with few rows "
+        f"and no reason to throw it away: the {gap.split} rows' numbers are what it does on new ones."
     )
     return "over", Finding(sentence, (more_to_train_on(evidence), *_held_back(evidence), rate(evidence, 0.5)))
 

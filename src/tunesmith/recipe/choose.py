@@ -61,7 +61,10 @@ def _model(facts: Facts) -> Choices:
         pooling = ("first", "this family's own head")
     return {
         "model.pooling": pooling,
-        "model.head_start": ("random", "a probe start brought nothing measurable"),
+        "model.head_start": (
+            "random",
+            "beginning with a head fitted on frozen vectors gained nothing where it was measured",
+        ),
     }
 
 
@@ -132,7 +135,7 @@ def _measuring(recipe: Recipe, facts: Facts, *, length: str, step_size: str) -> 
     every = "0.25 epochs" if facts.n_rows > 10 * FEW_ROWS and not is_long else "1 epoch"
     if not facts.n_dev:
         often = (every, "not used: there are no dev rows")
-        patience = (0, "no dev rows to stop by: every row is trained on, for a length known to do")
+        patience = (0, "no dev rows to stop by: every row is trained on, for as long as did well elsewhere")
     else:
         often = (every, "often enough to catch the best weights")
         if is_long:
