@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.families.build import LIMIT
 from tests.tiny import sentences, write_csv
 
 N_ROWS = 32
@@ -34,8 +35,13 @@ class Column:
 
 
 def rows(n: int = N_ROWS) -> list[tuple[str, str]]:
-    """Return rows of several lengths: every eighth is longer than any model of the matrix with positions reads."""
-    return [(" ".join([text] * 12) if i % 8 == 7 else text, label) for i, (text, label) in enumerate(sentences(n))]
+    """Return rows of several lengths: every fifth is longer than any model of the matrix with positions reads."""
+    return [(_long(text) if i % 5 == 4 else text, label) for i, (text, label) in enumerate(sentences(n))]
+
+
+def _long(text: str) -> str:
+    """Return a text of `LIMIT` words or some more."""
+    return " ".join([text] * (1 + LIMIT // len(text.split())))
 
 
 def classes(folder: Path) -> Path:
@@ -163,9 +169,10 @@ def answer_difference(predictor: Any, folder: str, items: Sequence[tuple[str, st
         out = model(**inputs)
     table = Table.of(dict(zip(predictor.task.columns.values(), zip(*items, strict=True), strict=True)))
     worst = 0.0
-    for i, example in enumerate(predictor.task.encode(table, predictor.tokenizer)):
+    examples = predictor.task.encode(table, predictor.tokenizer)
+    for i, (example, read) in enumerate(zip(examples, predictor.outputs(table), strict=True)):
         _, first, offsets = example.place
-        (window,) = predictor.outputs(table)[i].scores.windows
+        (window,) = read.scores.windows
         there = inputs["attention_mask"][i].bool()
         for said, logits in ((window.starts, out.start_logits), (window.ends, out.end_logits)):
             odds = logits[i][there] - logits[i][there][0]
@@ -174,20 +181,34 @@ def answer_difference(predictor: Any, folder: str, items: Sequence[tuple[str, st
 
 
 def translation_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
-    """Return the share of texts that the plain class writes differently; it has no pipeline either."""
+    """Return the largest difference of a first token's logit, or the share of texts that are written differently.
+
+    transformers has no pipeline for it either: the plain class reads all items as one batch.
+    """
+    import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from tunesmith.data.table import Table
 
     reads, writes = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(f"{folder}/target_tokenizer")
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     inputs = reads(list(items), return_tensors="pt", padding=True, return_token_type_ids=False)
     found = writes.batch_decode(model.generate(**inputs), skip_special_tokens=True)
-    return _share_unlike([one.text for one in predictor.predict(items)], [text.strip() for text in found])
+    unlike = _share_unlike([one.text for one in predictor.predict(items)], [text.strip() for text in found])
+    start = torch.tensor([[predictor.tokenizer.target.start]])
+    with torch.inference_mode():
+        theirs = model(**inputs, decoder_input_ids=start.expand(len(items), 1)).logits
+        read = predictor.task.encode(Table.of({predictor.task.text: list(items)}), predictor.tokenizer)
+        ours = [predictor.model(input_ids=torch.tensor([one.ids]), decoder_input_ids=start).logits for one in read]
+    assert theirs.std(dim=0).max() > 2e-4, "texts must matter"
+    return max(unlike, float((torch.cat(ours) - theirs).abs().max()))
 
 
 def continuation_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
     """Return the share of prompts that the pipeline continues differently."""
     prompts = [" ".join(item.split()[:4]) for item in items]
-    found = [pipeline("text-generation", folder)(prompt, return_full_text=False)[0] for prompt in prompts]
+    write = pipeline("text-generation", folder)
+    found = [write(prompt, return_full_text=False)[0] for prompt in prompts]
     ours = predictor.predict(prompts)
     return _share_unlike([one.text.strip() for one in ours], [one["generated_text"].strip() for one in found])
 
