@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ What to know of some families:
 
 def page(found: Mapping[tuple[str, str], str]) -> str:
     """Return the page; `found` is why a cell (family, task) is empty, "" where it isn't."""
+    found = {cell: re.sub('^"[^"]+"', "it", reason) for cell, reason in found.items()}
     families, tasks = (list(dict.fromkeys(cell[i] for cell in found)) for i in (0, 1))
     reasons = list(dict.fromkeys(reason for reason in found.values() if reason))
     marks = {cell: str(reasons.index(reason) + 1) if reason else "✓" for cell, reason in found.items()}
