@@ -23,7 +23,7 @@ from tunesmith.engine.optim import depths, make_optimizer
 from tunesmith.engine.spec import TrainSpec
 from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, head_of, scale_outputs
 from tunesmith.models.dropout import use_byte_dropout
-from tunesmith.models.language import build_language_model, refuse_foresight
+from tunesmith.models.language import announce, build_language_model, refuse_foresight
 from tunesmith.models.linear import OneDNNLinear
 from tunesmith.models.padding import agree_on_padding
 from tunesmith.models.seq2seq import build_seq2seq
@@ -295,6 +295,16 @@ def test_a_model_that_sees_the_next_word_is_not_trained_to_write(checkpoint):
         model = build_language_model(Source("x", folder), ModelSpec(), auto_class=kind)
         with pytest.raises(ModelError, match="sees the words to come") if sees else nullcontext():
             refuse_foresight(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("BERT", ["an encoder: it becomes", "without a head"]), ("BART", ["only the decoder is kept"]), ("GPT-2", [])],
+)
+def test_what_becomes_of_a_model_that_is_to_write_is_said(checkpoint, name, said):
+    notes = announce(Source(name, checkpoint(name)), ModelSpec(), auto_class="AutoModelForCausalLM")
+    assert len(notes) == len(said)
+    assert all(part in note.message for part, note in zip(said, notes, strict=True))
 
 
 @pytest.mark.parametrize("name", ["BERT", "GPT-2", "XLNet"])
