@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.families.build import LIMIT
 from tests.tiny import sentences, write_csv
 
-N_ROWS = 48
+N_ROWS = 32
 NAMES = {"PER": ["Anna Berg", "Otto", "Mia O'Neil"], "LOC": ["New York", "the U.S.", "Köln"]}
 
 
@@ -34,8 +35,13 @@ class Column:
 
 
 def rows(n: int = N_ROWS) -> list[tuple[str, str]]:
-    """Return rows of several lengths: every eighth is longer than any model of the matrix with positions reads."""
-    return [(" ".join([text] * 12) if i % 8 == 7 else text, label) for i, (text, label) in enumerate(sentences(n))]
+    """Return rows of several lengths: every fifth is longer than any model of the matrix with positions reads."""
+    return [(_long(text) if i % 5 == 4 else text, label) for i, (text, label) in enumerate(sentences(n))]
+
+
+def _long(text: str) -> str:
+    """Return a text of `LIMIT` words or some more."""
+    return " ".join([text] * (1 + LIMIT // len(text.split())))
 
 
 def classes(folder: Path) -> Path:
@@ -53,6 +59,38 @@ def numbers(folder: Path) -> Path:
     """Write texts with a number on a scale far from the standardised one."""
     lines = [{"text": text, "score": 40 + 2.5 * i + (label == "pos")} for i, (text, label) in enumerate(rows())]
     return _jsonl(folder / "numbers.jsonl", lines)
+
+
+def labels(folder: Path) -> Path:
+    """Write texts with any of three labels."""
+    lines = [{"text": text, "labels": [name for j, name in enumerate("xyz") if (i + j) % (j + 2) == 0]}
+             for i, (text, _) in enumerate(rows())]  # fmt: skip
+    return _jsonl(folder / "labels.jsonl", lines)
+
+
+def questions(folder: Path) -> Path:
+    """Write contexts with questions; every fourth has no answer."""
+    lines = []
+    for i, (text, label) in enumerate(rows()):
+        words = text.split()
+        start = len(" ".join(words[: len(words) // 2])) + 1
+        found = {"text": [words[len(words) // 2]], "answer_start": [start]} if i % 4 else _NO_ANSWER
+        lines.append({"question": f"What is {label} in {i}?", "context": text, "answers": found})
+    return _jsonl(folder / "questions.jsonl", lines)
+
+
+_NO_ANSWER: dict[str, list[Any]] = {"text": [], "answer_start": []}
+
+
+def translations(folder: Path) -> Path:
+    """Write texts with their words turned round."""
+    lines = [{"source": text, "target": " ".join(text.split()[::-1][:12])} for text, _ in rows()]
+    return _jsonl(folder / "translations.jsonl", lines)
+
+
+def texts(folder: Path) -> Path:
+    """Write texts, each its own target."""
+    return _jsonl(folder / "texts.jsonl", [{"text": text} for text, _ in rows()])
 
 
 def entities(folder: Path) -> Path:
@@ -114,10 +152,99 @@ def tag_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
     return worst
 
 
+def answer_difference(predictor: Any, folder: str, items: Sequence[tuple[str, str]]) -> float:
+    """Return the largest difference of the log-odds of an answer's start or end against those of none.
+
+    transformers has no pipeline for it: the plain class reads all items as one batch.
+    """
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    from tunesmith.data.table import Table
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder)
+    inputs = tokenizer(*map(list, zip(*items, strict=True)), return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        out = model(**inputs)
+    table = Table.of(dict(zip(predictor.task.columns.values(), zip(*items, strict=True), strict=True)))
+    worst = 0.0
+    examples = predictor.task.encode(table, predictor.tokenizer)
+    for i, (example, read) in enumerate(zip(examples, predictor.outputs(table), strict=True)):
+        _, first, offsets = example.place
+        (window,) = read.scores.windows
+        there = inputs["attention_mask"][i].bool()
+        for said, logits in ((window.starts, out.start_logits), (window.ends, out.end_logits)):
+            odds = logits[i][there] - logits[i][there][0]
+            worst = max(worst, float((odds[first : first + len(offsets)] - torch.as_tensor(said)).abs().max()))
+    return worst
+
+
+def translation_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
+    """Return the largest difference of a first token's logit, or the share of texts that are written differently.
+
+    transformers has no pipeline for it either: the plain class reads all items as one batch.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from tunesmith.data.table import Table
+
+    reads, writes = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(f"{folder}/target_tokenizer")
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    inputs = reads(list(items), return_tensors="pt", padding=True, return_token_type_ids=False)
+    found = writes.batch_decode(model.generate(**inputs), skip_special_tokens=True)
+    unlike = _share_unlike([one.text for one in predictor.predict(items)], [text.strip() for text in found])
+    start = torch.tensor([[predictor.tokenizer.target.start]])
+    with torch.inference_mode():
+        theirs = model(**inputs, decoder_input_ids=start.expand(len(items), 1)).logits
+        read = predictor.task.encode(Table.of({predictor.task.text: list(items)}), predictor.tokenizer)
+        ours = [predictor.model(input_ids=torch.tensor([one.ids]), decoder_input_ids=start).logits for one in read]
+    assert theirs.std(dim=0).max() > 2e-4, "texts must matter"
+    return max(unlike, float((torch.cat(ours) - theirs).abs().max()))
+
+
+def continuation_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
+    """Return the share of prompts that the pipeline continues differently."""
+    prompts = [" ".join(item.split()[:4]) for item in items]
+    write = pipeline("text-generation", folder)
+    found = [write(prompt, return_full_text=False)[0] for prompt in prompts]
+    ours = predictor.predict(prompts)
+    return _share_unlike([one.text.strip() for one in ours], [one["generated_text"].strip() for one in found])
+
+
+def _share_unlike(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    assert any(ours), "nothing was written"
+    return sum(a != b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+
+
+def filling_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
+    """Return the largest relative difference of a listed token's probability; infinite where another is listed."""
+    mask = predictor.task.mask_token
+    masked = [" ".join([*words[:1], mask, *words[2:]]) for words in map(str.split, items)]
+    worst = 0.0
+    for said, found in zip(predictor.predict(masked), pipeline("fill-mask", folder)(masked), strict=True):
+        for one, other in zip(said.fills[0], found, strict=True):
+            same = one["token"] == other["token_str"]
+            worst = max(worst, abs(math.log(one["score"] / other["score"])) if same else math.inf)
+    return worst
+
+
+WRITTEN = {"task.max_new_tokens": 6}
+
 COLUMNS = {
     "text-classification": Column(classes, class_difference),
     "text-classification, pairs": Column(pairs, class_difference),
+    "multi-label-classification": Column(labels, class_difference),
     "text-regression": Column(numbers, number_difference, {"task.kind": "text-regression", "task.label": "score"}),
     "token-classification": Column(entities, tag_difference, {"task.kind": "token-classification"}),
+    "question-answering": Column(questions, answer_difference),
+    "translation": Column(
+        translations,
+        translation_difference,
+        {**WRITTEN, "task.kind": "translation", "task.num_beams": 2, "task.long_text": "head"},
+    ),
+    "text-generation": Column(texts, continuation_difference, {**WRITTEN, "task.kind": "text-generation"}),
+    "fill-mask": Column(texts, filling_difference, {"task.kind": "fill-mask"}),
 }
 """Name of a task to how it is tried."""

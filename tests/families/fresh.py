@@ -25,7 +25,8 @@ def look(kind: str, folder: str, columns: dict[str, list[Any]]) -> dict[str, Any
     said = predictor.answers(table)
     alone = [predictor.answers(table.take([i]))[0] for i in range(len(table))]
     fits = [n <= predictor.tokenizer.max_tokens for n in predictor.task.lengths(table, predictor.tokenizer)]
-    items = [item for item, fit in zip(zip(*columns.values(), strict=True), fits, strict=True) if fit]
+    read = [columns[name] for name in predictor.task.columns.values()]
+    items = [item for item, fit in zip(zip(*read, strict=True), fits, strict=True) if fit]
     return {
         "said": [one.record() for one in said],
         "alone": [one.record() for one in alone],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,14 +19,24 @@ HEAD = """# Families of models
 `--model` takes any folder or hub id with safetensors and a fast tokenizer. This table is written by the tests
 (`tests/families`): for each mark, a tiny random model of the family was trained for two steps, saved, opened in a fresh
 process, and gave the same answers there as before, in batches as one by one, and the same as the pipeline of
-transformers. A number says why there is no mark.
+transformers, or as its plain class for `question-answering` and `translation`, which have no pipeline in version 5. A
+number says why there is no mark. `summarization` has the models and the code of `translation`.
 
 What to know of some families:
 
 - **GPT-2, GPT-NeoX, Llama, Qwen** read a text up to its last token, which stands for the whole. Two texts of a pair
   follow each other with nothing between them, or what the tokenizer puts there. Their heads have no bias, so for
-  `text-regression` a number far from 0 (a year) takes more steps to learn than with an encoder.
-- **XLNet** looks at the last position: batches are filled on the left, which the saved tokenizer knows.
+  `text-regression` a number far from 0 (a year) takes more steps to learn than with an encoder. For
+  `question-answering` they read the question first, then the context; that a word begins an answer is judged by what
+  stands before it.
+- **BERT, RoBERTa, ELECTRA, XLM-R** only read. For `text-generation` they become causal decoders, for `translation` two
+  of them become an encoder-decoder, with new attention to the source (Rothe et al. 2020); the run's notes and settings
+  say so. **GPT-2** can be made an encoder-decoder in the same way. The other encoders have no class in transformers
+  that could be changed so.
+- **BART, mBART, Marian, Pegasus** keep only their decoder for `text-generation`, and the run's notes say so. A model
+  made for writing on starts from more.
+- **XLNet** looks at the last position to classify: batches are filled on the left, which the saved tokenizer knows. Its
+  language model reads words in any order; trained on the next word it would only learn to copy it, so it is refused.
 - **BART, mBART, T5** are read at the end-of-text token of their decoder.
 - `model.pooling: mean` fits the plain class of **BERT** alone; the others use their own heads.
 - **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
@@ -34,6 +45,7 @@ What to know of some families:
 
 def page(found: Mapping[tuple[str, str], str]) -> str:
     """Return the page; `found` is why a cell (family, task) is empty, "" where it isn't."""
+    found = {cell: re.sub('^"[^"]+"', "it", reason) for cell, reason in found.items()}
     families, tasks = (list(dict.fromkeys(cell[i] for cell in found)) for i in (0, 1))
     reasons = list(dict.fromkeys(reason for reason in found.values() if reason))
     marks = {cell: str(reasons.index(reason) + 1) if reason else "✓" for cell, reason in found.items()}

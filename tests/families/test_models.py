@@ -2,11 +2,15 @@
 
 import copy
 import json
+import re
 import shutil
+from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import AutoTokenizer
@@ -19,8 +23,10 @@ from tunesmith.engine.optim import depths, make_optimizer
 from tunesmith.engine.spec import TrainSpec
 from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, head_of, scale_outputs
 from tunesmith.models.dropout import use_byte_dropout
+from tunesmith.models.language import announce, build_language_model, refuse_foresight
 from tunesmith.models.linear import OneDNNLinear
 from tunesmith.models.padding import agree_on_padding
+from tunesmith.models.seq2seq import build_seq2seq
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
@@ -252,6 +258,53 @@ def test_every_word_has_its_first_token(checkpoint, name):
         at = len(" ".join(words[:word])) + (word > 0)
         assert start <= at < end, (words[word], joined[start:end])
     assert len(example.ids) == len(ids) + len(tokenizer.frames[0])
+
+
+HEADED = {
+    "SequenceClassification": build_classifier,
+    "TokenClassification": partial(build_classifier, problem_type=None),
+    "QuestionAnswering": partial(build_classifier, problem_type=None),
+}
+
+
+@everyone
+def test_no_layer_and_no_word_vector_is_new(checkpoint, name):
+    """Names of weights differ between a family's classes; transformers starts anew what it doesn't find."""
+    source, spec = Source(name, checkpoint(name)), ModelSpec()
+    builders = {
+        **{kind: partial(make, names=("a", "b"), auto_class=f"AutoModelFor{kind}") for kind, make in HEADED.items()},
+        **{kind: partial(build_language_model, auto_class=f"AutoModelFor{kind}") for kind in ("MaskedLM", "CausalLM")},
+        "Seq2SeqLM": partial(build_seq2seq, decoder_layers=None),
+    }
+    trained = {weight.numpy().tobytes() for weight in load_file(source.folder / "model.safetensors").values()}
+    for kind, build in builders.items():
+        torch.manual_seed(1)
+        try:
+            state = build(source, spec).state_dict()
+        except ModelError:
+            continue
+        new = [weight for weight, value in state.items() if value.numpy().tobytes() not in trained]
+        inner = re.compile(r"(layer|layers|groups|block|h)\.\d|embed|wte|wpe|shared")
+        made = re.compile(r"cross|embed_positions")  # sines are in no checkpoint
+        assert not [weight for weight in new if inner.search(weight) and not made.search(weight)], kind
+
+
+def test_a_model_that_sees_the_next_word_is_not_trained_to_write(checkpoint):
+    folder = checkpoint("BERT")
+    for kind, sees in (("AutoModelForCausalLM", False), ("AutoModelForMaskedLM", True)):
+        model = build_language_model(Source("x", folder), ModelSpec(), auto_class=kind)
+        with pytest.raises(ModelError, match="sees the words to come") if sees else nullcontext():
+            refuse_foresight(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("BERT", ["an encoder: it becomes", "without a head"]), ("BART", ["only the decoder is kept"]), ("GPT-2", [])],
+)
+def test_what_becomes_of_a_model_that_is_to_write_is_said(checkpoint, name, said):
+    notes = announce(Source(name, checkpoint(name)), ModelSpec(), auto_class="AutoModelForCausalLM")
+    assert len(notes) == len(said)
+    assert all(part in note.message for part, note in zip(said, notes, strict=True))
 
 
 @pytest.mark.parametrize("name", ["BERT", "GPT-2", "XLNet"])

@@ -90,6 +90,7 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     if spec.weights == "random":
         model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
         return model
+    renamed = _renamed(config, auto_class)
     model, report = opener.from_pretrained(
         source.folder,
         config=config,
@@ -98,9 +99,29 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
         dtype=torch.float32,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
+        **({"key_mapping": renamed} if renamed else {}),
     )
     _refuse_other_weights(source, model, report)
+    if renamed:  # or the old names would be saved, which the class can't open
+        del model._weight_conversions
     return model
+
+
+def _renamed(config: Any, auto_class: str) -> dict[str, str]:
+    """Return patterns of names in a family's checkpoints, and what they are in one of its classes; mostly none.
+
+    Llama's class for answers calls "transformer" what is "model" elsewhere. A decoder that is taken out of an
+    encoder-decoder has its own name for the word vectors that both share.
+    """
+    chosen = getattr(transformers, auto_class)._model_mapping.get(type(config), None)
+    prefixes = [vars(base)["base_model_prefix"] for base in getattr(chosen, "__mro__", ())
+                if vars(base).get("base_model_prefix")]  # fmt: skip
+    found = {}
+    if prefixes and prefixes[0] != prefixes[-1]:
+        found[rf"^{prefixes[-1]}\."] = f"{prefixes[0]}."
+    if config.is_encoder_decoder and auto_class == "AutoModelForCausalLM":
+        found[r"^(model\.)?shared\."] = "model.decoder.embed_tokens."
+    return found
 
 
 def _refuse_other_weights(source: Source, model: PreTrainedModel, report: Mapping[str, Any]) -> None:
@@ -108,7 +129,8 @@ def _refuse_other_weights(source: Source, model: PreTrainedModel, report: Mappin
     inner = {name for name in model.state_dict() if name.startswith(f"{model.base_model_prefix}.")}
     other = sorted(inner.intersection(name for name, *_ in report["mismatched_keys"]))
     missing = inner.intersection(report["missing_keys"])
-    if other or len(missing) > len(inner) / 2:
+    vectors = {name for name, weight in model.named_parameters() if weight is model.get_input_embeddings().weight}
+    if other or len(missing) > len(inner) / 2 or missing & vectors:
         said = f"{other[0]} has another shape" if other else f"{len(missing):,} of {len(inner):,} are missing"
         raise ModelError(
             f"the weights are not those of config.json: {said}",

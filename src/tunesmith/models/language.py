@@ -49,6 +49,8 @@ def build_language_model(source: Source, spec: ModelSpec, *, auto_class: str) ->
         raise ModelError(
             f'"{config.model_type}" has no output layer that can be found', where=Where(str(source.folder))
         )
+    if auto_class == "AutoModelForCausalLM":
+        refuse_foresight(model)
     return model
 
 
@@ -56,15 +58,24 @@ def announce(source: Source, spec: ModelSpec, *, auto_class: str) -> list[Note]:
     """Return notes on what of the model is new or changed: its architecture, its head."""
     notes = []
     config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
-    if auto_class == "AutoModelForCausalLM" and _is_encoder(config):
-        message = f"{source.name} is an encoder: it becomes a causal decoder, which sees only what stands before a word"
-        notes.append(Note("info", "architecture", message, fix="a model made for writing starts from more: --model"))
+    changed = _change(source.name, config) if auto_class == "AutoModelForCausalLM" else ""
+    if changed:
+        notes.append(Note("info", "architecture", changed, fix="a model made for writing starts from more: --model"))
     if not _has_head(source):
         message = (
             f"{source.name} comes without a head over its vocabulary: a new one is trained, tied to its word vectors"
         )
         notes.append(Note("info", "new head", message))
     return notes
+
+
+def _change(name: str, config: Any) -> str:
+    """Return what becomes of a model that was not made to write on, "" of one that was."""
+    if _is_encoder(config):
+        return f"{name} is an encoder: it becomes a causal decoder, which sees only what stands before a word"
+    if config.is_encoder_decoder:
+        return f"{name} is an encoder and a decoder: only the decoder is kept, which reads no other text"
+    return ""
 
 
 @contextmanager
@@ -115,17 +126,50 @@ def refuse_mixing(model: PreTrainedModel) -> None:
     Raises:
         ModelError: they give other logits: this family lets packed texts see one another, or counts positions its way.
     """
-    ids = torch.arange(10, 20).remainder(model.config.vocab_size).view(2, 5)
-    apart = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
-    training = model.training
-    model.eval()
-    with torch.inference_mode():
+    apart = {"input_ids": _some_ids(model), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
+    with _measuring(model):
         wanted = model(**apart).logits[apart["attention_mask"].bool()]
         found = model(**packed(apart)).logits[0]
-    model.train(training)
     if not torch.allclose(wanted, found, atol=1e-3):
         message = f'texts of a "{model.config.model_type}" can\'t be packed: they would see one another'
         raise ModelError(message, fix="use --set task.pack=false")
+
+
+def refuse_foresight(model: PreTrainedModel) -> None:
+    """Try whether a token changes what is said before it.
+
+    Raises:
+        ModelError: it does: the model would learn to copy the next token, and write nonsense.
+    """
+    ids = _some_ids(model)
+    with _measuring(model):
+        one, other = (model(each).logits[:, :-1] for each in (ids, torch.cat([ids[:, :-1], ids[:, :1]], dim=1)))
+    if not torch.allclose(one, other, atol=1e-5):
+        message = f'"{model.config.model_type}" sees the words to come: it can\'t be trained to write them one by one'
+        raise ModelError(message, fix="choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT")
+
+
+def _some_ids(model: PreTrainedModel) -> Tensor:
+    """Return two texts of five tokens, shape (2, 5)."""
+    return torch.arange(10, 20).remainder(model.config.vocab_size).view(2, 5)
+
+
+@contextmanager
+def _measuring(model: PreTrainedModel) -> Iterator[None]:
+    """Keep dropout and gradients off inside the `with`."""
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        yield
+    model.train(training)
+
+
+def read_special(plain: Any) -> None:
+    """Let a tokenizer read special tokens that are written in texts: masks, or the turns of a conversation.
+
+    Those of encoder-decoders take them as other text; see `load_tokenizer`.
+    """
+    plain.split_special_tokens = plain.init_kwargs["split_special_tokens"] = False
 
 
 def writing_tokenizer(plain: Any) -> Any:
@@ -133,6 +177,7 @@ def writing_tokenizer(plain: Any) -> Any:
 
     The start token is what the family has: BOS, CLS or, as in GPT-2's training data, EOS; the end is EOS or SEP.
     """
+    read_special(plain)
     start = plain.bos_token or plain.cls_token or plain.eos_token
     end = plain.eos_token or plain.sep_token
     if start and plain("x")["input_ids"] != [_id(plain, start), *plain("x", add_special_tokens=False)["input_ids"]]:
@@ -191,7 +236,8 @@ def _has_head(source: Source) -> bool:
             names.update(opened.keys())
     heads = ("cls.predictions", "lm_head", "vocab_", "generator_", "predictions.", "lm_predictions", "decoder.")
     config = AutoConfig.from_pretrained(source.folder)
-    whole = any(str(name).endswith(("LMHeadModel", "CausalLM", "MaskedLM")) for name in config.architectures or [])
+    kinds = ("LMHeadModel", "CausalLM", "MaskedLM", "ConditionalGeneration", "MTModel")
+    whole = any(str(name).endswith(kinds) for name in config.architectures or [])
     return whole or any(name.startswith(heads) for name in names)
 
 

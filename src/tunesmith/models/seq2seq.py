@@ -55,14 +55,14 @@ def build_seq2seq(source: Source, spec: ModelSpec, *, decoder_layers: int | None
 
 
 def refuse_unable(config: Any, source: Source) -> None:
-    """Raise ModelError if an encoder can't be made a decoder that looks at another one's output."""
+    """Raise ModelError if a family has no decoder that looks at an encoder's output."""
     known = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
     decoder = known.get(type(config), None)
     if decoder is None or "encoder_hidden_states" not in inspect.signature(decoder.forward).parameters:
         raise ModelError(
-            f'"{config.model_type}" can neither write nor be made a decoder',
+            f'"{config.model_type}" has no decoder in transformers that looks at a source',
             where=Where(str(source.folder)),
-            fix="choose T5, BART, Marian or the like, or an encoder such as BERT, RoBERTa, ELECTRA, XLM-R",
+            fix="choose T5, BART, Marian or the like, or what can be made one: BERT, RoBERTa, ELECTRA, XLM-R, GPT-2",
         )
 
 

@@ -61,11 +61,12 @@ class Target:
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
-        """The special tokens before and after a target; not the start, which the decoder is given."""
+        """The special tokens before and after a target, the end in any case; not the start, given to the decoder."""
         whole = list(self.plain(text_target="x")["input_ids"])
         bare = self._bare(["x"])[0]
         at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
         before, after = whole[:at], whole[at + len(bare) :]
+        after += [] if self.end in after else [self.end]  # GPT-2's puts nothing around a text
         return before[before[:1] == [self.config_start] :], after
 
     @property
@@ -76,7 +77,8 @@ class Target:
     @property
     def end(self) -> int:
         """The id that ends a text."""
-        return int(self.plain.eos_token_id or self.plain.sep_token_id)
+        found = self.plain.eos_token_id
+        return int(self.plain.sep_token_id if found is None else found)
 
     @property
     def pad(self) -> int:

@@ -155,9 +155,10 @@ class Tokenizer:
             yield from zip(found["input_ids"], found["offset_mapping"], strict=True)
 
     def with_words(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int | None]]]:
-        """Yield each text's token ids, uncut and without special tokens, and which word each token is of."""
+        """Yield each text's token ids, uncut and without special tokens but those written in it, and their words."""
+        as_written = {"add_special_tokens": False, "split_special_tokens": False, "verbose": False}
         for start in range(0, len(texts), CHUNK):
-            found = self.plain(list(texts[start : start + CHUNK]), add_special_tokens=False, verbose=False)
+            found = self.plain(list(texts[start : start + CHUNK]), **as_written)
             yield from ((ids, found.word_ids(i)) for i, ids in enumerate(found["input_ids"]))
 
     def pieces(self, *texts: list[int], policy: LongText) -> list[Piece]:

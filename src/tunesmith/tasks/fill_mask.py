@@ -106,7 +106,10 @@ class FillMask(LanguageTask):
             ModelError: there is no mask token.
         """
         del table
+        from tunesmith.models.language import read_special
+
         plain = tokenizer.plain
+        read_special(plain)
         if plain.mask_token is None:
             raise ModelError(
                 "the tokenizer has no mask token: this model was not made to fill masks",

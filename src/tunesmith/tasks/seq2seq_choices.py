@@ -51,7 +51,7 @@ def _model(facts: Facts) -> Choices:
         found["task.target_tokens"] = (N_TOKENS, reason)
     if not facts.config.is_encoder_decoder:
         made = "a decoder is made of its layers, with new attention to the source"
-        reason = f"{facts.config.model_type} only reads: {made}"
+        reason = f"{facts.config.model_type} is no encoder-decoder: {made}"
         found["task.decoder_layers"] = (facts.config.num_hidden_layers, reason)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ MOST_DOTS = 1000
 
 def write_report(run: Run) -> Path:
     """Write `report.html` of a run from its folder; parts that are not there are left out."""
+    write_text(run.report_path, _templates().get_template("report.html").render(**content(run)))
+    return run.report_path
+
+
+@cache
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("tunesmith.run.report"),
         autoescape=True,
@@ -37,8 +44,7 @@ def write_report(run: Run) -> Path:
     )
     environment.filters["thousands"] = lambda n: f"{n:,}"
     environment.filters["counted"] = count
-    write_text(run.report_path, environment.get_template("report.html").render(**content(run)))
-    return run.report_path
+    return environment
 
 
 def content(run: Run) -> dict[str, Any]:
