@@ -641,6 +641,29 @@ def test_parallel_files_out_of_step(tmp_path, missing):
             assert caught.value.problems[0].where.file == str(other)
 
 
+def test_one_side_of_parallel_files_names_the_other(tmp_path):
+    one, other = put(tmp_path, "train.de", "a\nb\n"), put(tmp_path, "train.en", "c\nd\n")
+    for more in ({}, {"task": "translation"}):
+        with pytest.raises(DataError, match=r"one side of parallel text, and train\.en lies beside it") as caught:
+            reading(one, **more)
+        assert caught.value.problems[0].fix == f"name both, the source first: {one} {other}"
+    with pytest.raises(DataError, match="files are not supported"):
+        reading(one, task="text-generation")
+    assert list(train(one, other)["source"]) == ["a", "b"]
+    other.unlink()
+    with pytest.raises(DataError, match="files are not supported"):
+        reading(one)
+    with pytest.raises(DataError, match="one side of parallel text"):
+        reading(one, task="summarization")
+
+
+def test_one_side_is_enough_to_be_translated(tmp_path):
+    path = put(tmp_path, "test.de", "eins\r\n\nzwei\n")
+    (table,) = stream(str(path), DataSpec(), task="translation")
+    assert table.columns == {"source": ["eins", "", "zwei"]}
+    assert table.where(2).row == 3
+
+
 def test_parallel_files_that_have_nothing_to_do_with_each_other(tmp_path):
     one, other = put(tmp_path, "t.en", "a\n" * 90), put(tmp_path, "t.de", "b\n" * 10)
     with pytest.raises(DataError, match="90 lines") as caught:

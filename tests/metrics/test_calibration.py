@@ -6,7 +6,13 @@ from scipy.special import log_softmax
 
 from tests.metrics.of_classes import measure
 from tunesmith.core.errors import DataError
-from tunesmith.metrics.calibration import apply_temperature, find_temperature, fit_temperature, softmax
+from tunesmith.metrics.calibration import (
+    apply_temperature,
+    find_shared_temperature,
+    find_temperature,
+    fit_temperature,
+    softmax,
+)
 
 
 def calibrated(n_rows, n_classes, *, seed=0):
@@ -102,3 +108,13 @@ def test_input_that_does_not_fit_is_refused():
     logits[3, 1] = np.nan
     with pytest.raises(DataError, match="finite"):
         fit_temperature(logits, gold)
+
+
+def test_labels_share_a_temperature():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-1, 2, (4000, 3))
+    gold = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+    fit = find_shared_temperature(logits * 3, gold)
+    assert fit.temperature == pytest.approx(3, rel=0.05)
+    assert fit.log_loss_after < fit.log_loss_before
+    assert find_shared_temperature(logits[:4], gold[:4]).reason.startswith("12 decisions are too few")

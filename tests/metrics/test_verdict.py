@@ -589,3 +589,42 @@ def test_labels_are_judged_in_their_own_words():
     assert "on test rows" in text
     assert "taken for" not in " ".join(found["sentences"])
     assert advised(found, 'Check that "awe" stands wherever it belongs: tunesmith check DATA')
+
+
+def writing(*, train, dev, losses):
+    """Return the verdict on a model of translations with these perplexities and dev losses on the way."""
+    shown = {"n_rows": 400, "values": {"bleu": {"value": 0.3, "low": 0.28, "high": 0.32}}}
+    surprise = {"perplexity": {"value": dev, "low": dev - 0.2, "high": dev + 0.2}}
+    splits = {
+        "test": shown,
+        "dev": {"n_rows": 400, "values": {**shown["values"], **surprise}},
+        "train": {"n_rows": 2000, "values": {"loss": {"value": 1.0}, "perplexity": {"value": train}}},
+    }
+    events = curve(*((loss, 0.5) for loss in losses))
+    for event in events:
+        if event["event"] == "evaluate":
+            event["metrics"] = {"perplexity": np.exp(event["loss"])}
+    return verdict({"main": "bleu", "judged": "perplexity", "splits": splits}, events=events, n_train=5000)
+
+
+def test_models_that_write_are_judged_by_what_surprises_them():
+    found = writing(train=4.0, dev=6.0, losses=(2.0, 1.7, 1.72, 1.79))
+    assert found["fit"] == "over"
+    assert said(found, "the model has 30.0 BLEU", "It over-fits: 4.000 perplexity on training rows, 6.000 on dev rows")
+    assert advised(found, "Bring more texts with their targets: the surest cure (5,000 to train on now)")
+    assert not advised(found, "Label more")
+    assert writing(train=5.9, dev=6.0, losses=(2.0, 1.792, 1.791, 1.79))["fit"] == "good"
+
+
+def test_a_model_that_still_learns_does_not_over_fit_however_well_it_knows_its_texts():
+    found = writing(train=4.0, dev=6.0, losses=(2.3, 2.1, 1.9, 1.79))
+    assert found["fit"] == "under"
+    assert said(found, "the last third brought 2.177 of perplexity on dev rows")
+    assert advised(found, "Train longer")
+
+
+def test_what_rows_do_not_have_one_of_is_a_label_not_a_class():
+    metrics = run_metrics(model=0.86, baseline=0.82, n_test=100, dev=0.86, n_dev=100, train=0.88)
+    test = metrics["splits"]["test"]
+    metrics["splits"]["test"] = {key: test[key] for key in ("n_rows", "values", "per_class")}
+    assert advised(verdict(metrics, n_train=40), "40 rows to train on are few for 2 labels")

@@ -253,6 +253,9 @@ def test_every_setting_and_section_is_described():
         ("train.epochs=3", 'here it is train.length="3 epochs"'),
         ("train.leraning_rate=3", "here it is train.lr=5e-5"),
         ("task.crf=true", "it belongs to token-classification: --task token-classification"),
+        ("task.mask_share=0.3", "it belongs to fill-mask: --task fill-mask"),
+        ("task.num_beams=2", "it belongs to translation, summarization: --task translation or --task summarization"),
+        ("task.separator=;", "it belongs to multi-label-classification: --task multi-label-classification"),
         ("task.long_txt=head", 'did you mean "long_text"?'),
     ],
 )
@@ -260,3 +263,9 @@ def test_settings_of_other_tools_and_other_tasks_are_known(setting, fix):
     with pytest.raises(RecipeError) as caught:
         compose(file=None, overrides=[setting], arguments={})
     assert caught.value.problems[0].fix == fix
+
+
+def test_a_setting_of_another_task_is_no_slip_of_the_fingers():
+    with pytest.raises(RecipeError) as raised:
+        compose(file=None, overrides=["task.separator=;"], arguments={"task.kind": "translation"})
+    assert raised.value.problems[0].fix.startswith("it belongs to multi-label-classification")

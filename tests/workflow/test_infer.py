@@ -1,10 +1,16 @@
 """Which task is learnt where the user names none."""
 
+import json
+
 import pytest
 
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.data.read import read
+from tunesmith.data.spec import DataSpec
+from tunesmith.data.table import Table
 from tunesmith.recipe.compose import compose
+from tunesmith.tasks import TASKS
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.train import resolve
 
@@ -65,3 +71,66 @@ def test_a_named_task_reads_its_own_formats_only(tagged):
     recipe, _ = composed(tagged, **{"task.kind": "text-classification"})
     with pytest.raises(DataError):
         prepare(recipe)
+
+
+TASKS_OF_ALPACA = [
+    {"instruction": "Turn it round", "input": f"one {i}", "output": f"{i} eno"} if i % 2
+    else {"instruction": f"Say {i}", "input": "", "output": f"It is {i}"}
+    for i in range(20)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        (TASKS_OF_ALPACA[::-1], ("Turn it round\n\none 19", "19 eno")),
+        ([{"instruction": f"Say {i}", "response": f"{i}", "context": "Be short"} for i in range(20)],
+         ("Say 0\n\nBe short", "0")),
+        ([{"question": f"What is {i}?", "answer": f"A number, {i}"} for i in range(20)],
+         ("What is 0?", "A number, 0")),
+        ([{"prompt": f"Say {i}", "response": f"It is {i}"} for i in range(20)], ("Say 0", "It is 0")),
+    ],
+)  # fmt: skip
+def test_instructions_are_followed(rows, first, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe, _ = composed(path, **{"data.split.test": 0.0, "data.split.dev": 0.0})
+    found = prepare(recipe)
+    assert found.kind[0].kind == "text-generation"
+    assert found.kind[1].startswith("there are columns ")
+    assert (found.task.form, found.task.text, found.task.label) == ("prompts", "prompt", "completion")
+    table = found.tables["train"]
+    assert (table["prompt"][0], table["completion"][0]) == first
+    assert found.n_read == 20
+    assert any(note.topic == "format" and "prompts with completions" in note.message for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"question": f"Is {i} odd?", "answer": "yes" if i % 2 else "no"} for i in range(20)],
+        [{"instruction": f"Do {i}", "output": "good" if i % 2 else "bad"} for i in range(20)],
+        [{"question": f"Is {i} odd?", "answer": f"It is {i}", "topic": "maths" if i % 2 else "art"} for i in range(20)],
+    ],
+)
+def test_answers_that_may_be_classes_are_not_prompts(rows):
+    table = Table.of({name: [row[name] for row in rows] for name in rows[0]})
+    assert not TASKS["text-generation"].recognises(table, text="auto", label="auto")
+
+
+def test_rows_of_several_files_keep_their_places(tmp_path):
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path, rows in zip(paths, (TASKS_OF_ALPACA[:10], TASKS_OF_ALPACA[10:]), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = {"data.path": [str(path) for path in paths], "data.split.test": 0.0, "data.split.dev": 0.0}
+    table = prepare(compose(file=None, overrides=[], arguments=arguments)[0]).tables["train"]
+    assert [(table.where(i).file, table.where(i).row) for i in (0, 19)] == [(str(paths[0]), 1), (str(paths[1]), 10)]
+
+
+def test_what_is_seen_is_read_as_it_will_be_when_it_is_measured(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"src": f"a man of number {i}", "tgt": f"ein Mann mit Nummer {i}"} for i in range(30)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = prepare(composed(path)[0]).task
+    measured = read(DataSpec(path=(str(path),)), task=task.kind).tables["train"]
+    assert {task.text, task.label} <= set(measured.columns)

@@ -10,15 +10,13 @@ import transformers
 
 import tunesmith as ts
 from tests.tiny import BAD, GOOD, OTHER
+from tests.workflow.small import ended_after, prepared, quick, write_table
 from tunesmith.core.errors import DataError
 from tunesmith.engine.batch import Batch
 from tunesmith.inference.predictor import Predictor
-from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
-from tunesmith.workflow import fit
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
-from tunesmith.workflow.prepare import prepare
 
 TASK = "multi-label-classification"
 
@@ -41,19 +39,11 @@ def write(path, rows):
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps({"text": text, "labels": labels}) + "\n" for text, labels in rows))
         return path
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([("text", "labels"), *((text, "|".join(labels)) for text, labels in rows)])
-    return path
+    return write_table(path, ("text", "labels"), [(text, "|".join(labels)) for text, labels in rows])
 
 
-def quick(tiny, **more):
-    settings = {"train.length": "8 steps", "evaluate.resamples": 20, "data.split.dev": 0.2, **more}
-    return {"model": str(tiny), "settings": settings}
-
-
-def prepared(path, **more):
-    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **more})
-    return prepare(recipe)
+def flags(labels, names):
+    return [int(name in labels) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +75,8 @@ def test_it_is_seen_in_the_data_and_learnt(run):
 def test_thresholds_are_tuned_and_saved(run):
     found, task = run.run.metrics["calibration"], run.predictor.task
     assert found["fitted_on"] == "dev"
+    assert found["temperature"] != 1
+    assert "log loss falls" in found["reason"]
     assert [found["thresholds"][name]["threshold"] for name in task.labels] == list(task.thresholds)
     assert all("F1" in one["reason"] for one in found["thresholds"].values())
     for said in run.predict([text for text, _ in tagged(20, seed=3)]):
@@ -116,12 +108,27 @@ def test_predict_and_evaluate_files(run, tmp_path):
     assert evaluate(run.run, [str(back)], resamples=10).metrics["values"] == measured.metrics["values"]
 
 
+def test_lists_may_stand_in_columns_when_they_are_measured(run, tmp_path):
+    rows = tagged(30, seed=5)
+    lists = write(tmp_path / "lists.csv", rows)
+    wanted = evaluate(run.run, [str(lists)], resamples=10).metrics["values"]
+    names = ("good", "bad", "book")
+    columns = [(text, *flags(labels, names)) for text, labels in rows]
+    path = write_table(tmp_path / "flags.csv", ("text", *names), columns)
+    assert evaluate(run.run, [str(path)], label="good, bad, book", resamples=10).metrics["values"] == wanted
+    with pytest.raises(DataError, match="2 columns named, and the model learnt 3: bad, book, good"):
+        evaluate(run.run, [str(path)], label="good,bad")
+    other = write_table(tmp_path / "other.csv", ("text", "good", "bad", "books"), columns)
+    with pytest.raises(DataError, match=r'the model has no label "books".*did you mean "book"'):
+        evaluate(run.run, [str(other)], label="good, bad, books")
+
+
 def test_what_is_said_fits_labels(run):
     page, card = run.run.report_path.read_text(), (run.run.model_folder / "README.md").read_text()
     sentences = " ".join(run.run.metrics["verdict"]["sentences"])
     for said in (page, card, sentences):
         assert "acro F1" in said
-        for wrong in ("onfusion matrix", "Class by class", "emperature", "one of these labels", "In 100 texts"):
+        for wrong in ("onfusion matrix", "Class by class", "one of these labels", "In 100 texts"):
             assert wrong not in said
     assert "Label by label" in page
     assert "Given from" in page
@@ -132,16 +139,7 @@ def test_what_is_said_fits_labels(run):
 def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):
     settings = quick(tiny, **{"train.save_every": "2 steps", "evaluate.baselines": False})
     whole = ts.train(data, out=tmp_path / "whole", **settings)
-    real = fit.train_steps
-
-    def breaks(*args, **more):
-        for report in real(*args, **more):
-            if report.step == 5:
-                raise KeyboardInterrupt
-            yield report
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fit, "train_steps", breaks)
+    with pytest.raises(KeyboardInterrupt), ended_after(4, monkeypatch):
         ts.train(data, out=tmp_path / "run", **settings)
     again = ts.resume(tmp_path / "run")
     texts = [text for text, _ in tagged(8, seed=9)]
@@ -150,13 +148,9 @@ def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):
 
 
 def test_columns_of_flags_and_pairs(tiny, tmp_path):
-    path = tmp_path / "flags.csv"
     names = ("good", "bad", "book")
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["sentence1", "sentence2", *names])
-        for (a, x), (b, _) in zip(tagged(120), tagged(120, seed=1), strict=True):
-            writer.writerow([a, b, *(int(name in x) for name in names)])
+    rows = [(a, b, *flags(x, names)) for (a, x), (b, _) in zip(tagged(120), tagged(120, seed=1), strict=True)]
+    path = write_table(tmp_path / "flags.csv", ("sentence1", "sentence2", *names), rows)
     settings = quick(tiny, **{"train.length": "2 steps", "evaluate.baselines": False, "evaluate.calibrate": False})
     run = ts.train(path, out=tmp_path / "run", **settings)
     assert run.run.origins["task.kind"]["reason"] == "3 columns of 0 and 1: good, bad, book"
@@ -164,6 +158,13 @@ def test_columns_of_flags_and_pairs(tiny, tmp_path):
     assert (task.columns, task.labels) == ({"text": "sentence1", "text_pair": "sentence2"}, names)
     assert task.thresholds == (0.5,) * 3
     assert evaluate(run.run, [str(path)], resamples=10).metrics["n_rows"] == 120
+    measured = evaluate(run.run, [str(path)], label="book, bad, good", resamples=10).metrics["values"]
+    assert measured == evaluate(run.run, [str(path)], resamples=10).metrics["values"]
+    listing = [(a, b, ";".join(name for name, has in zip(names, given, strict=True) if has)) for a, b, *given in rows]
+    lists = write_table(tmp_path / "lists.csv", ("sentence1", "sentence2", "tags"), listing)
+    assert evaluate(run.run, [str(lists)], label="tags", resamples=10).metrics["values"] == measured
+    with pytest.raises(DataError, match=r'column "bad", which is not here(.|\n)*name all with --label'):
+        evaluate(run.run, [str(lists)])
     chosen = prepared(path, **{"task.label": "good, book"})
     assert chosen.task.labels == ("good", "book")
     assert chosen.kind[0].kind == TASK

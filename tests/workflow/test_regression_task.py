@@ -10,16 +10,14 @@ import transformers
 
 import tunesmith as ts
 from tests.tiny import BAD, GOOD, OTHER
+from tests.workflow.small import ended_after, prepared, quick, write_table
 from tunesmith.core.errors import DataError
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
-from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
-from tunesmith.workflow import fit
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
-from tunesmith.workflow.prepare import prepare
 
 
 def scored(n, *, seed=0):
@@ -35,19 +33,7 @@ def scored(n, *, seed=0):
 
 
 def write(path, rows, header=("text", "score", "length")):
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([header, *rows])
-    return path
-
-
-def quick(tiny, **more):
-    settings = {"train.length": "8 steps", "evaluate.resamples": 20, "data.split.dev": 0.1, **more}
-    return {"model": str(tiny), "settings": settings}
-
-
-def prepared(path, **more):
-    recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **more})
-    return prepare(recipe)
+    return write_table(path, header, rows)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +44,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tiny, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
-    more = {"train.length": "6 epochs", "train.lr": 3e-3, "data.split.dev": 0.2}
+    more = {"train.length": "6 epochs", "train.lr": 3e-3}
     return ts.train(data, out=out, **quick(tiny, **more))
 
 
@@ -113,8 +99,23 @@ def test_predict_and_evaluate_files(run, several, tmp_path):
     assert {"predicted_score", "predicted_length"} < set(row)
 
 
+def test_several_columns_are_named_when_they_are_measured(run, several, tmp_path):
+    rows = scored(30, seed=5)
+    plain = write(tmp_path / "plain.csv", rows)
+    wanted = evaluate(several.run, [str(plain)], resamples=10).metrics["values"]
+    assert evaluate(several.run, [str(plain)], label="length, score", resamples=10).metrics["values"] == wanted
+    path = write(tmp_path / "gold.csv", rows, header=("text", "gold score", "gold length"))
+    assert evaluate(several.run, [str(path)], label="gold score, gold length", resamples=10).metrics["values"] == wanted
+    with pytest.raises(DataError, match="1 column named, and the model learnt 2: score, length"):
+        evaluate(several.run, [str(path)], label="gold score")
+    with pytest.raises(DataError, match="2 columns named, and the model learnt 1: score"):
+        evaluate(run.run, [str(path)], label="gold score, gold length")
+    with pytest.raises(DataError, match='no column "gold size"'):
+        evaluate(several.run, [str(path)], label="gold score, gold size")
+
+
 def test_compare_on_shared_rows(run, several, data, tiny, tmp_path):
-    settings = quick(tiny, **{"train.length": "1 steps", "data.split.dev": 0.2, "evaluate.baselines": False})
+    settings = quick(tiny, **{"train.length": "1 steps", "evaluate.baselines": False})
     weak = ts.train(data, out=tmp_path / "weak", **settings)
     found = compare([run.run, weak.run])
     assert found["best"] == "one"
@@ -153,16 +154,7 @@ def test_pairs_are_read(tiny, tmp_path):
 def test_interrupted_and_resumed_is_the_same(tiny, data, tmp_path, monkeypatch):
     settings = quick(tiny, **{"train.save_every": "2 steps", "evaluate.baselines": False})
     whole = ts.train(data, out=tmp_path / "whole", **settings)
-    real = fit.train_steps
-
-    def breaks(*args, **more):
-        for report in real(*args, **more):
-            if report.step == 5:
-                raise KeyboardInterrupt
-            yield report
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fit, "train_steps", breaks)
+    with pytest.raises(KeyboardInterrupt), ended_after(4, monkeypatch):
         ts.train(data, out=tmp_path / "run", **settings)
     again = ts.resume(tmp_path / "run")
     texts = ["good film", "awful bad day"]

@@ -395,6 +395,47 @@ def test_spans_of_all_forms_become_tags_and_their_repairs_are_said():
     assert found.ledger.counts("changed") == {"span widened to whole words": 1, "span outside the text": 1}
 
 
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        ([["B-PER", "I-PER", "O", "B-per"]], ["B-PERSON", "I-PERSON", "O", "B-PERSON"]),
+        ([["I-PER", "B-PER", "O", "I-MISC"]], ["B-PERSON", "B-PERSON", "O", "O"]),  # IOB1
+        ([["B-PER", "E-PER", "O", "S-LOC"]], ["B-PERSON", "I-PERSON", "O", "B-LOC"]),  # BIOES
+        ([[{"start": 0, "end": 9, "label": "PER"}]], ["B-PERSON", "I-PERSON", "O", "O"]),
+    ],
+)
+def test_labels_are_renamed_however_they_are_written(cells, wanted):
+    columns = {"text": ["Anna Bell met Tom"], "tags": cells}
+    task, _ = TokenClassification().choose_columns(Table.of(columns))
+    spec = DataSpec(label_map={"PER": "PERSON", "misc": "O"})
+    found = task.usable(Table.of(columns), clean=str, spec=spec, split="train")
+    assert list(found.table["tags"]) == [wanted]
+    changed = [entry.detail for entry in found.ledger if entry.reason == "label rewritten"]
+    assert "B-PER -> B-PERSON" in changed
+    assert len(changed) == len(set(changed))
+
+
+def test_plain_tags_are_renamed_and_a_wrong_name_is_said(tmp_path):
+    rows_ = [{"words": ["the", "film"], "tags": ["DT", "NN"]}, {"words": ["a", "day"], "tags": ["DT", "NNS"]}] * 10
+    path = tmp_path / "pos.jsonl"
+    path.write_text("".join(json.dumps({**row, "id": i}) + "\n" for i, row in enumerate(rows_)))
+    arguments = {"data.path": [str(path)], "data.label_map": {"NNS": "NN", "DTT": "ART"}, "data.duplicates": "keep"}
+    found = prepare(compose(file=None, overrides=[], arguments=arguments)[0])
+    assert set(found.task.labels) == {"DT", "NN"}
+    (note,) = (note for note in found.notes if note.topic == "unused label map")
+    assert (note.message, note.fix) == ('no row has this label of data.label_map: "DTT"', 'DTT: did you mean "DT"?')
+
+
+def test_a_run_measures_files_with_the_names_it_was_taught(tiny_tags, conll, tmp_path):
+    settings = {"train.length": "2 steps", "evaluate.resamples": 10, "data.label_map": {"PER": "PERSON"}}
+    run = ts.train(conll, model=str(tiny_tags), out=tmp_path / "run", settings=settings)
+    assert set(run.run.manifest["labels"]["train"]) >= {"PERSON"}
+    assert "PER" not in run.run.manifest["labels"]["train"]
+    measured = evaluate(run.run, [str(conll)], resamples=10)
+    assert "PERSON" in {one["label"] for one in measured.metrics["per_class"]}
+    assert not [note for note in measured.notes if note.topic == "unknown labels"]
+
+
 def test_tags_that_are_numbers_are_labels_by_themselves_and_said():
     task, found, notes = usable({"tokens": [["a", "b"], ["c"]], "ner_tags": [[0, 3], [0]]})
     assert task.scheme == "plain"

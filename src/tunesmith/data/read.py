@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.data import delimited, nested, sheets, sources, streams
+from tunesmith.data.formats import LIKE
 from tunesmith.data.formats.base import BundleFormat, Content, Format, Found, RowFormat
 from tunesmith.data.formats.choose import HEAD_ROWS, Choice, announcement
+from tunesmith.data.formats.parallel import Parallel, lines_of, refuse_one_side, side_of
 from tunesmith.data.sources import Blob
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
@@ -64,6 +66,18 @@ def read(spec: DataSpec, *, task: str | None = None) -> Reading:
     return reading
 
 
+def for_task(reading: Reading, task: str) -> Reading:
+    """Return rows that were read as plain tables as the formats of their task have them, once the task is seen."""
+    if reading.forms:
+        return reading
+    found = replace(reading, tables={}, choice=replace(reading.choice, task=task))
+    for split, table in reading.tables.items():
+        form = found.choice.of_rows([table.row(i) for i in range(min(HEAD_ROWS, len(table)))])
+        parts = [_through(form, part, found) for part in table.by_file()] if form else [table]
+        found.tables[split] = concat(parts)
+    return found
+
+
 def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | None = None) -> Iterator[Table]:
     """Yield a file's rows in tables of at most `chunk_rows`, in order.
 
@@ -74,6 +88,9 @@ def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | Non
         DataError: as `read`, or a row is broken.
     """
     choice = Choice(spec.format, task)
+    if LIKE.get(task or "", task) == Parallel.task and side_of(Path(path)):
+        yield from _cut(_one_side(path, spec), chunk_rows)
+        return
     opened = streams.open_text(path, encoding=spec.encoding)
     if opened is None:
         reading = Reading({}, choice=choice)
@@ -91,6 +108,12 @@ def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | Non
             yield from _cut(table, chunk_rows)
         else:
             yield from _pieces(text, spec, choice, chunk_rows)
+
+
+def _one_side(path: str, spec: DataSpec) -> Table:
+    """Return the sources of parallel text, a line each."""
+    blob = sources.load(path)[0][0]
+    return Table.of({"source": lines_of(sources.decode(blob, encoding=spec.encoding)[0])}, file=path)
 
 
 def _pieces(text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows: int) -> Iterator[Table]:
@@ -254,6 +277,8 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
     if suffix == ".txt":
         return _by_rows(_lines(text, blob.file), reading)
     if suffix not in (".csv", ".tsv", ".tab", "") and blob.file != "standard input":
+        if LIKE.get(reading.choice.task or "", reading.choice.task) in (None, Parallel.task):
+            refuse_one_side(Path(blob.file), sure=reading.choice.task is None)
         raise DataError(
             f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=sources.SUPPORTED
         )

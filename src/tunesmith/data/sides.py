@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tunesmith.core.errors import DataError, Where, did_you_mean
 from tunesmith.core.notes import Note
@@ -92,9 +93,14 @@ def _two_texts(table: Table, *, longer_first: bool) -> Pair | None:
     return texts[0], texts[1]
 
 
+def are_distinct(cells: Sequence[Any]) -> bool:
+    """Whether cells are mostly other ones in each row, as those of classes are not."""
+    found = profile(cells)
+    return bool(found.n) and found.distinct >= MOSTLY_DISTINCT * found.n
+
+
 def _is_text(table: Table, name: str) -> bool:
-    found = profile(table[name])
-    return bool(found.n) and found.words >= FEWEST_WORDS and found.distinct >= MOSTLY_DISTINCT * found.n
+    return are_distinct(table[name]) and profile(table[name]).words >= FEWEST_WORDS
 
 
 def _unclear(table: Table) -> DataError:

@@ -7,7 +7,7 @@ type is forced on anybody: a value is what the file said (always `str` in CSV; t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where, did_you_mean
@@ -70,6 +70,14 @@ class Table:
             [self.file_ids[i] for i in chosen],
             [self.row_numbers[i] for i in chosen],
         )
+
+    def by_file(self) -> list[Table]:
+        """Return the rows of each file."""
+        rows: dict[int, list[int]] = {}
+        for i, file in enumerate(self.file_ids):
+            rows.setdefault(file, []).append(i)
+        return [replace(self.take(mine), files=(self.files[file],), file_ids=[0] * len(mine))
+                for file, mine in rows.items()]  # fmt: skip
 
     def named(self, columns: Mapping[str, str]) -> Table:
         """Return the same rows with the columns `columns` (new name to old) alone, under their new names."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.wording import does, rows
+from tunesmith.core.wording import count, does
 
 Array = np.ndarray
 
@@ -61,7 +61,19 @@ def fit_temperature(logits: Array, gold: Array) -> float:
     return find_temperature(logits, gold).temperature
 
 
-def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
+def find_shared_temperature(logits: Array, gold: Array) -> TemperatureFit:
+    """Find one temperature for labels that are each a yes or no, as `find_temperature` does for classes.
+
+    Args:
+        logits: shape (rows, labels), of rows that were not trained on.
+        gold: whether each row has each label, likewise.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    yes_or_no = np.stack([np.zeros_like(logits), logits], axis=-1).reshape(-1, 2)
+    return find_temperature(yes_or_no, np.asarray(gold).ravel().astype(int), noun="decision")
+
+
+def find_temperature(logits: Array, gold: Array, *, noun: str = "row") -> TemperatureFit:
     """Find the temperature with the lowest log loss, between 0.05 and 20.
 
     It stays at 1 with fewer than 20 rows, without a single mistake (any colder temperature would then look
@@ -70,6 +82,7 @@ def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     Args:
         logits: shape (rows, classes), of rows that were not trained on.
         gold: class indices, shape (rows,).
+        noun: what the reason calls a row.
 
     Raises:
         DataError: shapes that do not fit, logits that are not finite, or classes out of range.
@@ -77,11 +90,13 @@ def find_temperature(logits: Array, gold: Array) -> TemperatureFit:
     logits, gold = np.asarray(logits, dtype=np.float64), np.asarray(gold)
     _check(logits, gold)
     if len(gold) < FEWEST_ROWS:
-        are = does(len(gold), "row", "is", "are")
+        are = does(len(gold), noun, "is", "are")
         return TemperatureFit(1.0, f"{are} too few to fit a temperature (at least {FEWEST_ROWS})")
     before = _log_loss(logits, gold, 1.0)
     if bool((logits.argmax(axis=1) == gold).all()):
-        return TemperatureFit(1.0, f"no mistake in {rows(len(gold))}: nothing to fit a temperature on", before, before)
+        return TemperatureFit(
+            1.0, f"no mistake in {count(len(gold), noun)}: nothing to fit a temperature on", before, before
+        )
     best = _lowest(logits, gold)
     after = _log_loss(logits, gold, best)
     if not after < before:

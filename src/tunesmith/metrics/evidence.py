@@ -32,11 +32,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One measurement of the dev rows during training; `main` is None where it was not logged."""
+    """One measurement of the dev rows during training; `value`, of what it is judged by, None if not logged."""
 
     step: int
     loss: float
-    main: float | None
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ class Evidence:
     def main(self) -> str:
         """The metric by which models are judged."""
         return str(self.metrics.get("main", "macro_f1"))
+
+    @property
+    def judged(self) -> str:
+        """The metric by which training is judged: the main one, or perplexity where a model's texts are."""
+        return str(self.metrics.get("judged") or self.main)
 
     @property
     def splits(self) -> Mapping[str, Any]:
@@ -147,19 +152,31 @@ class Evidence:
         return n.get(split, 0) / (self.n_train + sum(n.values())) if self.n_train else 0.0
 
     def error(self, value: float) -> float:
-        """Return how far a main metric is from perfect; smaller is better for every metric."""
-        return value if lower_is_better(self.main) else 1 - value
+        """Return how far the metric of `judged` is from perfect; smaller is better for every metric."""
+        return value if lower_is_better(self.judged) else 1 - value
 
     @property
     def is_open(self) -> bool:
-        """Whether the main metric is an error without an upper end, as a language model's is: it needs no labels."""
-        return is_open(self.main)
+        """Whether training is judged by an error without an upper end, as that of models that write is."""
+        return is_open(self.judged)
+
+    @property
+    def wanted(self) -> str:
+        """What more of would help: labels, but where texts are learnt from."""
+        if not self.is_open:
+            return "Label more rows"
+        return "Bring more text" if self.judged == self.main else "Bring more texts with their targets"
+
+    @property
+    def class_noun(self) -> str:
+        """What one of `n_classes` is called: a class where each row has one, else a label."""
+        return "class" if "labels" in (self.splits.get(self.primary) or {}) else "label"
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         """The dev measurements during training, by step; those with a loss that is no number are left out."""
         found = [
-            Evaluation(int(e["step"]), float(e["loss"]), (e.get("metrics") or {}).get(self.main))
+            Evaluation(int(e["step"]), float(e["loss"]), (e.get("metrics") or {}).get(self.judged))
             for e in self.events
             if e.get("event") == "evaluate" and e.get("split", "dev") == "dev" and _is_number(e.get("loss"))
         ]

@@ -38,7 +38,7 @@ class Gap:
 
     Attributes:
         size: positive where training rows do better.
-        metric: the main one, or accuracy where that can't be had for the same classes.
+        metric: that of `Evidence.judged`, or accuracy where it can't be had for the same classes.
         aside: said of classes that the unseen rows lack, "" where they have all.
     """
 
@@ -72,7 +72,9 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
         missing = "training" if evidence.held_out else "unseen"
         return "unknown", [Finding(f"Over- or under-fitting cannot be told: no {missing} rows were measured.")]
     curve = [*_rising(evidence)]
-    for fit, finding in (_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)):
+    signs = [_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)]
+    # What models that write know better of training texts is no harm as long as unseen ones become likelier, too.
+    for fit, finding in reversed(signs) if evidence.is_open else signs:
         if finding:
             return fit, [finding, *curve]
     if gap.share >= LARGE_GAP:
@@ -86,11 +88,11 @@ def gap_of(evidence: Evidence) -> Gap | None:
     Macro F1 is only compared over the classes that both have: a class of one training row, missed, costs as much as
     a large one, and the unseen rows can't have it.
     """
-    split, metric, aside = evidence.held_out, evidence.main, ""
-    train, unseen = evidence.measured("train"), evidence.measured(split)
+    split, metric, aside = evidence.held_out, evidence.judged, ""
+    train, unseen = evidence.measured("train", metric), evidence.measured(split, metric)
     n_missing = _n_missing(evidence, split) if metric == "macro_f1" else 0
     if n_missing and train and unseen:
-        lacking = f"the {split} rows lack {n_missing} of the {_n_classes(evidence, split)} classes"
+        lacking = f"the {split} rows lack {n_missing} of the {count(_n_classes(evidence, split), evidence.class_noun)}"
         shared = _on_shared_classes(evidence, train, unseen, split)
         if shared:
             (train, unseen), aside = shared, f" ({lacking}, which are left out)"
@@ -140,8 +142,8 @@ def risen_loss(evidence: Evidence) -> tuple[Evaluation, Evaluation] | None:
 
 
 def still_gaining(evidence: Evidence) -> float:
-    """Return the main metric's gain over the last third of training if it was best at the end, else 0."""
-    curve = [(e, e.main) for e in evidence.evaluations if e.main is not None]
+    """Return what the last third of training gained by `Evidence.judged` if it was best at the end, else 0."""
+    curve = [(e, e.value) for e in evidence.evaluations if e.value is not None]
     if len(curve) < 3 or curve[-1][0].loss > min(e.loss for e, _ in curve):
         return 0.0
     last = curve[-1][1]
@@ -261,7 +263,7 @@ def _under(evidence: Evidence, gap: Gap) -> tuple[str, Finding | None]:
     ):
         sentence = (
             f"It was still learning when training ended: the last third brought "
-            f"{difference(evidence.main, gain)} on dev rows ({_sides(gap)})."
+            f"{difference(evidence.judged, gain)} on dev rows ({_sides(gap)})."
         )
         return "under", Finding(sentence, (longer(evidence),))
     if evidence.is_open or evidence.error(gap.train.value) <= LOW:
@@ -299,9 +301,9 @@ def _rising(evidence: Evidence) -> list[Finding]:
         f"The dev loss was lowest at step {lowest.step:,} ({lowest.loss:.3f}) and rose to {last.loss:.3f} "
         f"by step {last.step:,}"
     )
-    if lowest.main is not None and last.main is not None:
-        gain = evidence.error(lowest.main) - evidence.error(last.main)
+    if lowest.value is not None and last.value is not None:
+        gain = evidence.error(lowest.value) - evidence.error(last.value)
         if gain > 0.005:
-            gained = difference(evidence.main, gain)
+            gained = difference(evidence.judged, gain)
             return [Finding(f"{head}: the later steps still brought {gained}, but made the model too sure of itself.")]
     return [Finding(f"{head}: the later steps fitted the training rows rather than the task.")]

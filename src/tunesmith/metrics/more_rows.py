@@ -31,7 +31,7 @@ def more_rows(evidence: Evidence, split: str, purpose: str) -> str | MoreRows:
 def more_to_train_on(evidence: Evidence) -> MoreRows:
     """Advise more training rows."""
     if few_to_train_on(evidence):
-        classes = f" for {count(evidence.n_classes, 'class')}" if evidence.n_classes > 1 else ""
+        classes = f" for {count(evidence.n_classes, evidence.class_noun)}" if evidence.n_classes > 1 else ""
         return MoreRows(why=f"{rows(evidence.n_train)} to train on are few{classes}")
     now = f" ({evidence.n_train:,} to train on now)" if evidence.n_train else ""
     return MoreRows(why=f"the surest cure{now}")

@@ -8,6 +8,7 @@ rows' own values. All lie between 0 and 1 here and are shown from 0 to 100. 1,00
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import zip_longest
 from typing import Any, ClassVar
 
@@ -25,6 +26,8 @@ TOKENIZERS = ("13a", "intl", "zh", "char", "none")
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 N_GRAMS, CHARACTERS, BETA = 4, 6, 2
 """The longest sequence of words in BLEU, of characters in chrF, and how much more recall counts there."""
+SACREBLEU, ROUGE_SCORE = "sacrebleu.metrics", "rouge_score.rouge_scorer"
+"""What does the measuring; both come with `_FIX`."""
 _FIX = "pip install 'tunesmith[generation]'"
 _NO_REFERENCE = "all references are empty"
 
@@ -150,7 +153,7 @@ class Bleu:
         if tokenizer not in TOKENIZERS:
             fix = did_you_mean(tokenizer, TOKENIZERS) or f"one of: {', '.join(TOKENIZERS)}"
             raise DataError(f'BLEU has no tokenizer "{tokenizer}"', fix=fix)
-        metric = load_sacrebleu().BLEU(tokenize=tokenizer, force=True)
+        metric = library(SACREBLEU).BLEU(tokenize=tokenizer, force=True)
         self._counts = _counts(metric, predicted, gold)
         self.signature = str(metric.get_signature())
 
@@ -178,7 +181,7 @@ class Chrf:
     """
 
     def __init__(self, predicted: Sequence[str], gold: References) -> None:
-        metric = load_sacrebleu().CHRF(char_order=CHARACTERS, beta=BETA)
+        metric = library(SACREBLEU).CHRF(char_order=CHARACTERS, beta=BETA)
         self._counts = _counts(metric, predicted, gold)
         self.signature = str(metric.get_signature())
 
@@ -194,22 +197,21 @@ class Chrf:
         return ratio((1 + BETA**2) * precision * recall, BETA**2 * precision + recall, empty=0.0)
 
 
-def load_rouge() -> Any:
-    """Return rouge-score's scorer.
+def library(name: str) -> Any:
+    """Return the module that measures texts: `SACREBLEU` or `ROUGE_SCORE`.
 
     Raises:
         DataError: it is not installed.
     """
     try:
-        from rouge_score.rouge_scorer import RougeScorer
+        return import_module(name)
     except ImportError:
-        raise DataError("measuring summaries needs a library", fix=_FIX) from None
-    return RougeScorer
+        raise DataError(f"measuring texts needs a library, {name.split('.', maxsplit=1)[0]}", fix=_FIX) from None
 
 
 def rouge(predicted: Sequence[str], gold: References, *, stemmer: bool) -> Array:
     """Return each row's F-measures in the order of `ROUGE`, shape (4, rows)."""
-    RougeScorer = load_rouge()
+    RougeScorer = library(ROUGE_SCORE).RougeScorer
     # Of a single line ROUGE-Lsum is ROUGE-L; it is computed apart only where it has to be, as both are slow.
     of_words = RougeScorer(list(ROUGE[:3]), use_stemmer=stemmer)
     of_lines = RougeScorer([ROUGE[3]], use_stemmer=stemmer)
@@ -227,19 +229,6 @@ def _check(predicted: Sequence[str], gold: References) -> None:
     for i, references in enumerate(gold):
         if isinstance(references, str) or not references:
             raise DataError(f"the row at position {i + 1:,} has no list of references", fix="give one or more a row")
-
-
-def load_sacrebleu() -> Any:
-    """Return sacreBLEU's metrics.
-
-    Raises:
-        DataError: it is not installed.
-    """
-    try:
-        from sacrebleu import metrics
-    except ImportError:
-        raise DataError("measuring translations needs a library", fix=_FIX) from None
-    return metrics
 
 
 def _counts(metric: Any, predicted: Sequence[str], gold: References) -> Array:

@@ -115,7 +115,7 @@ def verdict(
         "try_next": _advice(
             [*fit_findings, *findings],
             more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
-            wanted="Bring more text" if evidence.is_open else "Label more rows",
+            wanted=evidence.wanted,
         ),
     }
 

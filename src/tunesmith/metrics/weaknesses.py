@@ -59,7 +59,7 @@ def disagreement(evidence: Evidence) -> list[Finding]:
     ):
         return []
     gap = difference(evidence.main, abs(test.value - dev.value))
-    if evidence.error(test.value) > evidence.error(dev.value):
+    if (test.value > dev.value) == lower_is_better(evidence.main):
         sentence = (
             f"The test rows are harder than the dev rows, by {gap}, which is more than chance: they may come "
             "from another source or time, or be labeled differently."

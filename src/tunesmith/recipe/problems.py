@@ -157,12 +157,12 @@ def _nearest_setting(key: str, model: type[BaseModel]) -> str:
     if usual:
         return f"here it is {usual}"
     here = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+    tasks = _tasks_with(name) if "kind" in known else []
+    if tasks:
+        return f"it belongs to {', '.join(tasks)}: {' or '.join(f'--task {task}' for task in tasks)}"
     near = did_you_mean(name, here)
     if near:
         return near
-    tasks = _tasks_with(name) if "kind" in known else []
-    if tasks:
-        return f"it belongs to {', '.join(tasks)}: --task {tasks[0]}"
     elsewhere = [k for k in known if k.rpartition(".")[2] == name]
     if elsewhere:
         return f'did you mean "{elsewhere[0]}"?'

@@ -99,6 +99,19 @@ class Task(Spec):
         """Return the task with every "auto" column named, and why these."""
         raise _missing(self, "choose_columns")
 
+    def labelled(self, table: Table, *, label: str | None) -> Self:
+        """Return the task reading what it learnt from columns that a user names, where these hold it in another form.
+
+        Args:
+            table: rows to be measured, as they were read.
+            label: the column, or several with commas between them; None where none is named.
+
+        Raises:
+            DataError: they can't hold it.
+        """
+        del table, label
+        return self
+
     @property
     def columns(self) -> dict[str, str]:
         """The columns the model reads: field to column name."""
@@ -273,6 +286,10 @@ class Task(Spec):
     def dev_metrics(self, examples: Sequence[Example], outputs: Sequence[Any], table: Table) -> dict[str, float]:
         """Return point values for learning curves from what `dev_run` kept: `metric_names` and "loss"."""
         return self.quick_metrics(self.merge(examples, outputs, n_rows=len(table)), table)
+
+    def dev_scorer(self, examples: Sequence[Example], outputs: Sequence[Any]) -> Scorer:
+        """Return what `dev_run` kept, ready to be measured; asked for where there is a `dev_metric`."""
+        raise _missing(self, "dev_scorer")
 
     def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> Any:
         """Join the windows of each row; first axis = rows."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError, Where, did_you_mean
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.classes import check_sets
@@ -138,6 +138,19 @@ class MultiLabelClassification(ColumnsTask):
             written, more = self._written(table[choice.label])
             found, notes = found | written, [*notes, *more]
         return self.model_copy(update=found), notes
+
+    def labelled(self, table: Table, *, label: str | None) -> Self:
+        """Return the task reading one column of lists instead of a column for each label, or the other way round."""
+        names = (label,) if label is None or label in table.columns else column_names(table, label)
+        if label is None or min(len(names), 2) == min(len(self.target_columns), 2):
+            return self
+        if len(names) == 1:
+            task = self.model_copy(update={"label": label, "separator": "auto", "empty": "auto"})
+            return task.model_copy(update=task._written(table[label])[0])
+        for name in set(names) - set(self.labels):
+            fix = did_you_mean(name, list(self.labels)) or f"its labels: {', '.join(self.labels[:20])}"
+            raise DataError(f'the model has no label "{name}"', where=Where(table.files[0], column=name), fix=fix)
+        return self.model_copy(update={"label": ", ".join(self.labels)})
 
     def _written(self, cells: Sequence[Any]) -> tuple[dict[str, str], list[Note]]:
         """Return separator and meaning of empty cells, and what is to be said of a separator that was found."""
@@ -335,20 +348,26 @@ class MultiLabelClassification(ColumnsTask):
         return {"loss": float(loss.mean()), **{n: float(np.nan_to_num(values[n][0])) for n in self.metric_names}}
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
-        """Find the threshold of each label with the best F1."""
+        """Find the temperature that makes probabilities believable, then each label's threshold with the best F1."""
         import numpy as np
         from scipy.special import expit
 
+        from tunesmith.metrics.calibration import find_shared_temperature
         from tunesmith.metrics.thresholds import best_thresholds
+        from tunesmith.models.classifier import divide_logits
 
         if table is None:
             saved = self.model_copy(update={"thresholds": (UNTUNED,) * self.n_outputs})
-            return Tuned(saved, {"fitted_on": None, "reason": why_not, "thresholds": {}})
-        found = best_thresholds(expit(np.asarray(outputs)), self.indicators(table[self.label]))
+            return Tuned(saved, {"temperature": 1.0, "fitted_on": None, "reason": why_not, "thresholds": {}})
+        logits, gold = np.asarray(outputs), self.indicators(table[self.label])
+        scaled = find_shared_temperature(logits, gold)
+        t = scaled.temperature
+        found = best_thresholds(expit(logits / t), gold)
         each = zip(self.labels, found.values, found.reasons, strict=True)
         facts = {name: {"threshold": value, "reason": reason} for name, value, reason in each}
         saved = self.model_copy(update={"thresholds": tuple(found.values)})
-        return Tuned(saved, {"fitted_on": "dev", "thresholds": facts})
+        said = {"temperature": t, "fitted_on": "dev", "reason": scaled.reason, "thresholds": facts}
+        return Tuned(saved, said, lambda values: np.asarray(values) / t, lambda model: divide_logits(model, t))
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[LabelsPrediction]]:
         """Return each label's share, and logistic regressions on words (TF-IDF); with thresholds of their own."""

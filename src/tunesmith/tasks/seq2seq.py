@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from tunesmith.data.spec import DataSpec
+    from tunesmith.metrics.perplexity import PerplexityScorer
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
@@ -277,6 +278,15 @@ class Seq2SeqTask(Task):
         n = sum(example.weight for example in examples)
         loss, right = (float(sum(row[i] for row in outputs)) / n for i in (0, 1))
         return {"loss": loss, "perplexity": math.exp(min(loss, 50.0)), "token_accuracy": right}
+
+    def dev_scorer(self, examples: Sequence[Example], outputs: Sequence[Any]) -> PerplexityScorer:
+        """Return how much the targets surprise, and how many of their tokens were thought likeliest."""
+        import numpy as np
+
+        from tunesmith.metrics.perplexity import PerplexityScorer
+
+        losses, hits = np.array(outputs, dtype=float).reshape(-1, 2).T
+        return PerplexityScorer(losses, np.array([example.weight for example in examples]), None, hits)
 
     def run(self, model: nn.Module, batch: Batch) -> list[list[int]]:
         """Return the token ids written for each example."""

@@ -35,9 +35,9 @@ class Summarization(Seq2SeqTask):
 
     def refuse_missing(self) -> None:
         """Raise DataError if rouge-score is missing."""
-        from tunesmith.metrics.texts import load_rouge
+        from tunesmith.metrics.texts import ROUGE_SCORE, library
 
-        load_rouge()
+        library(ROUGE_SCORE)
 
     def scorer(self, predictions: Sequence[TextPrediction], gold: Sequence[Any]) -> SummaryScorer:
         """Return summaries beside the references, a sentence a line; see `metrics.texts`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tunesmith.core.errors import Where
 from tunesmith.core.notes import Note
 from tunesmith.data import tagging
+from tunesmith.data.labels import fold
 
 if TYPE_CHECKING:
     from tunesmith.metrics.scorer import Scorer
@@ -32,6 +33,10 @@ class Tagset(ABC):
     @abstractmethod
     def counts(self, rows: Tags) -> Counter[str]:
         """Return how often each type of entity, or each tag, occurs."""
+
+    @abstractmethod
+    def renamed(self, tag: str, names: Mapping[str, str]) -> str:
+        """Return a tag with another label, if `names` has one for its own, which stands there folded."""
 
     @abstractmethod
     def may_follow(self, before: str, after: str) -> bool:
@@ -61,6 +66,12 @@ class Entities(Tagset):
     def counts(self, rows: Tags) -> Counter[str]:
         """Count entities."""
         return Counter(span.label for tags in rows for span in tagging.to_spans(tags))
+
+    def renamed(self, tag: str, names: Mapping[str, str]) -> str:
+        """Return B-PERSON for B-PER; entities whose type becomes O are none."""
+        prefix, kind = tagging.split_tag(tag)
+        new = names.get(fold(kind), kind)
+        return "O" if new == "O" else tagging.join_tag(prefix, new)
 
     def may_follow(self, before: str, after: str) -> bool:
         """Return False for an I- that goes on with nothing, or with another type."""
@@ -95,6 +106,10 @@ class PlainTags(Tagset):
     def counts(self, rows: Tags) -> Counter[str]:
         """Count words."""
         return Counter(tag for tags in rows for tag in tags)
+
+    def renamed(self, tag: str, names: Mapping[str, str]) -> str:
+        """Return the other tag."""
+        return names.get(fold(tag), tag)
 
     def may_follow(self, before: str, after: str) -> bool:
         """Return True."""

@@ -18,6 +18,8 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.data.columns import choose_text
+from tunesmith.data.formats.prompts import certain_columns
+from tunesmith.data.sides import are_distinct
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE
 from tunesmith.tasks.language import IGNORED, LEARNT, OVERLAP, LanguageTask, as_lines
@@ -81,8 +83,9 @@ class TextGeneration(LanguageTask):
         """Return that there are columns of prompts and completions, or of conversations."""
         if text != "auto" or label != "auto":
             return ""
-        if {"prompt", "completion"} <= set(table.columns):
-            return 'there are columns "prompt" and "completion"'
+        pair = certain_columns(table.columns)
+        if pair and (pair == ("prompt", "completion") or are_distinct(table[pair[1]])):
+            return f'there are columns "{pair[0]}" and "{pair[1]}"'
         return "the rows are conversations" if _is_chat(table.columns.get("messages", ())) else ""
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:

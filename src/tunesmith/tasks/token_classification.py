@@ -8,18 +8,21 @@ that can is found by the Viterbi algorithm, with learnt scores of one tag follow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import tagging
 from tunesmith.data.columns import choose_tagged
+from tunesmith.data.labels import fold
 from tunesmith.data.table import Table
-from tunesmith.data.tagged import is_tags, read_table, tagged_rows, words_of
+from tunesmith.data.tagged import is_tags, read_table, read_tags, tagged_rows, words_of
+from tunesmith.data.tagging import Scheme
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE, Task
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
@@ -129,12 +132,31 @@ class TokenClassification(Task):
         self, table: Table, *, clean: Callable[[Any], str], spec: DataSpec, split: str, known: Sequence[Any] = ()
     ) -> Usable:
         """Keep the rows with words and labels, these as one tag a word; see `Task.usable`."""
-        del clean, spec
-        scheme = "iob2" if self.scheme == "auto" else self.scheme
-        found = Usable(*read_table(table, text=self.text, label=self.label, scheme=scheme, split=split))
+        del clean
+        found = Usable(*read_table(table, text=self.text, label=self.label, scheme=self._written_in, split=split))
+        if spec.label_map:
+            found.table = self._renamed(found.table, spec.label_map, found.ledger)
         if split != "train":
             found.notes += unknown_labels(self.tagset, found.table[self.label], known or [self.labels], split)
         return found
+
+    @property
+    def _written_in(self) -> Scheme:
+        return "iob2" if self.scheme == "auto" else self.scheme
+
+    def _renamed(self, table: Table, names: Mapping[str, str], ledger: Ledger) -> Table:
+        folded = {fold(old): new for old, new in names.items()}
+        rows = [[self.tagset.renamed(tag, folded) for tag in tags] for tags in table[self.label]]
+        for row, (old, new) in enumerate(zip(table[self.label], rows, strict=True)):
+            where = table.where(row)
+            for before, after in dict.fromkeys(pair for pair in zip(old, new, strict=True) if len({*pair}) > 1):
+                ledger.add("changed", "label rewritten", file=where.file, row=where.row, detail=f"{before} -> {after}")
+        return table.replace(**{self.label: rows})
+
+    def written(self, table: Table) -> Iterable[Any]:
+        """Return the types of entities, or the plain tags."""
+        cells = zip(table[self.text], table[self.label], strict=True)
+        return self.tagset.counts([read_tags(*pair, self._written_in).tags for pair in cells])
 
     def key(self, table: Table) -> list[str]:
         """Return the texts."""
@@ -308,7 +330,7 @@ class TokenClassification(Task):
         index = {tag: i for i, tag in enumerate(self.labels)}
         gold = np.array([index.get(tag, -1) for tags in table[self.label] for tag in tags])
         logits = np.concatenate([lattice.each for lattice in outputs])
-        found = find_temperature(logits[gold >= 0], gold[gold >= 0])
+        found = find_temperature(logits[gold >= 0], gold[gold >= 0], noun="word")
         t = found.temperature
         facts = {"temperature": t, "fitted_on": "dev", "reason": found.reason}
 

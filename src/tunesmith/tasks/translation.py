@@ -59,9 +59,9 @@ class Translation(Seq2SeqTask):
 
     def refuse_missing(self) -> None:
         """Raise DataError if sacreBLEU is missing."""
-        from tunesmith.metrics.texts import load_sacrebleu
+        from tunesmith.metrics.texts import SACREBLEU, library
 
-        load_sacrebleu()
+        library(SACREBLEU)
 
     def scorer(self, predictions: Sequence[TextPrediction], gold: Sequence[Any]) -> TranslationScorer:
         """Return translations beside the references; see `metrics.texts`."""

@@ -75,9 +75,23 @@ def assess(resolved: Any, fitted: Fitted, answers: Answers) -> dict[str, Any]:
         if answers.tuned.facts.get("fitted_on") and "reliability" in splits[split]:
             before = _scorer(resolved.task, answers.raw[split], tables[split])
             splits[split]["before_calibration"] = _confidence(measure(before, resamples=1))
+    if task.dev_metric and splits:
+        split = "dev" if "dev" in splits else "test"
+        splits[split]["values"] |= _surprise(resolved, fitted, split)
     splits["train"] = _train_sample(resolved, fitted, answers.tuned)
     main = task.main_metric if task.dev_metric else resolved.recipe.evaluate.metric
-    return {"main": main, "splits": splits, "calibration": answers.tuned.facts}
+    judged = {"judged": task.dev_metric} if task.dev_metric else {}
+    return {"main": main, **judged, "splits": splits, "calibration": answers.tuned.facts}
+
+
+def _surprise(resolved: Any, fitted: Fitted, split: str) -> dict[str, Any]:
+    """Measure the targets of a split's rows as training does on the way: what over-fitting is read from."""
+    task, examples = resolved.task, resolved.encoded.examples[split]
+    found = infer(fitted.model, examples, task=task, pad_id=resolved.tokenizer.pad_id, run=task.dev_run)
+    values: dict[str, Any] = measure(task.dev_scorer(examples, found), resamples=resolved.recipe.evaluate.resamples)[
+        "values"
+    ]
+    return values
 
 
 def _scorer(task: Any, raw: Sequence[Any], table: Any) -> Scorer:

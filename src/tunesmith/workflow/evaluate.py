@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, read
 from tunesmith.data.spec import DataSpec
@@ -60,7 +61,7 @@ def evaluate(
         run: a finished run, or a model folder alone.
         paths: files or folders.
         text: column with the text; by default the one the model was trained on.
-        label: column with the label; likewise.
+        label: column with the label, likewise; several with commas between them.
         resamples: draws for the intervals.
         settings: how to read the files, where that is not as in training.
 
@@ -78,14 +79,15 @@ def measure_rows(
 ) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
-    task = predictor.task
     table = concat(list(reading.tables.values()))
+    task = predictor.task.labelled(table, label=named.get("label"))
     trained = trained_columns(task)
-    columns = find_columns(table, trained, named)
+    columns = find_columns(table, trained, {**named, **_targets(task, table, named.get("label"))})
     ledger, notes = Ledger(reading.ledger), [*reading.notes]
     read_ = {trained[field]: column for field, column in columns.items()}
     more = {column: column for column in task.optional_columns if column in table.columns}
-    ready = as_trained(table.named({**more, **read_}), predictor, spec, ledger, notes)
+    ready = table.named({**more, **read_})
+    ready = as_trained(ready, task, clean=predictor.clean, spec=spec, ledger=ledger, notes=notes)
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     if not run.recipe_path.is_file():
@@ -121,8 +123,32 @@ def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Not
 
 def trained_columns(task: Any) -> dict[str, str]:
     """Return the columns a model was trained on, by the option that names another: text, text_pair, label, label_2."""
-    targets = {f"{task.target}_{i}" if i > 1 else task.target: name for i, name in enumerate(task.target_columns, 1)}
-    return {**task.columns, **targets}
+    return {**task.columns, **dict(_by_option(task, task.target_columns))}
+
+
+def _by_option(task: Any, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for i, column in enumerate(columns, 1):
+        yield (f"{task.target}_{i}" if i > 1 else task.target), column
+
+
+def _targets(task: Any, table: Table, label: str | None) -> dict[str, str | None]:
+    """Return which of the named columns stands for each that was learnt: the one of its name, else the next in order.
+
+    Raises:
+        DataError: other than as many are named.
+    """
+    wanted = task.target_columns
+    if label is None or not wanted or (len(wanted) == 1 and _find(table, label)):
+        return {}
+    named = {_letters(name): name.strip() for name in label.split(",")}
+    if len(named) != len(wanted):
+        message = f"{count(len(named), 'column')} named, and the model learnt {len(wanted)}: {', '.join(wanted)}"
+        fix = "name as many with --label, in this order, with commas between them"
+        raise DataError(message, where=Where(table.files[0]), fix=fix)
+    alike = {column: named.pop(_letters(column)) for column in wanted if _letters(column) in named}
+    others = iter(named.values())
+    found = [alike.get(column) or next(others) for column in wanted]
+    return dict(_by_option(task, found))
 
 
 def inputs_of(row: Mapping[str, Any], task: Any) -> tuple[Hashable, ...]:
@@ -135,13 +161,14 @@ def as_key(cell: Any) -> Hashable:
     return tuple(cell) if isinstance(cell, list) else cell
 
 
-def as_trained(table: Table, predictor: Predictor, spec: DataSpec, ledger: Ledger, notes: list[Note]) -> Table:
+def as_trained(
+    table: Table, task: Any, *, clean: Callable[[Any], str], spec: DataSpec, ledger: Ledger, notes: list[Note]
+) -> Table:
     """Return the rows that have inputs and a target that the model knows, both as training would read them.
 
     The others go to the ledger; what else is to be said of them goes to the notes.
     """
-    task = predictor.task
-    usable = task.usable(table, clean=predictor.clean, spec=spec, split="test")
+    usable = task.usable(table, clean=clean, spec=spec, split="test")
     ledger.extend(usable.ledger)
     notes += usable.notes
     known = task.knows(usable.table)
@@ -206,7 +233,9 @@ def _missing(table: Table, option: str, trained: str, named: str | None) -> Prob
     if named is not None:
         return Problem(f'there is no column "{named}"', where, did_you_mean(named, list(table.columns)) or here)
     message = f'the model was trained on column "{trained}", which is not here'
+    of_several = option.startswith("label_")
     how = f"name the one to use with --{option}" if option in ("text", "label") else "give that name to the one to use"
+    how = "name all with --label, with commas between them" if of_several else how
     return Problem(message, where, f"{how}; {here}")
 
 

@@ -12,7 +12,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
 from tunesmith.data.findings import inspect
 from tunesmith.data.labels import label_name
-from tunesmith.data.read import Reading, read
+from tunesmith.data.read import Reading, for_task, read
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
@@ -61,6 +61,8 @@ def prepare(recipe: Recipe) -> Prepared:
     named = "kind" in recipe.task.model_fields_set
     reading = read(recipe.data, task=recipe.task.kind if named else None)
     kind = (recipe.task, "") if named else infer(reading.tables["train"], reading.forms, like=recipe.task)
+    if not named and {str(getattr(recipe.task, name, "auto")) for name in ("text", "label")} == {"auto"}:
+        reading = for_task(reading, kind[0].kind)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
     task: Any
     task, notes = kind[0].choose_columns(reading.tables["train"])

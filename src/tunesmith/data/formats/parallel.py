@@ -58,7 +58,7 @@ class Parallel(BundleFormat):
     def read(self, blobs: Sequence[tuple[Blob, str]]) -> Found:
         """Return `source` and `target` of each line, and their languages where the names say them."""
         (one, text), (other, other_text) = blobs
-        lines, other_lines = _lines(text), _lines(other_text)
+        lines, other_lines = lines_of(text), lines_of(other_text)
         if len(lines) != len(other_lines):
             raise _out_of_step(one.file, lines, other.file, other_lines)
         found = Found((one.file,))
@@ -99,6 +99,18 @@ def side_of(path: Path) -> str:
     return side if is_language(side) or side in SIDES else ""
 
 
+def refuse_one_side(file: Path, *, sure: bool) -> None:
+    """Raise DataError, which names the other, if a file is one side of parallel text; with `sure`, if it lies there."""
+    beside = sorted(file.parent.iterdir()) if side_of(file) and file.parent.is_dir() else []
+    others = [path for path in beside if path.name != file.name and stem_of(path) == stem_of(file) and side_of(path)]
+    if others:
+        message = f"this is one side of parallel text, and {others[0].name} lies beside it"
+        raise DataError(message, where=Where(str(file)), fix=f"name both, the source first: {file} {others[0]}")
+    if side_of(file) and not sure:
+        fix = "name both, the source first: train.en train.de"
+        raise DataError("this is one side of parallel text", where=Where(str(file)), fix=fix)
+
+
 def stem_of(path: Path) -> str:
     """Return the name of a file without its language."""
     return _bare(path).removesuffix(".txt").rpartition(".")[0]
@@ -121,7 +133,8 @@ def _ordered(one: Path, other: Path) -> tuple[Path, Path]:
     return (other, one) if turned else (one, other)
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Return all lines without their ends, empty ones too."""
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
 

@@ -13,10 +13,24 @@ from tunesmith.data.table import Table
 
 PROMPTS = ("prompt", "instruction", "question", "input", "query")
 COMPLETIONS = ("completion", "response", "output", "answer", "target")
+INPUTS = ("input", "context")
+"""What an instruction is about."""
+CERTAIN = ("prompt", "instruction")
+"""Names of prompts that mean nothing else; a question needs an answer and nothing beside it."""
+
+
+def certain_columns(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the columns of prompts and completions where their names leave no doubt."""
+    there = set(names)
+    if there - {"id"} == {"question", "answer"}:
+        return "question", "answer"
+    prompt = next((name for name in CERTAIN if name in there), None)
+    completion = next((name for name in COMPLETIONS if name in there), None)
+    return (prompt, completion) if prompt and completion else None
 
 
 class Prompts(RowFormat):
-    """`prompt` and `completion`, or what else they are called; an `input` follows its `instruction`."""
+    """`prompt` and `completion`, or what else they are called; an `input` follows its `instruction`, or a `context`."""
 
     name = "prompts"
     title = "prompts with completions"
@@ -36,22 +50,16 @@ class Prompts(RowFormat):
             if prompt is None and completion is None:
                 fix = 'each row needs "prompt" and "completion"'
                 raise DataError("there are no prompts with completions", where=Where(file, number), fix=fix)
-            given = row.get("input") if prompt == "instruction" else None
-            texts = [str(text) for text in (row.get(prompt or ""), given) if text not in (None, "")]
+            inputs = [name for name in INPUTS if prompt == "instruction" and name != completion]
+            given = [row.get(name) for name in (prompt or "", *inputs)]
+            texts = [str(text) for text in given if text not in (None, "")]
             answer = row.get(completion or "")
             if not any(text.strip() for text in texts):
                 found.say("set aside", "no prompt", number)
             elif answer is None or not str(answer).strip():
                 found.say("set aside", "no completion", number)
             else:
-                rest = extras(
-                    row,
-                    "prompt",
-                    "completion",
-                    str(prompt),
-                    str(completion),
-                    *(["input"] if prompt == "instruction" else []),
-                )
+                rest = extras(row, "prompt", "completion", str(prompt), str(completion), *inputs)
                 found.rows.append((number, {"prompt": "\n\n".join(texts), "completion": str(answer), **rest}))
         return found
 
