@@ -632,7 +632,7 @@ def test_what_rows_do_not_have_one_of_is_a_label_not_a_class():
     assert advised(verdict(metrics, n_train=40), "40 rows to train on are few for 2 labels")
 
 
-def test_one_length_of_training_is_advised():
+def test_a_tagger_that_finds_nothing_is_said_to_first_of_all():
     from tunesmith.metrics.scorer import measure as measure_scorer
     from tunesmith.metrics.spans import SpanScorer
 
@@ -644,5 +644,10 @@ def test_one_length_of_training_is_advised():
         {"main": "entity_f1", "splits": splits, "comparison": comparison},
         events=curve((0.4, 0.0), epochs=4.0), n_train=100, settings={"train.length": "4 epochs"},
     )  # fmt: skip
+    assert found["sentences"][0] == "The model found no entity at all, of 60 in 60 test rows."
     assert found["worth_it"] == "no" and advised(found, 'Train longer: --set train.length="8 epochs"')
     assert sum("train.length" in step for step in found["try_next"]) == 1
+    one = measure_scorer(SpanScorer([["B-place", "O", "O"]] * 60, gold), resamples=20)
+    assert not said(verdict({"main": "entity_f1", "splits": {"test": one}}), "no entity")
+    none = measure_scorer(SpanScorer([["O"] * 3] * 60, [["O"] * 3] * 60), resamples=20)
+    assert not said(verdict({"main": "entity_f1", "splits": {"test": none}}), "no entity")

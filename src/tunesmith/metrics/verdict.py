@@ -102,6 +102,7 @@ def verdict(
     worth, worth_findings = _worth(evidence)
     fit, fit_findings = diagnose(evidence)
     findings = [
+        *_nothing_found(evidence),
         *_headline(evidence),
         *worth_findings,
         *fit_findings,
@@ -129,6 +130,17 @@ def _nothing_measured() -> dict[str, Any]:
         "sentences": ["No rows were kept back, so nothing can be said about new texts."],
         "try_next": ["Keep back rows to judge by: --set data.split.test=0.2 --set data.split.dev=0.1"],
     }
+
+
+def _nothing_found(evidence: Evidence) -> list[Finding]:
+    """Say that the model gives no label at all, where rows need not have one, and some here do."""
+    metrics = evidence.splits[evidence.primary]
+    classes = metrics.get("per_class") or []
+    wanted = sum(entry["support"] for entry in classes)
+    if "labels" in metrics or not wanted or any(entry["precision"]["value"] is not None for entry in classes):
+        return []
+    noun = "entity" if evidence.main == "entity_f1" else "label"
+    return [Finding(f"The model found no {noun} at all, of {wanted:,} in {rows(_n_rows(evidence), evidence.primary)}.")]
 
 
 def _headline(evidence: Evidence) -> list[Finding]:
