@@ -112,10 +112,10 @@ def _duplicates(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tab
 
 def _near_duplicates(table: Table, found: Inspected, *, task: Any) -> None:
     """Say which rows are near copies of one another, and which of these have different labels."""
-    couples, answers = found.copies.couples(task.together(table)), task.answers(table)
+    couples = found.copies.couples(task.together(table))
     said = "are near copies of another row (other case or punctuation, a few words, or cut off)"
     _couples(table, found, couples, "near duplicates", said, label=task.target_column)
-    apart = [(i, j) for i, j in couples if answers[i] != answers[j]] if task.one_answer else []
+    apart = task.contradicting(table, couples) if task.one_answer else []
     said = "are near copies of a row with another label"
     _couples(table, found, apart, "near copies with different labels", said, label=task.target_column)
 
