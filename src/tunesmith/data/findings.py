@@ -106,7 +106,8 @@ def _duplicates(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tab
     repeat = does(len(rows), "row", "repeats", "repeat")
     message = f"{repeat} another row exactly ({'one of each is kept' if drop else 'all kept'})"
     places = tuple(table.where(i) for i in rows[:PLACES])
-    found.notes.append(Note("info", "exact duplicates", message, "" if drop else "data.duplicates", places, len(rows)))
+    fix = "" if drop else "--set data.duplicates=drop"
+    found.notes.append(Note("info", "exact duplicates", message, fix, places, len(rows)))
     return _set_aside(table, found, rows, "exact duplicate") if drop else table
 
 
@@ -193,6 +194,6 @@ def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str) -> 
         raise DataError(
             f"no row is left: all {len(rows):,} were set aside ({reason})",
             where=Where(table.files[0]),
-            fix="see data.*",
+            fix=f"--set data.{'conflicts' if reason == 'conflicting label' else 'leaks'}=keep",
         )
     return kept
