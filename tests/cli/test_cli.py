@@ -1,4 +1,5 @@
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -59,6 +60,11 @@ def test_the_first_ten_minutes(tiny, tmp_path, monkeypatch):
     said = invoke("check", data, "--fix", "clean.csv", "--set", f"model.source={tiny}").output
     assert "2 of 92 rows set aside: 1 no label, 1 no text" in said
     assert (tmp_path / "clean.csv").exists()
+    assert "set aside, 2 in all:\n  reviews.csv:92  no label  train" in said.replace(str(tmp_path) + "/", "")
+    assert said.index("set aside, 2 in all") < said.index("· text column") < said.index("\nNext:\n")
+    assert said.endswith(
+        f"\nNext:\n  {shlex.join(['tunesmith', 'train', str(data), '--set', f'model.source={tiny}'])}\n"
+    )
     common = ["--model", tiny, "--set", "train.length=4 steps", "--set", "evaluate.resamples=20"]
     said = invoke("train", data, *common, "--dry-run").output
     assert "4 updates" in said
@@ -107,3 +113,14 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(tiny, reviews, tmp_path):
     assert "--resume" in said
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "stopped"
     assert list((tmp_path / "run" / "checkpoints").glob("step-*"))
+
+
+def test_check_ends_with_the_command_that_trains_with_the_same_options(tiny, tmp_path):
+    data = write_csv(tmp_path / "my texts.csv", [*sentences(60), *[("", "pos")] * 23])
+    options = ["--text", "text", "--label", "label", "--task", "text-classification"]
+    more = ["--set", f"model.source={tiny}", "--set", "data.label_map={a b: pos}"]
+    said = invoke("check", data, *more, *options).output
+    assert "set aside, first 20 of 23:" in said
+    assert said.count("  no text  ") == 20
+    command = shlex.split(said.splitlines()[-1])
+    assert command == ["tunesmith", "train", str(data), "--task", "text-classification", *options[:4], *more]

@@ -1,6 +1,7 @@
 """What stands on the screen once a training is over."""
 
 import io
+import re
 import shutil
 
 from rich.console import Console
@@ -8,7 +9,9 @@ from rich.console import Console
 import tunesmith as ts
 from tunesmith.cli import show
 from tunesmith.cli.train import ending, how_training_ended
+from tunesmith.run.card import model_card
 from tunesmith.run.folder import Run
+from tunesmith.run.report.page import content, metric_rows
 
 
 def printed(function, *args, **more):
@@ -66,3 +69,16 @@ def test_micro_f1_is_not_shown_where_it_is_accuracy(trained):
     metrics["splits"]["test"]["n_rows"] = 1
     said = printed(show.numbers, metrics)
     assert "Micro F1" in said and "1 test row " in said
+
+
+def test_a_value_that_is_undefined_is_shown_with_its_reason(trained, tmp_path):
+    metrics = trained.run.metrics
+    nothing = {"value": None, "low": None, "high": None, "reason": "no entity was found"}
+    metrics["splits"]["test"]["values"]["entity_precision"] = nothing
+    assert re.search(r"Entity precision +- +no entity was found", printed(show.numbers, metrics))
+    row = next(row for row in metric_rows(metrics, "test") if row["title"] == "Entity precision")
+    assert (row["value"], row["range"], row["interval"]) == ("-", "no entity was found", None)
+    run = changed(trained, tmp_path)
+    run.save_metrics({**metrics, "main": "entity_precision"})
+    assert content(run)["headline_range"] == "no entity was found"
+    assert "| Entity precision | - | no entity was found |" in model_card(run)

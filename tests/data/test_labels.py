@@ -68,6 +68,22 @@ def test_the_note_on_an_unused_label_map_reaches_the_user(tmp_path):
     assert "unused label map" in [note.topic for note in prepare(recipe).notes]
 
 
+def test_labels_that_are_rewritten_or_merged_are_said(tmp_path):
+    texts = sentences(60)
+    texts[3:5] = [(texts[3][0], "poz"), (texts[4][0], texts[4][1].upper())]
+    path = write_csv(tmp_path / "t.csv", texts)
+    settings = ["data.label_map={poz: pos}", "data.labels=merge_case"]
+    arguments = {"data.path": [str(path)]}
+    (note,) = [note for note in prepare(compose(file=None, overrides=settings, arguments=arguments)[0]).notes
+               if note.topic == "changed"]  # fmt: skip
+    assert (note.level, note.n_rows, [place.row for place in note.places]) == ("info", 2, [5, 6])
+    assert note.message == (
+        f"2 places were changed: 1 label rewritten, 1 label spelling merged, first in {path}:5 ('poz' -> 'pos')"
+    )
+    plain = prepare(compose(file=None, overrides=[], arguments=arguments)[0])
+    assert not any(note.topic == "changed" for note in plain.notes)
+
+
 def test_one_row_is_one_row():
     assert (rows(1), rows(2), rows(1821, "test"), count(1, "text")) == ("1 row", "2 rows", "1,821 test rows", "1 text")
 

@@ -389,6 +389,8 @@ def test_every_verdict_is_well_formed():
         assert found["worth_it"] in ("yes", "no", "unclear") and found["fit"] in ("over", "under", "good", "unknown")
         assert len(found["sentences"]) >= 3 and 1 <= len(found["try_next"]) <= MOST_ADVICE
         assert len(set(found["try_next"])) == len(found["try_next"])
+        advised_settings = re.findall(r"--set (\S+?)=", " ".join(found["try_next"]))
+        assert len(set(advised_settings)) == len(advised_settings)
         assert sum("Label more" in step for step in found["try_next"]) <= 1
         for sentence in found["sentences"]:
             assert re.fullmatch(r'["A-Z].*[.]', sentence), sentence
@@ -628,3 +630,24 @@ def test_what_rows_do_not_have_one_of_is_a_label_not_a_class():
     test = metrics["splits"]["test"]
     metrics["splits"]["test"] = {key: test[key] for key in ("n_rows", "values", "per_class")}
     assert advised(verdict(metrics, n_train=40), "40 rows to train on are few for 2 labels")
+
+
+def test_a_tagger_that_finds_nothing_is_said_to_first_of_all():
+    from tunesmith.metrics.scorer import measure as measure_scorer
+    from tunesmith.metrics.spans import SpanScorer
+
+    gold = [["O", "B-person", "I-person"], ["B-place", "O", "O"]] * 30
+    splits = {"test": measure_scorer(SpanScorer([["O"] * 3] * 60, gold), resamples=20)}
+    splits["train"] = {"n_rows": 200, "values": {"entity_f1": {"value": 0.0}}}
+    comparison = {"value": -0.05, "low": -0.1, "high": -0.01, "n_rows": 60, "a_value": 0.05, "a": "frequent_tags"}
+    found = verdict(
+        {"main": "entity_f1", "splits": splits, "comparison": comparison},
+        events=curve((0.4, 0.0), epochs=4.0), n_train=100, settings={"train.length": "4 epochs"},
+    )  # fmt: skip
+    assert found["sentences"][0] == "The model found no entity at all, of 60 in 60 test rows."
+    assert found["worth_it"] == "no" and advised(found, 'Train longer: --set train.length="8 epochs"')
+    assert sum("train.length" in step for step in found["try_next"]) == 1
+    one = measure_scorer(SpanScorer([["B-place", "O", "O"]] * 60, gold), resamples=20)
+    assert not said(verdict({"main": "entity_f1", "splits": {"test": one}}), "no entity")
+    none = measure_scorer(SpanScorer([["O"] * 3] * 60, [["O"] * 3] * 60), resamples=20)
+    assert not said(verdict({"main": "entity_f1", "splits": {"test": none}}), "no entity")

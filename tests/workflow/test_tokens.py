@@ -21,6 +21,7 @@ from tests.tagged import parts_of_speech, rows, tiny_tagger, write_conll, write_
 from tunesmith.cli.main import app
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data import tagging
+from tunesmith.data.findings import inspect
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 from tunesmith.engine.batch import collate
@@ -465,3 +466,36 @@ def test_texts_too_long_may_be_an_error(tiny_tags):
     task = TokenClassification(text="text", label="tags", labels=("O",), long_text="error")
     with pytest.raises(DataError, match="the text has 40 tokens, the model reads 30"):
         task.encode(Table.of({"text": ["film " * 40]}), load_tokenizer(Source("tags", tiny_tags), ModelSpec()))
+
+
+def test_tags_that_are_mended_are_said(tmp_path):
+    given = rows(60)
+    given[2] = [("anna", "I-PER"), ("met", "O"), ("tom", "b-PER"), (".", "O")]
+    data = write_conll(tmp_path / "mended.conll", given)
+    prepared = prepare(compose(file=None, overrides=[], arguments={"data.path": [str(data)]})[0])
+    (note,) = [note for note in prepared.notes if note.topic == "changed"]
+    assert note.level == "info" and note.n_rows == 2
+    assert note.message.startswith("2 places were changed: 1 I- without B-, 1 tag in small letters, first in ")
+    assert note.message.endswith("(I-PER -> B-PER)")
+
+
+TWEET = ["so", "glad", "to", "be", "back", "in", "north", "bonn", "with", "anna", "and", "all", "of", "them", "tonight"]
+TAGS = ["O"] * 6 + ["B-LOC", "I-LOC", "O", "B-PER", *["O"] * 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "apart"),
+    [
+        ([*TWEET, "http://a.b/c"], [*TAGS, "O"], False),
+        (["RT", ":", *TWEET[:-1]], ["O", "O", *TAGS[:-1]], False),
+        ([*TWEET[:8], "city", *TWEET[8:]], [*TAGS[:8], "I-LOC", *TAGS[8:]], False),
+        ([*TWEET, "http://a.b/c"], [*TAGS[:9], "O", *TAGS[10:], "O"], True),
+        ([word.upper() for word in TWEET], [*TAGS[:6], "B-PER", "I-PER", *TAGS[8:]], True),
+    ],
+)
+def test_near_copies_are_at_odds_only_in_words_they_share(words, tags, apart):
+    table = Table.of({"tokens": [TWEET, words], "tags": [TAGS, tags]}, file="t.conll")
+    task = TokenClassification(text="tokens", label="tags", scheme="iob2")
+    topics = {note.topic for note in inspect({"train": table}, task=task, spec=DataSpec()).notes}
+    assert "near duplicates" in topics
+    assert ("near copies with different labels" in topics) == apart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.files import write_text
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import template
+
+MOST_ENTRIES = 20
+OPTIONS = {"task.kind": "--task", "task.text": "--text", "task.label": "--label", "data.split.group": "--group"}
 
 
 def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | None) -> None:
@@ -31,19 +35,24 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
         where = Where(str(fix))
         raise DataError("a cleaned copy is only written of texts and labels", where=where, fix="tunesmith convert")
     console.print(f"[bold]{escape(prepared.ledger.summary(prepared.n_read))}[/bold]")
-    show.notes(console, [*prepared.notes, *measure_lengths(recipe, prepared)], places=True)
+    lengths = measure_lengths(recipe, prepared)
+    _set_aside(console, prepared)
     _classes(console, prepared)
-    entries = [e for e in prepared.ledger if e.kind == "set aside"]
-    for entry in entries[:20]:
-        console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}  {escape(entry.detail)}")
-    if len(entries) > 20:
-        console.print(f"  [dim]… and {len(entries) - 20:,} more[/dim]")
+    show.notes(console, [*prepared.notes, *lengths], places=True)
     if fix is not None:
         task = prepared.task
         found = inspect(prepared.reading.tables, task=task, spec=recipe.data)
         columns = list(task.columns.values())
         for path in write_fixed(found.tables, prepared.reading.tables, ledger=prepared.ledger, texts=columns, out=fix):
             console.print(f"wrote {escape(str(path))}")
+    console.print(f"\nNext:\n  {escape(train_command(arguments, settings))}", soft_wrap=True)
+
+
+def train_command(arguments: Mapping[str, Any], settings: Sequence[str]) -> str:
+    """Return the command that trains on the data as it was looked at."""
+    named = [(option, arguments[key]) for key, option in OPTIONS.items() if key in arguments]
+    given = [word for pair in [*named, *(("--set", one) for one in settings)] for word in pair]
+    return shlex.join(["tunesmith", "train", *arguments["data.path"], *given])
 
 
 def init(data: list[str], *, out: Path | None) -> None:
@@ -56,6 +65,16 @@ def init(data: list[str], *, out: Path | None) -> None:
         raise DataError("the file is there already", where=Where(str(out)), fix="choose another --out")
     write_text(out, template(recipe))
     typer.echo(f"wrote {out}; run it with: tunesmith train -c {out}")
+
+
+def _set_aside(console: Any, prepared: Any) -> None:
+    entries = [entry for entry in prepared.ledger if entry.kind == "set aside"]
+    if not entries:
+        return
+    first = f"first {MOST_ENTRIES} of {len(entries):,}" if len(entries) > MOST_ENTRIES else f"{len(entries):,} in all"
+    console.print(f"set aside, {first}:")
+    for entry in entries[:MOST_ENTRIES]:
+        console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}  {escape(entry.detail)}")
 
 
 def _classes(console: Any, prepared: Any) -> None:

@@ -14,7 +14,7 @@ from tunesmith.core.hardware import is_main_process
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import rows
 from tunesmith.metrics.names import METRICS, shown
-from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.run.report.numbers import ends, interval, primary_split
 
 MARKS = {"info": "[dim]·[/dim]", "warning": "[yellow]![/yellow]", "error": "[red]x[/red]"}
 
@@ -69,10 +69,9 @@ def numbers(out: Console, metrics: Mapping[str, Any]) -> None:
     for name, metric in METRICS.items():
         number = interval(measured, name)
         repeats = name == "micro_f1" and number.value == interval(measured, "accuracy").value
-        if number.value is not None and not repeats:
+        if name in measured["values"] and not repeats:
             others = [shown(name, interval(b, name).value) for b in baselines.values()]
-            low, high = shown(name, number.low), shown(name, number.high)
-            table.add_row(metric.title, f"[bold]{shown(name, number.value)}[/bold]", f"{low} to {high}", *others)
+            table.add_row(metric.title, f"[bold]{shown(name, number.value)}[/bold]", ends(measured, name), *others)
     out.print(table)
 
 

@@ -110,7 +110,7 @@ def _pair(table: Table, text: str | None, text_pair: str | None) -> tuple[str | 
     if text_pair == "none":
         return text, None
     if text_pair is not None:
-        return text, _named(table, text_pair, "--set task.text_pair=...")
+        return text, _named(table, text_pair, "set task.text_pair")
     if text is not None:
         return text, None
     plain = {_plain(name): name for name in table.columns}

@@ -106,16 +106,17 @@ def _duplicates(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tab
     repeat = does(len(rows), "row", "repeats", "repeat")
     message = f"{repeat} another row exactly ({'one of each is kept' if drop else 'all kept'})"
     places = tuple(table.where(i) for i in rows[:PLACES])
-    found.notes.append(Note("info", "exact duplicates", message, "" if drop else "data.duplicates", places, len(rows)))
+    fix = "" if drop else "--set data.duplicates=drop"
+    found.notes.append(Note("info", "exact duplicates", message, fix, places, len(rows)))
     return _set_aside(table, found, rows, "exact duplicate") if drop else table
 
 
 def _near_duplicates(table: Table, found: Inspected, *, task: Any) -> None:
     """Say which rows are near copies of one another, and which of these have different labels."""
-    couples, answers = found.copies.couples(task.together(table)), task.answers(table)
+    couples = found.copies.couples(task.together(table))
     said = "are near copies of another row (other case or punctuation, a few words, or cut off)"
     _couples(table, found, couples, "near duplicates", said, label=task.target_column)
-    apart = [(i, j) for i, j in couples if answers[i] != answers[j]] if task.one_answer else []
+    apart = task.contradicting(table, couples) if task.one_answer else []
     said = "are near copies of a row with another label"
     _couples(table, found, apart, "near copies with different labels", said, label=task.target_column)
 
@@ -193,6 +194,6 @@ def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str) -> 
         raise DataError(
             f"no row is left: all {len(rows):,} were set aside ({reason})",
             where=Where(table.files[0]),
-            fix="see data.*",
+            fix=f"--set data.{'conflicts' if reason == 'conflicting label' else 'leaks'}=keep",
         )
     return kept

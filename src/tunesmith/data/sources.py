@@ -133,7 +133,9 @@ def decode(blob: Blob, *, encoding: str) -> tuple[str, list[Note]]:
     if name.startswith("utf-"):
         return text, [Note("info", "encoding", f"{blob.file} is {name.upper()}")]
     message = f"{blob.file} is not UTF-8; read as {name}"
-    return text, [Note("info", "encoding", message, fix="--set data.encoding=NAME if letters look wrong")]
+    other = "cp1250" if name != "cp1250" else "cp1252"
+    fix = f"--set data.encoding={other} (or another) if letters look wrong"
+    return text, [Note("info", "encoding", message, fix)]
 
 
 def decode_start(blob: Blob, *, encoding: str) -> tuple[str, str]:

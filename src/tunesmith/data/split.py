@@ -200,7 +200,8 @@ def _notes(
 ) -> list[Note]:
     kept = (f'"{spec.group}"' if spec.group else "texts") + (" and near copies" if near else "")
     said = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
-    notes = [Note("info", "split", f"{rows_of(n)} divided: {said}; equal {kept} stay together", fix="data.split")]
+    fix = f"--set data.split.{'dev' if have_test else 'test'}=0.3 for another share"
+    notes = [Note("info", "split", f"{rows_of(n)} divided: {said}; equal {kept} stay together", fix)]
     if not have_dev and "dev" not in parts and spec.dev == "auto":
         message = f"{does(n, 'row', 'is', 'are')} too few to spare any for early stopping"
         notes.append(Note("info", "no dev rows", message, fix="--set data.split.dev=0.1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -38,6 +39,18 @@ def words_of(cell: Any) -> tuple[str, Places]:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "", []
     return str(cell), tagging.words(str(cell))
+
+
+def split_words(cell: Any) -> list[str]:
+    """Return the words of a cell."""
+    text, places = words_of(cell)
+    return [text[start:end] for start, end in places]
+
+
+def shared(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places of the words that two rows share, in their order (difflib's longest matching blocks)."""
+    blocks = difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
 
 
 def is_tags(cell: Any) -> bool:

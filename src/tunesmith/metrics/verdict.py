@@ -6,6 +6,7 @@ Every statement follows from numbers that are in the metrics, and a difference i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ WORTH_SHARE = 0.1
 FEWEST_ROWS = 20
 """Fewer test rows never decide."""
 MOST_ADVICE = 5
+_SET = re.compile(r"--set (\S+?)=")
 _BASELINES = {
     "majority": "always answering the most frequent class",
     "tfidf": "TF-IDF with logistic regression",
@@ -100,6 +102,7 @@ def verdict(
     worth, worth_findings = _worth(evidence)
     fit, fit_findings = diagnose(evidence)
     findings = [
+        *_nothing_found(evidence),
         *_headline(evidence),
         *worth_findings,
         *fit_findings,
@@ -127,6 +130,17 @@ def _nothing_measured() -> dict[str, Any]:
         "sentences": ["No rows were kept back, so nothing can be said about new texts."],
         "try_next": ["Keep back rows to judge by: --set data.split.test=0.2 --set data.split.dev=0.1"],
     }
+
+
+def _nothing_found(evidence: Evidence) -> list[Finding]:
+    """Say that the model gives no label at all, where rows need not have one, and some here do."""
+    metrics = evidence.splits[evidence.primary]
+    classes = metrics.get("per_class") or []
+    wanted = sum(entry["support"] for entry in classes)
+    if "labels" in metrics or not wanted or any(entry["precision"]["value"] is not None for entry in classes):
+        return []
+    noun = "entity" if evidence.main == "entity_f1" else "label"
+    return [Finding(f"The model found no {noun} at all, of {wanted:,} in {rows(_n_rows(evidence), evidence.primary)}.")]
 
 
 def _headline(evidence: Evidence) -> list[Finding]:
@@ -219,11 +233,16 @@ def _not_worth(evidence: Evidence) -> tuple[str | MoreRows, ...]:
 
 
 def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str) -> list[str]:
-    """Collect advice in the order of the findings, each once, then `more`, what could add a little."""
+    """Collect advice in the order of the findings, each once, then `more`, what could add a little.
+
+    Of several values for one setting the first is advised.
+    """
     found = [*(advice for finding in findings for advice in finding.advice), *more]
     reasons = [advice for advice in found if isinstance(advice, MoreRows)]
     said = [label_more(reasons, wanted=wanted) if isinstance(advice, MoreRows) else advice for advice in found]
-    return list(dict.fromkeys(said))[:MOST_ADVICE] or [LARGER_MODEL]
+    first = {key: advice for advice in reversed(said) for key in _SET.findall(advice)}
+    kept = [advice for advice in said if all(first[key] == advice for key in _SET.findall(advice))]
+    return list(dict.fromkeys(kept))[:MOST_ADVICE] or [LARGER_MODEL]
 
 
 def _ends(metric: str, low: float | None, high: float | None) -> str:

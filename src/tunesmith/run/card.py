@@ -12,7 +12,7 @@ from tunesmith.core.files import read_json
 from tunesmith.core.wording import rows
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
-from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.run.report.numbers import ends, interval, primary_split
 from tunesmith.tasks import TASKS
 
 _LONG_TEXTS = {
@@ -102,10 +102,8 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
         return "Not measured: there were no rows to spare."
     lines = [f"On {rows(measured['n_rows'], split)}:", "", "| metric | value | 95% interval |", "|---|---|---|"]
     for name, metric in METRICS.items():
-        number = interval(measured, name)
-        if number.value is not None:
-            value, low, high = (shown(name, end) for end in number)
-            lines.append(f"| {metric.title} | {value} | {low} to {high} |")
+        if name in measured["values"]:
+            lines.append(f"| {metric.title} | {shown(name, interval(measured, name).value)} | {ends(measured, name)} |")
     return "\n".join(lines)
 
 

@@ -174,6 +174,11 @@ class Task(Spec):
         """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""
         return [str(value) for value in table[self.target_column]]
 
+    def contradicting(self, table: Table, couples: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the couples, of rows that are near copies, whose targets can't both be right."""
+        answers = self.answers(table)
+        return [(i, j) for i, j in couples if answers[i] != answers[j]]
+
     def strata(self, table: Table) -> list[str]:
         """Return each row's class, whose shares a split keeps; all alike where there is none."""
         return [""] * len(table)

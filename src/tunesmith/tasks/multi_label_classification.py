@@ -161,7 +161,8 @@ class MultiLabelClassification(ColumnsTask):
             found["separator"] = marks or "none"
             if marks:
                 shown = " and ".join(f'"{mark}"' for mark in marks)
-                notes.append(Note("info", "separator", f"{shown} in a cell separates labels", fix="task.separator"))
+                fix = "--set task.separator=none if it does not"
+                notes.append(Note("info", "separator", f"{shown} in a cell separates labels", fix))
         if self.empty == "auto":
             found["empty"] = "missing" if lists_labels(cells) else "none"
         return found, notes

@@ -163,7 +163,7 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
             where = table.where(entry.row)
             found.ledger.add(entry.kind, entry.reason, file=where.file, row=where.row, detail=entry.detail or split)
         if not kept:
-            fix = "name other columns with --set task.question, task.context and --label"
+            fix = "set task.question, task.context and task.label to other columns"
             where = Where(table.files[0], column=self.label)
             raise DataError("no row has a question, a context and answers in it", where=where, fix=fix)
         found.table = table.take(kept).replace(**{self.label: answers})

@@ -21,7 +21,7 @@ from tunesmith.data import tagging
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.labels import fold
 from tunesmith.data.table import Table
-from tunesmith.data.tagged import is_tags, read_table, read_tags, tagged_rows, words_of
+from tunesmith.data.tagged import is_tags, read_table, read_tags, shared, split_words, tagged_rows, words_of
 from tunesmith.data.tagging import Scheme
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE, Task
@@ -165,6 +165,16 @@ class TokenClassification(Task):
     def answers(self, table: Table) -> list[Any]:
         """Return the tags."""
         return [tuple(tags) for tags in table[self.label]]
+
+    def contradicting(self, table: Table, couples: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the couples in which a word that both have, in the same order among the others, has another tag."""
+        found = []
+        for i, j in super().contradicting(table, couples):
+            one, other = ([word.casefold() for word in split_words(table[self.text][row])] for row in (i, j))
+            pairs = shared(one, other)
+            if any(table[self.label][i][a] != table[self.label][j][b] for a, b in pairs):
+                found.append((i, j))
+        return found
 
     def learn(self, table: Table) -> Self:
         """Return the task knowing its tags."""

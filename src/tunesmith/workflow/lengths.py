@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.base import Task
 from tunesmith.workflow.prepare import Prepared
 
 
@@ -23,5 +26,12 @@ def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
         f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}; "
         f"cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"
     )
+    first, *others = (way for way in ways(prepared.task) if way != "auto")
+    fix = f"--set task.long_text={first} (or {', '.join(others)})"
     places = tuple(table.where(i) for i in long[:20])
-    return [Note("info", "long texts", message, "task.long_text: windows, head, head_tail or error", places, len(long))]
+    return [Note("info", "long texts", message, fix, places, len(long))]
+
+
+def ways(task: Task) -> tuple[str, ...]:
+    """Return what `task.long_text` may be."""
+    return get_args(type(task).model_fields["long_text"].annotation)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.errors import DataError, Problem, Where
+from tunesmith.core.errors import DataError, Problem, Where, shorten
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
-from tunesmith.data.findings import inspect
+from tunesmith.data.findings import PLACES, inspect
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import Reading, for_task, read
 from tunesmith.data.split import divide
@@ -83,9 +83,21 @@ def prepare(recipe: Recipe) -> Prepared:
     tables = {**found.tables, **{name: found.tables["train"].take(rows) for name, rows in division.parts.items()}}
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
-    notes = [*reading.notes, *notes, *found.notes, *division.notes, *_unknown(task, tables, ledger)]
+    notes = [*reading.notes, *notes, *_changed(ledger), *found.notes, *division.notes, *_unknown(task, tables, ledger)]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
     return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
+
+
+def _changed(ledger: Ledger) -> list[Note]:
+    """Say what is not used as it was written: how often, why, and the first case."""
+    entries = [entry for entry in ledger if entry.kind == "changed"]
+    if not entries:
+        return []
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in ledger.counts("changed").items())
+    places = tuple(Where(entry.file, entry.row) for entry in entries[:PLACES])
+    detail = f" ({shorten(entries[0].detail)[1:-1]})" if entries[0].detail else ""
+    message = f"{does(len(entries), 'place', 'was', 'were')} changed: {reasons}, first in {places[0]}{detail}"
+    return [Note("info", "changed", message, "", places, len(entries))]
 
 
 def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:

@@ -18,7 +18,7 @@ from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.recipe.recipe import DEFAULT_TASK
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
-from tunesmith.run.report.numbers import interval, primary_split
+from tunesmith.run.report.numbers import ends, interval, primary_split
 from tunesmith.tasks import TASKS
 from tunesmith.tasks.base import Task
 
@@ -63,9 +63,7 @@ def content(run: Run) -> dict[str, Any]:
         "measured": measured,
         "headline": shown(main, number.value),
         "headline_name": titled(main),
-        "headline_range": f"{shown(main, number.low)} to {shown(main, number.high)}"
-        if number.value is not None
-        else "",
+        "headline_range": f"{'' if number.value is None else '95% interval '}{ends(measured, main)}",
         "verdict": metrics.get("verdict", {}),
         "rows": metric_rows(metrics, split),
         "baselines": list(metrics.get("baselines", {})),
@@ -102,7 +100,7 @@ def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
                 "title": metric.title,
                 "meaning": metric.meaning,
                 "value": shown(name, number.value),
-                "range": f"{shown(name, number.low)} to {shown(name, number.high)}" if number.value is not None else "",
+                "range": ends(measured, name),
                 "interval": number if metric.on_scale and number.value is not None else None,
                 "others": [shown(name, interval(b, name).value) for b in metrics.get("baselines", {}).values()],
             }
