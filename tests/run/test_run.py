@@ -21,6 +21,19 @@ def test_default_folders_are_numbered_and_never_reused(tmp_path):
         Run.create(tmp_path / "my-reviews-1")
 
 
+@pytest.mark.parametrize(("status", "offered"), [("done", False), ("stopped", True), ("failed", True)])
+def test_only_a_run_that_can_go_on_is_offered_to(tmp_path, status, offered):
+    run = Run.create(tmp_path / "run")
+    run.mark(status)
+    with pytest.raises(RunError) as raised:
+        Run.refuse_taken(run.folder)
+    assert raised.value.problems[0].fix == "choose another --out"  # there is no recipe yet to go on with
+    run.save_recipe("data: reviews.csv")
+    with pytest.raises(RunError) as raised:
+        Run.refuse_taken(run.folder)
+    assert ("--resume" in raised.value.problems[0].fix) == offered
+
+
 def test_what_is_no_run_says_so_with_a_neighbour(tmp_path):
     Run.create(runs=tmp_path, name_hint="reviews")
     with pytest.raises(RunError, match="no such run") as raised:
