@@ -1,3 +1,4 @@
+import html
 import json
 import shutil
 import subprocess
@@ -82,6 +83,14 @@ def test_everything_of_the_users_is_escaped(trained, tmp_path):
     page = write_report(spoiled(trained, tmp_path / "run")).read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
+
+
+def test_the_commands_of_the_report_name_the_folder(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained.folder, "runs/my reviews")
+    page = html.unescape(write_report(Run.open("runs/my reviews")).read_text())
+    assert "tunesmith predict 'runs/my reviews' new_rows.csv" in page
+    assert 'pipeline("text-classification", "runs/my reviews/model")' in page
 
 
 def test_a_report_of_a_run_that_just_started(tmp_path):
