@@ -1,5 +1,6 @@
 import html
 import json
+import re
 import shutil
 import subprocess
 
@@ -10,7 +11,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
-from tunesmith.run.report import write_report
+from tunesmith.run.report import charts, write_report
 
 NASTY = "<script>alert(1)</script>"
 
@@ -83,6 +84,26 @@ def test_everything_of_the_users_is_escaped(trained, tmp_path):
     page = write_report(spoiled(trained, tmp_path / "run")).read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
+
+
+@pytest.mark.parametrize(
+    ("ends", "whole", "shown"),
+    [
+        ((0.0, 289.0), True, [0, 100, 200]),
+        ((5.0, 31.0), True, [10, 20, 30]),
+        ((0.0, 2.0), True, [0, 1, 2]),
+        ((7.0, 7.0), True, [7]),
+        ((0.0, 1.0), False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        ((-0.3, 0.1), False, [-0.3, -0.2, -0.1, 0, 0.1]),
+    ],
+)
+def test_charts_have_round_ticks(ends, whole, shown):
+    assert charts.ticks(*ends, whole=whole) == pytest.approx(shown)
+
+
+def test_what_is_counted_has_whole_numbers():
+    drawn = charts.bars([1, 2, 1], [1.0, 1.5, 2.0, 3.0], label="", x_label="tokens")
+    assert re.findall(r">([\d.,]+)</text>", drawn) == ["0", "1", "2", "1", "2", "3"]
 
 
 def test_the_commands_of_the_report_name_the_folder(trained, tmp_path, monkeypatch):
