@@ -106,6 +106,14 @@ def test_what_is_counted_has_whole_numbers():
     assert re.findall(r">([\d.,]+)</text>", drawn) == ["0", "1", "2", "1", "2", "3"]
 
 
+def test_what_was_changed_is_counted(tmp_path):
+    run, ledger = Run.create(tmp_path / "run"), Ledger()
+    for row in range(3):
+        ledger.add("changed", "label spelling merged", file="a.csv", row=row)
+    run.save_ledger(ledger)
+    assert "Changed: label spelling merged (3)." in write_report(run).read_text()
+
+
 def test_the_commands_of_the_report_name_the_folder(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained.folder, "runs/my reviews")
