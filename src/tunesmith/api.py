@@ -62,7 +62,11 @@ class TunedModel:
     def predict(self, items: Sequence[Any]) -> list[Any]:
         """Return one prediction for each text: for a classifier an object with label, confidence and probabilities.
 
-        Where the model reads several texts a row, an item is a tuple of them, or a mapping by column name.
+        Where the model reads several texts a row, an item is a tuple of them, or a mapping by column name. An empty
+        text is answered like any other; `tunesmith predict` leaves the cells of such rows empty.
+
+        Raises:
+            DataError: `items` is one item and no list.
         """
         return self.predictor.predict(items)
 

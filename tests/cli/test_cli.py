@@ -31,6 +31,22 @@ def test_help_is_instant_and_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("train", "[DATA]..."), ("check", "DATA..."), ("convert", "IN... OUT"), ("evaluate", "RUN DATA..."),
+        ("predict", "RUN DATA"), ("compare", "RUN..."), ("report", "RUN"), ("runs", "[FOLDER]"), ("init", "[DATA]..."),
+        ("doctor", ""), ("demo", "[NAME]"),
+    ],
+)  # fmt: skip
+def test_usage_lines_read_like_commands(command, usage):
+    said = invoke(command, "--help").output
+    assert said.splitlines()[0] == f"Usage: tunesmith {command} [OPTIONS] {usage}".rstrip()
+    arguments = [line.split()[:2] for line in said.partition("Arguments:")[2].partition("\n\n")[0].splitlines() if line]
+    for name in usage.replace(".", "").replace("[", "").replace("]", "").split():
+        assert any(first == name and not second.startswith("<") for first, second in arguments)
+
+
+@pytest.mark.parametrize(
     ("args", "said"),
     [
         (["train", "nowhere.csv"], "there is no such file"),

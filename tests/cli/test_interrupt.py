@@ -66,6 +66,19 @@ def test_while_the_report_is_written_the_run_is_done(tiny, reviews, tmp_path, mo
     assert Run.open(out).report_path.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_ctrl_c_is_acknowledged_at_once(capfd, number):
+    with fit.interruptible() as asked:
+        assert not asked.is_set()
+        signal.raise_signal(number)
+        said = capfd.readouterr().err.strip()
+        assert said == "stopping after this step, then saving; press Ctrl-C again to stop without saving"
+        signal.raise_signal(signal.SIGTERM)
+        assert asked.is_set() and not capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 def test_a_second_ctrl_c_in_training_stops_at_once(tiny, reviews, tmp_path, monkeypatch):
     real = fit.train_steps
 

@@ -26,6 +26,14 @@ def put(tmp_path, name, content):
     return path
 
 
+def zipped(*names):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, "<x/>")
+    return packed.getvalue()
+
+
 def check_rows(table):
     assert list(zip(table["text"], table["label"], strict=True)) == ROWS
 
@@ -144,6 +152,9 @@ def test_ragged_rows(tmp_path):
         ("a.jsonl", b"{broken\n{too\n", "not JSON Lines"),
         ("a.bin", bytes(range(256)) * 20, "not a text file"),
         ("a.docx", b"some words here", "not supported"),
+        ("a.xlsx", bytes(range(256)) * 20, "not a valid Excel file"),
+        ("a.xlsx", b"text,label\nwarm,good\n", "not a valid Excel file"),
+        ("a.xlsx", zipped("[Content_Types].xml"), "not a valid Excel file"),
     ],
 )
 def test_files_that_can_not_be_read(tmp_path, name, content, message):

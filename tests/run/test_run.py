@@ -1,4 +1,6 @@
+import html
 import json
+import re
 import shutil
 import subprocess
 
@@ -9,7 +11,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
-from tunesmith.run.report import write_report
+from tunesmith.run.report import charts, write_report
 
 NASTY = "<script>alert(1)</script>"
 
@@ -19,6 +21,19 @@ def test_default_folders_are_numbered_and_never_reused(tmp_path):
     assert names == ["my-reviews-1", "my-reviews-2", "my-reviews-3"]
     with pytest.raises(RunError, match="never overwritten"):
         Run.create(tmp_path / "my-reviews-1")
+
+
+@pytest.mark.parametrize(("status", "offered"), [("done", False), ("stopped", True), ("failed", True)])
+def test_only_a_run_that_can_go_on_is_offered_to(tmp_path, status, offered):
+    run = Run.create(tmp_path / "run")
+    run.mark(status)
+    with pytest.raises(RunError) as raised:
+        Run.refuse_taken(run.folder)
+    assert raised.value.problems[0].fix == "choose another --out"  # there is no recipe yet to go on with
+    run.save_recipe("data: reviews.csv")
+    with pytest.raises(RunError) as raised:
+        Run.refuse_taken(run.folder)
+    assert ("--resume" in raised.value.problems[0].fix) == offered
 
 
 def test_what_is_no_run_says_so_with_a_neighbour(tmp_path):
@@ -69,6 +84,42 @@ def test_everything_of_the_users_is_escaped(trained, tmp_path):
     page = write_report(spoiled(trained, tmp_path / "run")).read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
+
+
+@pytest.mark.parametrize(
+    ("ends", "whole", "shown"),
+    [
+        ((0.0, 289.0), True, [0, 100, 200]),
+        ((5.0, 31.0), True, [10, 20, 30]),
+        ((0.0, 2.0), True, [0, 1, 2]),
+        ((7.0, 7.0), True, [7]),
+        ((0.0, 1.0), False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        ((-0.3, 0.1), False, [-0.3, -0.2, -0.1, 0, 0.1]),
+    ],
+)
+def test_charts_have_round_ticks(ends, whole, shown):
+    assert charts.ticks(*ends, whole=whole) == pytest.approx(shown)
+
+
+def test_what_is_counted_has_whole_numbers():
+    drawn = charts.bars([1, 2, 1], [1.0, 1.5, 2.0, 3.0], label="", x_label="tokens")
+    assert re.findall(r">([\d.,]+)</text>", drawn) == ["0", "1", "2", "1", "2", "3"]
+
+
+def test_what_was_changed_is_counted(tmp_path):
+    run, ledger = Run.create(tmp_path / "run"), Ledger()
+    for row in range(3):
+        ledger.add("changed", "label spelling merged", file="a.csv", row=row)
+    run.save_ledger(ledger)
+    assert "Changed: label spelling merged (3)." in write_report(run).read_text()
+
+
+def test_the_commands_of_the_report_name_the_folder(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained.folder, "runs/my reviews")
+    page = html.unescape(write_report(Run.open("runs/my reviews")).read_text())
+    assert "tunesmith predict 'runs/my reviews' new_rows.csv" in page
+    assert 'pipeline("text-classification", "runs/my reviews/model")' in page
 
 
 def test_a_report_of_a_run_that_just_started(tmp_path):

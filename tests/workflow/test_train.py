@@ -70,6 +70,14 @@ def test_labels_come_back_as_they_were_written(tiny, tmp_path, values):
     assert set(ts.load(tmp_path / "run").predictor.task.labels) == set(values)
 
 
+@pytest.mark.parametrize("item", ["good film", {"text": "good film"}])
+def test_one_item_is_no_list_of_items(trained, item):
+    with pytest.raises(DataError, match="a list of items is wanted") as raised:
+        trained.predict(item)
+    assert "predict([item])" in raised.value.problems[0].fix
+    assert len(trained.predict([item])) == 1
+
+
 def test_the_same_cleaning_in_training_and_prediction(trained):
     plain, dirty = trained.predict(["good film & lovely day", "<p>good film &amp;   lovely<br/>day</p>"])
     assert plain.probabilities == dirty.probabilities

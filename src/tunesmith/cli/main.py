@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tunesmith.cli.usage import Command
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.hardware import is_main_process
 from tunesmith.samples import SAMPLES
@@ -43,7 +44,9 @@ app = typer.Typer(
 Data = Annotated[
     list[str], typer.Argument(metavar="DATA", help="File, files or folder; - is standard input.", show_default=False)
 ]
-ModelArgument = Annotated[Path, typer.Argument(help="A run folder, or a model folder.", show_default=False)]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, or a model folder.", show_default=False)
+]
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/reviews-1.", show_default=False)
 ]
@@ -166,7 +169,7 @@ def check(  # noqa: PLR0917
     "tunesmith convert train.en train.de train.tmx"
 )
 def convert(
-    data: Annotated[list[str], typer.Argument(metavar="IN...", help="File, files or folder.", show_default=False)],
+    data: Annotated[list[str], typer.Argument(metavar="IN", help="File, files or folder.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="What to write; nothing is overwritten.")],
     to: Annotated[
         str, typer.Option("--to", metavar="FORMAT", help=f"One of: {FORMAT_NAMES}. Default: by OUT's name.")
@@ -198,7 +201,9 @@ def evaluate(
 )
 def predict(
     run: ModelArgument,
-    data: Annotated[str, typer.Argument(help="CSV or JSON Lines with the text column; - is standard input.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="CSV or JSON Lines with the text column; - is standard input.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="PATH", help="CSV or .jsonl file; without it, CSV goes to the screen."),
@@ -214,7 +219,7 @@ def predict(
 
 @app.command(epilog="Example:  tunesmith compare runs/a-1 runs/b-1")
 def compare(  # noqa: PLR0917
-    runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Two or more run folders.", show_default=False)],
     data: Annotated[
         list[str] | None,
         typer.Option("--data", metavar="FILE", help="Rows to compare on. Default: the runs' own test rows."),
@@ -242,7 +247,7 @@ def report(run: RunArgument) -> None:
 
 
 @app.command()
-def runs(folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs")) -> None:
+def runs(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the runs are.")] = Path("runs")) -> None:
     """List the runs on disk."""
     from tunesmith.cli import measure as command
 
@@ -252,7 +257,8 @@ def runs(folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = P
 @app.command(epilog="Example:  tunesmith init > recipe.yaml")
 def init(
     data: Annotated[
-        list[str] | None, typer.Argument(help="File, files or folder to put into it.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="DATA", help="File, files or folder to put into it.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PATH", help="Write here instead of to the screen.")
@@ -281,6 +287,10 @@ def demo(
     from tunesmith.cli import train as command
 
     command.demo(name, out=out)
+
+
+for _command in app.registered_commands:
+    _command.cls = Command
 
 
 def main() -> None:

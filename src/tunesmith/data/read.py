@@ -262,7 +262,8 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
         raise DataError("the file is empty", where=Where(blob.file), fix="give a file with rows")
     if content[:4] == b"PAR1":
         return _by_rows(sheets.parquet(blob), reading)
-    if content[:4] == b"PK\x03\x04":
+    suffix = sources.suffix_of(blob.name)
+    if content.startswith(sheets.ZIP) or suffix == ".xlsx":
         return _by_rows(sheets.excel(blob, reading.notes), reading)
     text, notes = sources.decode(blob, encoding=spec.encoding)
     reading.notes += notes
@@ -270,7 +271,6 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
     form = reading.choice.of_text(source)
     if form is not None:
         return _take(form, form.read(source), reading)
-    suffix = sources.suffix_of(blob.name)
     start = text.lstrip()[:1]
     if suffix in (".json", ".jsonl", ".ndjson") or (start in ("{", "[") and suffix not in (".csv", ".tsv", ".txt")):
         return _from_json(source, lines=suffix in (".jsonl", ".ndjson"), reading=reading)

@@ -14,6 +14,9 @@ from tunesmith.data import delimited
 from tunesmith.data.sources import Blob
 from tunesmith.data.table import Table
 
+ZIP = b"PK\x03\x04"
+"""How a workbook begins."""
+
 
 def parquet(blob: Blob) -> Table:
     """Return the rows of a Parquet file.
@@ -62,15 +65,20 @@ def excel(blob: Blob, notes: list[Note]) -> Table:
     """Return the rows of a workbook's first sheet with rows; which one that is goes to the notes.
 
     Raises:
-        DataError: it has no rows, or the library that reads it is not installed.
+        DataError: it has no rows, is not a workbook, or the library that reads it is not installed.
     """
+    if not blob.content.startswith(ZIP):
+        raise _no_workbook(blob)
     try:
         import openpyxl
     except ImportError:
         raise DataError(
             "reading Excel needs a library", where=Where(blob.file), fix="pip install 'tunesmith[excel]'"
         ) from None
-    book = openpyxl.load_workbook(io.BytesIO(blob.content), read_only=True, data_only=True)
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(blob.content), read_only=True, data_only=True)
+    except (KeyError, OSError, ValueError):  # a part of a workbook is missing, or is of another program's file
+        raise _no_workbook(blob) from None
     sheets = [sheet for sheet in book.worksheets if sheet.max_row and sheet.max_row > 1]
     if not sheets:
         raise DataError("no sheet of the workbook has rows", where=Where(blob.file), fix="add rows below a header")
@@ -85,3 +93,8 @@ def excel(blob: Blob, notes: list[Note]) -> Table:
     body = rows[1:]
     columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
     return Table(columns, (blob.file,), [0] * len(body), [i for i, _ in body])
+
+
+def _no_workbook(blob: Blob) -> DataError:
+    fix = "save it again as .xlsx, without a password, or as .csv"
+    return DataError("this is not a valid Excel file", where=Where(blob.file), fix=fix)

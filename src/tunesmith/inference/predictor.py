@@ -81,16 +81,21 @@ class Predictor:
         return said
 
     def predict(self, items: Sequence[Any]) -> list[Prediction]:
-        """Return one prediction for each item, in order.
+        """Return one prediction for each item, in order; an empty text is answered like any other.
 
         Args:
             items: texts (lists of words, for tasks that label these); for tasks that read several, tuples of texts or
                 mappings by field or column name.
+
+        Raises:
+            DataError: it is one item and no list, or an item has another number of texts than the model reads.
         """
         return self.answers(self.table_of(items))
 
     def table_of(self, items: Sequence[Any]) -> Table:
         """Return items as a table with cleaned texts."""
+        if isinstance(items, str | Mapping):
+            raise DataError("one item, where a list of items is wanted", fix="put it into a list: predict([item])")
         columns = self.task.columns
         rows = [item if isinstance(item, Mapping) else self._named(item) for item in items]
         named = {

@@ -78,7 +78,9 @@ class Run:
     def refuse_taken(out: Path) -> None:
         """Raise RunError if `out` can't become a run folder: it is a file, a run, or has something in it."""
         if (out / "manifest.json").exists():
-            fix = f"choose another --out, or go on with --resume {out}"
+            run = Run(out)
+            can_go_on = run.recipe_path.is_file() and run.status not in ("done", "running")
+            fix = "choose another --out" + (f", or go on with --resume {out}" if can_go_on else "")
             raise RunError(
                 "there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix
             )

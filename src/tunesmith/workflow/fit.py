@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tunesmith.core.allocator import memory_kept
+from tunesmith.core.hardware import is_main_process
 from tunesmith.core.seed import seed_all
 from tunesmith.data.table import Table
 from tunesmith.engine import checkpoint
@@ -38,6 +40,7 @@ from tunesmith.workflow.probe import start_head
 
 SECONDS_BETWEEN_SAVES = 120.0
 """With `train.save_every: auto`: lost work after a crash costs at most this, plus one evaluation."""
+STOPPING = b"\nstopping after this step, then saving; press Ctrl-C again to stop without saving\n"
 
 
 @dataclass(frozen=True)
@@ -317,7 +320,10 @@ def due(every: str, step: int, plan: Plan) -> bool:
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a wish to stop after the current step; a second Ctrl-C interrupts at once."""
+    """Turn Ctrl-C and SIGTERM into a wish to stop after the current step; a second Ctrl-C interrupts at once.
+
+    The wish is acknowledged on standard error past Python's buffers, which may be in use when a signal comes.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -326,6 +332,9 @@ def interruptible() -> Iterator[threading.Event]:
     def note(number: int, _frame: object) -> None:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not asked.is_set() and is_main_process():
+            with suppress(OSError):
+                os.write(2, STOPPING)
         asked.set()
 
     before: Mapping[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

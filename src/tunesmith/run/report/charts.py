@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -20,7 +21,7 @@ def lines(series: Sequence[tuple[str, Sequence[Point]]], *, label: str, x_label:
     x_range = min(p[0] for p in points), max(p[0] for p in points)
     y_low = min(p[1] for p in points) if low is None else low
     y_range = y_low, max(*(p[1] for p in points), y_low + 1e-9)
-    body = [_grid(x_range, y_range, x_label)]
+    body = [_grid(x_range, y_range, x_label, counted="x")]
     for i, (name, ps) in enumerate(series):
         path = " ".join(f"{_x(x, x_range):.1f},{_y(y, y_range):.1f}" for x, y in thin(ps))
         body.append(f'<polyline class="s{i}" points="{path}"><title>{escape(name)}</title></polyline>')
@@ -64,7 +65,7 @@ def bars(counts: Sequence[float], edges: Sequence[float], *, label: str, x_label
     if not top:
         return ""
     x_range, y_range = (edges[0], edges[-1]), (0.0, float(top))
-    body = [_grid(x_range, y_range, x_label)]
+    body = [_grid(x_range, y_range, x_label, counted="xy")]
     for n, low, high in zip(counts, edges, edges[1:], strict=False):
         x, y = _x(low, x_range), _y(n, y_range)
         width = max(1.0, _x(high, x_range) - x - 1)
@@ -111,19 +112,32 @@ def _dot(  # noqa: PLR0917
     return f'<circle class="{style}" {place}><title>{escape(title)}</title></circle>'
 
 
-def _grid(xs: Point, ys: Point, x_label: str) -> str:
+def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Return round numbers between two ends (1, 2 or 5 times a power of ten apart; Heckbert 1990), six at most."""
+    apart = 10.0 ** math.floor(math.log10((high - low) / 5 or 1))
+    apart *= next(times for times in (1, 2, 5, 10) if apart * times * 5 >= (high - low) * (1 - 1e-9))
+    apart = max(apart, 1.0) if whole else apart
+    return [i * apart for i in range(math.ceil(low / apart - 1e-9), math.floor(high / apart + 1e-9) + 1)]
+
+
+def _grid(xs: Point, ys: Point, x_label: str, *, counted: str = "") -> str:
+    """Return the lines and numbers behind a chart; the axes in `counted` ("x", "xy") count things."""
     parts = []
-    for i in range(5):
-        y = ys[0] + (ys[1] - ys[0]) * i / 4
+    for y in ticks(*ys, whole="y" in counted):
         at = _y(y, ys)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y:.3g}</text>')
-        x = xs[0] + (xs[1] - xs[0]) * i / 4
-        parts.append(f'<text x="{_x(x, xs):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{_number(y)}</text>')
+    for x in ticks(*xs, whole="x" in counted):
+        at = _x(x, xs)
+        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{_number(x)}</text>')
     parts.append(
         f'<text class="axis-label" x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(x_label)}</text>'
     )
     return "".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{round(value):,}" if abs(value - round(value)) < 1e-9 else f"{value:.4g}"
 
 
 def _svg(body: str, label: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import json
 import math
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -80,7 +82,8 @@ def content(run: Run) -> dict[str, Any]:
         "changed": run.ledger.counts("changed"),
         "errors": worst(run, split, task),
         "counted": task.counted,
-        "usage": task.usage.replace("FOLDER", f'"{run.name}/model"'),
+        "folder": shlex.quote(str(run.folder)),
+        "usage": task.usage.replace("FOLDER", json.dumps(str(run.model_folder), ensure_ascii=False)),
         "origins": run.origins,
         "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
         "model": run.origins.get("model.source", {}).get("value", ""),
