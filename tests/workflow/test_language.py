@@ -369,7 +369,7 @@ def test_evaluate_predict_and_compare(masked, written, texts, tmp_path):
     with pytest.raises(DataError, match="compare"):
         compare([masked.run, written.run], [str(new)])
     prompts = write_csv(tmp_path / "prompts.csv", [("the good", "1"), ("", "2")], header=("text", "id"))
-    assert predict_file(written.predictor, str(prompts), out=tmp_path / "out.jsonl") == 2
+    assert predict_file(written.predictor, str(prompts), out=tmp_path / "out.jsonl").n_rows == 2
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert rows[0]["predicted"] == written.predict(["the good"])[0].text and rows[1]["predicted"] is None
 

@@ -131,7 +131,7 @@ def test_a_part_file_is_continued_by_its_own_job_only(trained, tmp_path, monkeyp
             predict_file(predictor, str(a), out=out)
     assert (tmp_path / "out.csv.part").read_bytes() == left
     monkeypatch.chdir(tmp_path)  # the same file under another name for its path
-    assert predict_file(predictor, "./a.csv", out=out) == 40
+    assert predict_file(predictor, "./a.csv", out=out).n_rows == 40
     predict_file(predictor, str(a), out=tmp_path / "whole.csv")
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv", "out.csv", "whole.csv"]
@@ -150,7 +150,7 @@ def test_a_changed_input_or_an_unknown_part_file_is_refused(trained, tmp_path, m
 
 
 def test_a_job_that_fails_before_its_first_row_leaves_nothing(trained, tmp_path):
-    source = write_csv(tmp_path / "a.csv", sentences(5), header=("body", "label"))
+    source = write_csv(tmp_path / "a.csv", sentences(5), header=("what", "label"))
     with pytest.raises(DataError, match="not here"):
         predict_file(trained.predictor, str(source), out=tmp_path / "deep" / "out.csv")
     assert list((tmp_path / "deep").iterdir()) == []

@@ -68,7 +68,7 @@ def test_evaluate_and_predict_find_both_columns(run, tmp_path):
     measured = evaluate(run.run, [str(data)], resamples=10)
     assert measured.metrics["n_rows"] == 30
     predictor = Predictor.load(run.run.model_folder)
-    assert predict_file(predictor, str(data), out=tmp_path / "out.jsonl") == 30
+    assert predict_file(predictor, str(data), out=tmp_path / "out.jsonl").n_rows == 30
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["predicted"] for row in rows] == [said.label for said in measured.said]
 

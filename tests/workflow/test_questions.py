@@ -107,7 +107,7 @@ def test_a_csv_of_questions_is_answered_row_by_row(run, tmp_path):
     rows[3]["question"] = ""
     write_csv(tmp_path / "new.csv", [(row["question"], row["context"]) for row in rows], header=("Question", "context"))
     predictor = Predictor.load(run.run.model_folder)
-    assert predict_file(predictor, str(tmp_path / "new.csv"), out=tmp_path / "said.csv") == 20
+    assert predict_file(predictor, str(tmp_path / "new.csv"), out=tmp_path / "said.csv").n_rows == 20
     with (tmp_path / "said.csv").open(encoding="utf-8", newline="") as stream:
         said = list(csv.DictReader(stream))
     assert said[3]["predicted"] == ""

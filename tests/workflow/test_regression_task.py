@@ -91,7 +91,7 @@ def test_predict_and_evaluate_files(run, several, tmp_path):
     measured = evaluate(run.run, [str(path)], resamples=10)
     assert measured.metrics["n_rows"] == 30
     assert measured.ledger.counts("set aside") == {"no number": 1, "no text": 1, "not a number": 1}
-    assert predict_file(Predictor.load(run.run.model_folder), str(path), out=tmp_path / "out.csv") == 33
+    assert predict_file(Predictor.load(run.run.model_folder), str(path), out=tmp_path / "out.csv").n_rows == 33
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert [float(row["predicted"]) for row in rows[:30]] == pytest.approx([p.value for p in measured.said], rel=1e-5)
     predict_file(Predictor.load(several.run.model_folder), str(path), out=tmp_path / "two.jsonl")

@@ -293,7 +293,7 @@ def test_evaluate_and_predict_give_what_the_run_gave(run, tmp_path):
     assert measured.metrics["values"]["bleu"]["value"] == pytest.approx(run.metrics["bleu"], abs=0.02)
     assert measured.metrics["signatures"]["bleu"].startswith("nrefs:1|")
     only = write_jsonl(tmp_path / "sources.jsonl", [{"source": row["source"]} for row in rows])
-    assert predict_file(run.predictor, str(only), out=tmp_path / "out.jsonl") == len(rows)
+    assert predict_file(run.predictor, str(only), out=tmp_path / "out.jsonl").n_rows == len(rows)
     written = [json.loads(line)["predicted"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert written == [answer.text for answer in measured.said]
 

@@ -352,7 +352,7 @@ def test_evaluate_and_compare_on_other_files(ner, crf, conll, tmp_path):
 def test_a_table_of_texts_is_predicted_with_offsets(ner, tmp_path):
     with (tmp_path / "new.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["id", "note"], [1, "the film, anna bell was in oslo."], [2, ""]])
-    assert predict_file(ner.predictor, str(tmp_path / "new.csv"), out=tmp_path / "out.csv", text="note") == 2
+    assert predict_file(ner.predictor, str(tmp_path / "new.csv"), out=tmp_path / "out.csv", text="note").n_rows == 2
     with (tmp_path / "out.csv").open(newline="") as stream:
         one, other = csv.DictReader(stream)
     entities = json.loads(one["entities"])
@@ -365,7 +365,7 @@ def test_a_table_of_texts_is_predicted_with_offsets(ner, tmp_path):
 def test_a_file_of_words_is_predicted_word_by_word(pos, tmp_path):
     (tmp_path / "new.txt").write_text("the\nfilm\n\nanna\nmet\ntom\n")
     data = write_conll(tmp_path / "new.conll", parts_of_speech(5, seed=8))
-    assert predict_file(pos.predictor, str(data), out=tmp_path / "out.jsonl") == 5
+    assert predict_file(pos.predictor, str(data), out=tmp_path / "out.jsonl").n_rows == 5
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert all(len(line["tunesmith_tags"]) == len(line["tokens"]) for line in lines)
 

@@ -93,14 +93,14 @@ def test_long_texts_are_read_whole(trained):
 def test_predict_a_file_goes_on_where_it_was_cut_off(trained, tmp_path):
     source = write_csv(tmp_path / "new.csv", [(t, str(i)) for i, (t, _) in enumerate(sentences(1300, seed=5))])
     predictor = Predictor.load(trained.run.model_folder)
-    assert predict_file(predictor, str(source), out=tmp_path / "whole.csv") == 1300
+    assert predict_file(predictor, str(source), out=tmp_path / "whole.csv").n_rows == 1300
     whole = (tmp_path / "whole.csv").read_text()
     rows = list(csv.DictReader(whole.splitlines()))
     assert [row["label"] for row in rows] == [str(i) for i in range(1300)]
     assert {"predicted", "confidence", "p_neg", "p_pos"} <= set(rows[0])
     cut = whole.encode()[: len(whole) // 2]
     leave_part(tmp_path / "again.csv", cut, predictor, source)
-    assert predict_file(predictor, str(source), out=tmp_path / "again.csv") == 1300
+    assert predict_file(predictor, str(source), out=tmp_path / "again.csv").n_rows == 1300
     assert [r["label"] for r in csv.DictReader((tmp_path / "again.csv").read_text().splitlines())] == [
         row["label"] for row in rows
     ]

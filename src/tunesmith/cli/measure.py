@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tunesmith.cli import show
 from tunesmith.core.errors import RunError
+from tunesmith.core.notes import Note
 from tunesmith.core.wording import rows
 from tunesmith.metrics.names import shown, titled
 from tunesmith.run.folder import Run
@@ -41,15 +42,15 @@ def predict(folder: Path, data: str, *, out: Path | None, text: str | None, sett
     if out is not None:
         format_of(out)  # refused before the model is loaded
     try:
-        n = _predict(run, data, out=out, text=text, settings=settings)
+        said = _predict(run, data, out=out, text=text, settings=settings)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(left_by(data, out)) from None
     if out is not None:
-        show.console(err=True).print(f"{rows(n)} labelled: {escape(str(out))}")
+        show.console(err=True).print(f"{said}: {escape(str(out))}")
 
 
-def _predict(run: Run, data: str, *, out: Path | None, text: str | None, settings: Sequence[str]) -> int:
-    """Label a file, with a count of the rows on the screen; return how many there were."""
+def _predict(run: Run, data: str, *, out: Path | None, text: str | None, settings: Sequence[str]) -> str:
+    """Label a file, with a count of the rows on the screen; return what was done."""
     from tunesmith.inference.predictor import Predictor
     from tunesmith.workflow.predict import predict_file
     from tunesmith.workflow.reading import reading_for
@@ -58,11 +59,16 @@ def _predict(run: Run, data: str, *, out: Path | None, text: str | None, setting
     spec, notes = reading_for(run, [data], settings=settings)
     show.notes(console, notes)
     predictor = Predictor.load(run.model_folder)
+
+    def tell(note: Note) -> None:
+        show.notes(console, [note])
+
     columns = (SpinnerColumn(), TextColumn("rows: {task.completed:,}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("predicting", total=None)
         on_rows = partial(progress.advance, task)
-        return predict_file(predictor, data, out=out, text=text, spec=spec, on_rows=on_rows)
+        done = predict_file(predictor, data, out=out, text=text, spec=spec, on_rows=on_rows, tell=tell)
+    return done.said(predictor.task)
 
 
 def compare(

@@ -113,8 +113,10 @@ def _pair(table: Table, text: str | None, text_pair: str | None) -> tuple[str | 
         return text, _named(table, text_pair, "set task.text_pair")
     if text is not None:
         return text, None
-    plain = {_plain(name): name for name in table.columns}
-    known = [(plain[a], plain[b]) for a, b in ((_plain(x), _plain(y)) for x, y in PAIR_NAMES) if {a, b} <= set(plain)]
+    plain = {same_name(name): name for name in table.columns}
+    known = [
+        (plain[a], plain[b]) for a, b in ((same_name(x), same_name(y)) for x, y in PAIR_NAMES) if {a, b} <= set(plain)
+    ]
     return known[0] if known else (None, None)
 
 
@@ -210,7 +212,7 @@ def profile(values: Sequence[Any]) -> Profile:
 def _named(table: Table, wanted: str | None, flag: str) -> str | None:
     if wanted is None or wanted in table.columns:
         return wanted
-    alike = [name for name in table.columns if _plain(name) == _plain(wanted)]
+    alike = [name for name in table.columns if same_name(name) == same_name(wanted)]
     if len(alike) == 1:
         return alike[0]
     names = list(table.columns)
@@ -282,8 +284,8 @@ def _guess_label(
 
 def _by_name(hints: Sequence[str], profiles: dict[str, Profile], taken: set[str]) -> list[str]:
     """Return the columns named like one of `hints`, best hint first."""
-    plain = {_plain(name): name for name in profiles if name not in taken}
-    return [plain[_plain(hint)] for hint in hints if _plain(hint) in plain]
+    plain = {same_name(name): name for name in profiles if name not in taken}
+    return [plain[same_name(hint)] for hint in hints if same_name(hint) in plain]
 
 
 def _unclear(table: Table, what: str, candidates: Sequence[str]) -> DataError:
@@ -291,13 +293,14 @@ def _unclear(table: Table, what: str, candidates: Sequence[str]) -> DataError:
     return DataError(f"it is not clear which column is the {what}", where=Where(table.files[0]), fix=f"say {flags}")
 
 
-def _plain(name: str) -> str:
+def same_name(name: str) -> str:
+    """Return what names of columns have in common that differ in case and punctuation only."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def is_index(name: str) -> bool:
     """Whether a column is called as one that numbers rows."""
-    return _plain(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(
+    return same_name(name) in {"id", "index", "no", "nr", "number", "row", "sentenceno"} or name.casefold().endswith(
         ("_id", "_no")
     )
 

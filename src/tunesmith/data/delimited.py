@@ -25,6 +25,8 @@ DELIMITERS = (",", "\t", ";", "|")
 SNIFF_CHARACTERS = 262_144
 SNIFF_ROWS = 500
 MOST_LINES_IN_A_FIELD = 200
+MOST_ROWS = 0.8
+"""More than this share of the rows of a table have as many fields as it has columns."""
 csv.field_size_limit(2**31 - 1)
 
 Numbered = tuple[int, list[str]]
@@ -108,8 +110,7 @@ def name_columns(rows: list[Numbered], spec: DataSpec) -> tuple[list[str], bool]
 
 def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
     """Return the likeliest dialect of the first rows, or the one the user named."""
-    named = {"\\t": "\t", "tab": "\t"}.get(spec.delimiter, spec.delimiter)
-    candidates = DELIMITERS if named == "auto" else (named,)
+    candidates = _candidates(spec)
     head = text[:SNIFF_CHARACTERS]
     quoted = spec.quoting != "off"
     scored = [
@@ -117,6 +118,11 @@ def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
     ]
     best = candidates[-max(scored)[1]]
     return Dialect(best, quoted)
+
+
+def _candidates(spec: DataSpec) -> tuple[str, ...]:
+    named = {"\\t": "\t", "tab": "\t"}.get(spec.delimiter, spec.delimiter)
+    return DELIMITERS if named == "auto" else (named,)
 
 
 def records(text: str, dialect: Dialect) -> Iterator[Numbered]:
@@ -145,6 +151,26 @@ def _consistency(head: str, delimiter: str, quoted: bool) -> float:
         return 0.0
     # The header decides ties: a delimiter that occurs in it in the right number is likely the one.
     return n / len(rows) + (0.2 if len(rows[0]) == width else 0) + 0.01 * min(width, 10)
+
+
+def has_columns(head: str, *, spec: DataSpec) -> bool:
+    """Whether a delimiter cuts most rows into an equal number of fields, more than one; a single row shows nothing."""
+    for delimiter in _candidates(spec):
+        dialect = Dialect(delimiter, spec.quoting != "off")
+        widths = Counter(len(fields) for _, fields in itertools.islice(records(head, dialect), SNIFF_ROWS))
+        width, n = widths.most_common(1)[0] if widths else (1, 0)
+        if width > 1 and widths.total() > 1 and n > MOST_ROWS * widths.total():
+            return True
+    return False
+
+
+def is_quoted(head: str) -> bool:
+    """Whether rows of one field are written as CSV demands it, some of them in quotes: a line may not be a row."""
+    try:
+        rows = list(csv.reader(io.StringIO(head, newline=""), strict=True))
+    except csv.Error:
+        return False
+    return ('\n"' in f"\n{head}") and all(len(fields) < 2 for fields in rows)
 
 
 def _quotes_ran_away(rows: list[Numbered], text: str) -> bool:

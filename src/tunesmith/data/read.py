@@ -78,11 +78,27 @@ def for_task(reading: Reading, task: str) -> Reading:
     return found
 
 
-def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | None = None) -> Iterator[Table]:
+def stream(
+    path: str,
+    spec: DataSpec,
+    *,
+    chunk_rows: int = 1024,
+    task: str | None = None,
+    wanted: str | None = None,
+    tell: streams.Tell = streams.unheard,
+) -> Iterator[Table]:
     """Yield a file's rows in tables of at most `chunk_rows`, in order.
 
     CSV, TSV and JSON Lines (also gzipped, also from standard input) are read piece by piece, so files of any size
     fit; other formats are read whole first. A row that can't be read raises here: predictions must not lose rows.
+
+    Args:
+        path: a file; "-" is standard input.
+        spec: how it is read.
+        chunk_rows: rows of a table at most.
+        task: as for `read`.
+        wanted: the one column that is needed; see `streams.delimited_rows`.
+        tell: is told the notes, before the rows come.
 
     Raises:
         DataError: as `read`, or a row is broken.
@@ -96,6 +112,7 @@ def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | Non
         reading = Reading({}, choice=choice)
         for _, table in _read_paths((path,), "train", spec=spec, reading=reading):
             _lose_none(reading)
+            _tell_all(reading, tell)
             yield from _cut(table, chunk_rows)
         return
     with opened as text:
@@ -105,9 +122,10 @@ def stream(path: str, spec: DataSpec, *, chunk_rows: int = 1024, task: str | Non
             found = form.read(Content(text.file, text.name, "".join(text.lines()), spec.delimiter))
             table = _take(form, found, reading)
             _lose_none(reading)
+            _tell_all(reading, tell)
             yield from _cut(table, chunk_rows)
         else:
-            yield from _pieces(text, spec, choice, chunk_rows)
+            yield from _pieces(text, spec, choice, chunk_rows, wanted=wanted, tell=tell)
 
 
 def _one_side(path: str, spec: DataSpec) -> Table:
@@ -116,13 +134,15 @@ def _one_side(path: str, spec: DataSpec) -> Table:
     return Table.of({"source": lines_of(sources.decode(blob, encoding=spec.encoding)[0])}, file=path)
 
 
-def _pieces(text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows: int) -> Iterator[Table]:
+def _pieces(
+    text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows: int, *, wanted: str | None, tell: streams.Tell
+) -> Iterator[Table]:
     """Yield the rows of CSV or JSON Lines, through their format where they have one."""
     if text.is_json_lines:
         form = choice.of_rows(streams.first_objects(text))
         tables = streams.json_lines(text, chunk_rows=chunk_rows, flat=form is None)
     else:
-        tables = streams.delimited_rows(text, spec=spec, chunk_rows=chunk_rows)
+        tables = streams.delimited_rows(text, spec=spec, chunk_rows=chunk_rows, wanted=wanted, tell=tell)
         first = next(tables, Table({}))
         form = choice.of_rows([first.row(i) for i in range(min(HEAD_ROWS, len(first)))])
         tables = itertools.chain([first] if len(first) else [], tables)
@@ -132,7 +152,15 @@ def _pieces(text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows
         reading = Reading({}, choice=choice)
         rows = table if form is None else _through(form, table, reading)
         _lose_none(reading)
+        _tell_all(reading, tell)
+        tell = streams.unheard  # each piece has the same notes
         yield from _cut(rows, chunk_rows)
+
+
+def _tell_all(reading: Reading, tell: streams.Tell) -> None:
+    """Tell the notes that were not told yet."""
+    while reading.notes:
+        tell(reading.notes.pop(0))
 
 
 def _lose_none(reading: Reading) -> None:

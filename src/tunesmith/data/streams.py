@@ -8,20 +8,28 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import delimited, nested, sources
+from tunesmith.data.columns import TEXT_NAMES, same_name
 from tunesmith.data.sources import Blob
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
 HEAD_BYTES = 262_144
+Tell = Callable[[Note], None]
+"""Is told what there is to say of a file."""
 STREAMED = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
+
+
+def unheard(_note: Note) -> None:
+    """Is told, and says nothing."""
 
 
 class TextStream:
@@ -31,6 +39,7 @@ class TextStream:
         file: how messages call it.
         name: its base name.
         head: the first piece, whole lines.
+        encoding: found in it, or named.
     """
 
     def __init__(self, raw: IO[bytes], *, file: str, name: str, encoding: str) -> None:
@@ -41,7 +50,7 @@ class TextStream:
         first = raw.read(HEAD_BYTES)
         if not first.strip():
             raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
-        self.head, self._encoding = sources.decode_start(Blob(file, name, first, "", 0), encoding=encoding)
+        self.head, self.encoding = sources.decode_start(Blob(file, name, first, "", 0), encoding=encoding)
         self._first = first
         start = self.head.lstrip()[:1]
         self.is_json_lines = sources.suffix_of(name) in (".jsonl", ".ndjson") or (name == "-" and start == "{")
@@ -49,7 +58,7 @@ class TextStream:
     def lines(self) -> Iterator[str]:
         """Yield all lines with their ends, from the first."""
         joined = io.BufferedReader(_Joined(self._first, self._raw))
-        for line in io.TextIOWrapper(joined, encoding=self._encoding, errors="replace", newline="\n"):
+        for line in io.TextIOWrapper(joined, encoding=self.encoding, errors="replace", newline="\n"):
             yield line.replace("\x00", "")
 
     def __enter__(self) -> Self:
@@ -95,19 +104,59 @@ def open_text(path: str, *, encoding: str) -> TextStream | None:
     return TextStream(raw, file=path, name=file.name, encoding=encoding)
 
 
-def delimited_rows(text: TextStream, *, spec: DataSpec, chunk_rows: int) -> Iterator[Table]:
-    """Yield the rows of a CSV file.
+def delimited_rows(
+    text: TextStream, *, spec: DataSpec, chunk_rows: int, wanted: str | None = None, tell: Tell = unheard
+) -> Iterator[Table]:
+    """Yield the rows of a CSV file, or lines of text.
+
+    Args:
+        text: the file.
+        spec: how it is read.
+        chunk_rows: rows of a table at most.
+        wanted: the one column that is needed: without it, or another that is usual for texts, and without columns, the
+            file is lines of text, each a row, and that is what their column is called. None: it is CSV for sure.
+        tell: is told that these are lines, and how the file is written where that is not usual.
 
     Raises:
-        DataError: a row has more fields than there are columns.
+        DataError: there is only a header, or a row has more fields than there are columns.
     """
     dialect, first = delimited.settle(text.head, delimited.sniff(text.head, spec=spec, tabs=text.tabs), spec=spec)
     header, has_header = delimited.name_columns(first, spec)
     rows: Iterable[delimited.Numbered] = delimited.records_of(text.lines(), dialect)
+    if wanted is not None and _is_lines(text.head, header, wanted, spec):
+        fix = "--set data.header=yes if the first line names the column"
+        message = f'{text.file} has no column "{wanted}": each line is read as a text, the first one too'
+        tell(Note("info", "lines", message, fix))
+        header, has_header = [wanted], False
+        if not delimited.is_quoted(text.head):
+            rows = ((i, [line.rstrip("\r\n")]) for i, line in enumerate(text.lines(), 1) if line.strip())
+    elif has_header and len(first) == 1:
+        fix = "add rows below it, or --set data.header=no if it is none"
+        raise DataError("the file has a header and no rows", where=Where(text.file), fix=fix)
+    _tell_form(text, dialect.delimiter if len(header) > 1 else ",", tell)
     for chunk in _batched(itertools.islice(rows, int(has_header), None), chunk_rows):
         fitted = [(line, _fit(fields, header, text.file, line)) for line, fields in chunk]
         columns = {name: [fields[i] for _, fields in fitted] for i, name in enumerate(header)}
         yield Table(columns, (text.file,), [0] * len(fitted), [line for line, _ in fitted])
+
+
+def _is_lines(head: str, header: Sequence[str], wanted: str, spec: DataSpec) -> bool:
+    """Whether a file has neither columns, nor one of the name wanted, nor a usual name for its only one."""
+    known = {same_name(name) for name in (wanted, *(TEXT_NAMES if len(header) == 1 else ()))}
+    named = spec.header == "yes" or any(same_name(name) in known for name in header)
+    return not named and not head.lstrip().startswith("[") and not delimited.has_columns(head, spec=spec)
+
+
+def _tell_form(text: TextStream, delimiter: str, tell: Tell) -> None:
+    """Say that a file is not UTF-8, or that no commas stand between its columns."""
+    said = [] if text.encoding.startswith("utf-8") else [f"is {text.encoding}"]
+    said += (
+        []
+        if delimiter == ","
+        else ["has tabs between columns" if delimiter == "\t" else f'has "{delimiter}" between columns']
+    )
+    if said:
+        tell(Note("info", "form", f"{text.file} {' and '.join(said)}"))
 
 
 def first_objects(text: TextStream) -> list[dict[str, Any]]:

@@ -67,6 +67,8 @@ class Task(Spec):
     """Padded tokens in one forward pass without gradients, at most."""
     noun: ClassVar[str] = "model"
     """What the result is called: "text classifier"."""
+    done: ClassVar[str] = "labelled"
+    """What was done with rows that were predicted."""
     counted: ClassVar[tuple[str, str]] = ("Rows of each class", "Class")
     """What `summary` counts: the title of its table, and of its first column."""
     hub_tag: ClassVar[str]

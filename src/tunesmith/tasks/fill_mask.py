@@ -67,6 +67,7 @@ class FillMask(LanguageTask):
     draws_tokens: ClassVar[bool] = True
     lr_at_384: ClassVar[float] = 3e-4
     noun: ClassVar[str] = "masked language model"
+    done: ClassVar[str] = "filled"
     hub_tag: ClassVar[str] = "fill-mask"
     usage: ClassVar[str] = (
         FROM_PIPELINE + 'fill = pipeline("fill-mask", FOLDER)\nfill(f"your {fill.tokenizer.mask_token} text")'

@@ -86,6 +86,7 @@ class QuestionAnswering(Task):
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = AnswerPrediction
     noun: ClassVar[str] = "model that answers questions about a text"
+    done: ClassVar[str] = "answered"
     hub_tag: ClassVar[str] = "question-answering"
     usage: ClassVar[str] = """from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 

@@ -17,6 +17,7 @@ class Summarization(Seq2SeqTask):
     """Summarize texts. Rows need a text and, for training, its summary. Of long texts the beginning is read."""
 
     noun: ClassVar[str] = "summarization model"
+    done: ClassVar[str] = "summarized"
     hub_tag: ClassVar[str] = "summarization"
     main_metric: ClassVar[str] = "rougeL"
     longer_first: ClassVar[bool] = True

@@ -57,6 +57,7 @@ class TextGeneration(LanguageTask):
     tokens_per_pass: ClassVar[int] = 1024
     lr_at_384: ClassVar[float] = 5e-4
     noun: ClassVar[str] = "causal language model"
+    done: ClassVar[str] = "answered"
     hub_tag: ClassVar[str] = "text-generation"
     usage: ClassVar[str] = FROM_PIPELINE + 'pipeline("text-generation", FOLDER)("your prompt")'
 

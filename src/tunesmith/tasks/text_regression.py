@@ -61,6 +61,7 @@ class TextRegression(ColumnsTask):
     one_answer: ClassVar[bool] = False  # people who give scores differ
     prediction: ClassVar[type[Prediction]] = NumberPrediction
     noun: ClassVar[str] = "regression model"
+    done: ClassVar[str] = "scored"
     usage: ClassVar[str] = (
         FROM_PIPELINE + 'pipeline("text-classification", FOLDER, function_to_apply="none")("your text")'
     )

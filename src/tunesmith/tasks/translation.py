@@ -23,6 +23,7 @@ class Translation(Seq2SeqTask):
     """
 
     noun: ClassVar[str] = "translation model"
+    done: ClassVar[str] = "translated"
     hub_tag: ClassVar[str] = "translation"
     main_metric: ClassVar[str] = "bleu"
     is_cut: ClassVar[LongText] = "error"

@@ -9,17 +9,23 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.files import read_json, sha256, write_json
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import rows
+from tunesmith.data.columns import TEXT_NAMES, same_name
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.streams import unheard
 from tunesmith.data.table import Table
 from tunesmith.inference.predictor import Predictor
+from tunesmith.tasks.base import Task
 from tunesmith.workflow.evaluate import find_columns
 from tunesmith.workflow.reading import form_of
 
@@ -35,11 +41,13 @@ def predict_file(
     out: Path | None,
     text: str | None = None,
     spec: DataSpec | None = None,
-    on_rows: Callable[[int], None] | None = None,
-) -> int:
-    """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV); return the rows.
+    on_rows: Callable[[int], None] = lambda _n: None,
+    tell: Callable[[Note], None] = unheard,
+) -> Done:
+    """Predict every row of `source` ("-": standard input) into `out` (None: standard output, CSV).
 
-    The text is in the column `text`, by default the one the model was trained on; `spec` says how to read the file.
+    The text is in the column `text`, by default the one the model was trained on, or the only one it can be; `spec`
+    says how to read the file. `on_rows` is told how many rows more are done, `tell` what there is to say of the file.
 
     What is finished stands in `out.part`, and `out.part.json` says of which job it is; started again after an
     interruption, rows that stand there are skipped. A row without text gets an empty prediction.
@@ -48,12 +56,37 @@ def predict_file(
         DataError: `out` exists, the part file is another job's, a column is missing, or a row can't be read.
     """
     spec = spec or DataSpec()
-    chunks = stream(source, spec, chunk_rows=CHUNK_ROWS, task=predictor.task.kind)
+    fmt = "csv" if out is None else format_of(out)
+    inputs = list(predictor.task.columns.values())
+    wanted = (text or inputs[0]) if len(inputs) == 1 else None
+    say = partial(_say, tell, fmt)
+    chunks = stream(source, spec, chunk_rows=CHUNK_ROWS, task=predictor.task.kind, wanted=wanted, tell=say)
+    write = partial(_write, predictor, chunks, fmt=fmt, text=text, on_rows=on_rows, tell=say)
     if out is None:
-        return _write(predictor, chunks, sys.stdout, fmt="csv", done=0, text=text, on_rows=on_rows)
-    fmt = format_of(out)
+        return write(sys.stdout, done=0)
     with _part_of(out, _job(predictor, source, text, spec), fmt=fmt) as (target, done):
-        return _write(predictor, chunks, target, fmt=fmt, done=done, text=text, on_rows=on_rows)
+        return write(target, done=done)
+
+
+def _say(tell: Callable[[Note], None], fmt: str, note: Note) -> None:
+    """Tell a note; one on how the file is written says how the answers are."""
+    written = "UTF-8 with commas" if fmt == "csv" else "UTF-8"
+    tell(replace(note, message=f"{note.message}; written as {written}") if note.topic == "form" else note)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job did: how many rows there were, and how many of them have no prediction, as an input is empty."""
+
+    n_rows: int
+    n_empty: int = 0
+
+    def said(self, task: Task) -> str:
+        """Return "20 of 21 rows labelled; 1 has no text"."""
+        if not self.n_empty:
+            return f"{rows(self.n_rows)} {task.done}"
+        lacking = f"{self.n_empty:,} {'has' if self.n_empty == 1 else 'have'} no {' or '.join(task.columns)}"
+        return f"{self.n_rows - self.n_empty:,} of {rows(self.n_rows)} {task.done}; {lacking}"
 
 
 @contextlib.contextmanager
@@ -114,20 +147,37 @@ def _write(
     fmt: str,
     done: int,
     text: str | None,
-    on_rows: Callable[[int], None] | None,
-) -> int:
-    n, writer = 0, None
+    on_rows: Callable[[int], None],
+    tell: Callable[[Note], None],
+) -> Done:
+    n, n_empty, writer = 0, 0, None
     for table in chunks:
-        writer = writer or Answering.of(predictor, table, {"text": text})
+        writer = writer or Answering.of(predictor, table, {"text": text} if text else _likely(predictor, table, tell))
         skip = min(max(done - n, 0), len(table))
+        ready = writer.cleaned(table)
         if skip < len(table):
-            rows = list(writer.rows(table.take(range(skip, len(table)))))
+            answered = list(writer.rows(table, ready, start=skip))
             columns = [*table.columns, *writer.names.values()]
-            _put(target, rows, columns, fmt=fmt, header=not n and not done)
+            _put(target, answered, columns, fmt=fmt, header=not n and not done)
         n += len(table)
-        if on_rows:
-            on_rows(len(table))
-    return n
+        n_empty += len(table) - len(writer.filled(ready))
+        on_rows(len(table))
+    return Done(n, n_empty)
+
+
+def _likely(predictor: Predictor, table: Table, tell: Callable[[Note], None]) -> dict[str, str]:
+    """Return the column that a model's only text must be in where none is called as in training; none if unclear."""
+    (field, trained), *others = predictor.task.columns.items()
+    names = list(table.columns)
+    if others or same_name(trained) in map(same_name, names):
+        return {}
+    usual = set(map(same_name, TEXT_NAMES))
+    able = names if len(names) == 1 else [name for name in names if same_name(name) in usual]
+    if len(able) != 1:
+        return {}
+    message = f'there is no column "{trained}", as in training: the texts are read from "{able[0]}"'
+    tell(Note("info", "columns", message, fix="name another with --text" if len(names) > 1 else ""))
+    return {field: able[0]}
 
 
 @dataclass(frozen=True)
@@ -152,16 +202,20 @@ class Answering:
         names = {name: f"tunesmith_{name}" if name in table.columns else name for name in added}
         return cls(predictor, {trained[field]: column for field, column in found.items()}, names)
 
-    def rows(self, table: Table) -> Iterator[dict[str, Any]]:
-        """Yield each row with its prediction; rows without text get none."""
-        ready = self._cleaned(table)
-        filled = [i for i in range(len(table)) if all(ready[column][i] for column in self.columns)]
+    def rows(self, table: Table, ready: Table, *, start: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield each row from `start` with its prediction; rows without text get none."""
+        filled = [i for i in self.filled(ready) if i >= start]
         said = dict(zip(filled, self.predictor.answers(ready.take(filled)), strict=True))
-        for i in range(len(table)):
+        for i in range(start, len(table)):
             cells = said[i].cells() if i in said else {}
             yield table.row(i) | {here: cells.get(name) for name, here in self.names.items()}
 
-    def _cleaned(self, table: Table) -> Table:
+    def filled(self, ready: Table) -> list[int]:
+        """Return the rows of a cleaned table that lack no text."""
+        return [i for i in range(len(ready)) if all(ready[column][i] for column in self.columns)]
+
+    def cleaned(self, table: Table) -> Table:
+        """Return the rows as the model reads them, under the names of training."""
         predictor, read = self.predictor, table.named(self.columns)
         cells = {n: [predictor.task.read_cell(value, predictor.clean) for value in read[n]] for n in self.columns}
         return read.replace(**cells)
