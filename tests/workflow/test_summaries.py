@@ -75,7 +75,7 @@ def test_evaluate_and_predict_give_what_the_run_gave(run, tmp_path):
     for name in ("rouge1", "rougeLsum"):
         assert measured.metrics["values"][name]["value"] == pytest.approx(run.metrics[name])
     only = write_jsonl(tmp_path / "only.jsonl", [{"article": row["text"]} for row in said])
-    assert predict_file(run.predictor, str(only), out=tmp_path / "out.jsonl") == len(said)
+    assert predict_file(run.predictor, str(only), out=tmp_path / "out.jsonl").n_rows == len(said)
     written = [json.loads(line)["predicted"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert written == [row["predicted"] for row in said]
 

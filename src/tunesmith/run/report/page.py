@@ -82,12 +82,18 @@ def content(run: Run) -> dict[str, Any]:
         "changed": run.ledger.counts("changed"),
         "errors": worst(run, split, task),
         "counted": task.counted,
-        "folder": shlex.quote(str(run.folder)),
-        "usage": task.usage.replace("FOLDER", json.dumps(str(run.model_folder), ensure_ascii=False)),
+        "folder": shlex.quote(str(seen_from_start(run))),
+        "usage": task.usage.replace("FOLDER", json.dumps(str(seen_from_start(run) / "model"), ensure_ascii=False)),
         "origins": run.origins,
         "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
         "model": run.origins.get("model.source", {}).get("value", ""),
     }
+
+
+def seen_from_start(run: Run) -> Path:
+    """Return the run's folder as it is seen from where the run was started, wherever it was resumed."""
+    home, folder = Path(run.manifest.get("started_in", ".")).resolve(), run.folder.resolve()
+    return folder.relative_to(home) if folder.is_relative_to(home) else run.folder
 
 
 def metric_rows(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
