@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from plain import backbone, fit
 from turns import in_turns, table
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -136,48 +137,19 @@ def plain_trainer(
     epochs: float = 3,
 ) -> dict[str, float]:
     import numpy as np
-    import torch
     from sklearn.metrics import f1_score
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-        set_seed,
-    )
-
-    from tunesmith.models.source import find
-    from tunesmith.models.spec import ModelSpec
+    from transformers import DataCollatorWithPadding, set_seed
 
     set_seed(seed)
-    source = find(ModelSpec()).folder
-    tokenizer = AutoTokenizer.from_pretrained(source)
     labels = sorted({label for _, label in train})
-    model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=len(labels), dtype=torch.float32)
+    model, tokenizer = backbone("AutoModelForSequenceClassification", num_labels=len(labels))
 
     def encode(rows: Rows) -> list[dict]:
         ids = tokenizer([t for t, _ in rows], truncation=True, max_length=tokens or 512)["input_ids"]
         return [{"input_ids": i, "labels": labels.index(v)} for i, (_, v) in zip(ids, rows, strict=True)]
 
-    arguments = TrainingArguments(
-        output_dir=str(folder / "trainer"),
-        per_device_train_batch_size=32,
-        per_device_eval_batch_size=32,
-        learning_rate=lr,
-        num_train_epochs=epochs,
-        seed=seed,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        logging_strategy="no",
-        use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy=strategy,
-    )
-    made = Trainer(model, arguments, train_dataset=encode(train), data_collator=DataCollatorWithPadding(tokenizer))
-    began = time.perf_counter()
-    made.train()
-    seconds = time.perf_counter() - began
+    collator, how = DataCollatorWithPadding(tokenizer), {"lr": lr, "epochs": epochs, "strategy": strategy}
+    made, seconds = fit(model, encode(train), collator, folder, batch=32, seed=seed, **how)
     found = made.predict(encode(test)).predictions.argmax(1)
     gold = np.array([labels.index(v) for _, v in test])
     return {

@@ -28,9 +28,19 @@ def backbone(auto_class: str, **config: Any) -> tuple[Any, Any]:
 
 
 def fit(
-    model: Any, examples: list[dict], collator: Any, folder: Path, *, lr: float, epochs: float, batch: int, seed: int
+    model: Any,
+    examples: list[dict],
+    collator: Any,
+    folder: Path,
+    *,
+    lr: float,
+    epochs: float,
+    batch: int,
+    seed: int,
+    strategy: str = "random",
 ) -> tuple[Any, float]:
     """Return the trainer after training, and its seconds."""
+    import torch
     from transformers import Trainer, TrainingArguments
 
     arguments = TrainingArguments(
@@ -44,7 +54,8 @@ def fit(
         report_to=[],
         disable_tqdm=True,
         logging_strategy="no",
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy=strategy,
     )
     trainer = Trainer(model, arguments, train_dataset=examples, data_collator=collator)
     began = time.perf_counter()
