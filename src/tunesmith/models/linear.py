@@ -7,6 +7,7 @@ uses. Forward, input gradient and weight gradient are each one call; results agr
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 
 SMALLEST = 64 * 64
 """Weights with fewer elements than this gain nothing."""
+FEW_SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "16"}
+"""How many compiled products oneDNN and torch each keep (1,024 by default), set where the user did not set it.
+
+Every batch of another number of tokens needs products of its own; kept, they take hundreds of megabytes, and lying
+between the activations they break up the memory freed around them. Both read the variables at their first product.
+"""
 
 
 class OneDNNLinear(nn.Linear):
@@ -60,6 +67,8 @@ def use_onednn(model: nn.Module) -> None:
     """Turn every plain, large enough `nn.Linear` of a model on the CPU into a `OneDNNLinear`; parameters stay."""
     if not _is_available():
         return
+    for variable, n_kept in FEW_SHAPES.items():
+        os.environ.setdefault(variable, n_kept)
     for module in model.modules():
         if type(module) is nn.Linear and module.weight.numel() >= SMALLEST and module.weight.device.type == "cpu":
             module.__class__ = OneDNNLinear
