@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.formats import FORMATS
 from tunesmith.data.formats.base import Content, FileFormat, Format, RowFormat
-from tunesmith.data.read import read, stream
+from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.stream import stream
 from tunesmith.data.table import Table
 
 

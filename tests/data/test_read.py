@@ -7,9 +7,10 @@ import zipfile
 import pytest
 
 from tunesmith.core.errors import DataError
-from tunesmith.data import streams
-from tunesmith.data.read import read, stream
+from tunesmith.data import text_stream
+from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
+from tunesmith.data.stream import stream
 
 ROWS = [("warm and lovely", "good"), ("cold, dark", "bad"), ('he said "no"', "bad"), ("line\nbreak", "good")]
 CSV = 'text,label\nwarm and lovely,good\n"cold, dark",bad\n"he said ""no""",bad\n"line\nbreak",good\n'
@@ -183,7 +184,7 @@ def test_a_named_encoding_that_fails_says_the_line(tmp_path):
     [("utf-8-sig", "auto"), ("utf-16", "auto"), ("utf-16-le", "utf-16-le"), ("cp1251", "auto"), ("cp1251", "cp1251")],
 )
 def test_streaming_finds_the_encoding_that_reading_finds(tmp_path, monkeypatch, encoding, named):
-    monkeypatch.setattr(streams, "HEAD_BYTES", 1001)
+    monkeypatch.setattr(text_stream, "HEAD_BYTES", 1001)
     lines = "".join(f"Привет, мир номер {i};x{i % 2}\n" for i in range(60))
     path = put(tmp_path, "a.csv", ("text;label\n" + lines).encode(encoding))
     spec = DataSpec(path=(str(path),), encoding=named, delimiter=";", header="yes")

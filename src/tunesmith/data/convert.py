@@ -14,7 +14,8 @@ from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
 from tunesmith.data.formats import FORMATS, PLAIN
 from tunesmith.data.formats.base import Format
-from tunesmith.data.read import Reading, read
+from tunesmith.data.read import read
+from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 

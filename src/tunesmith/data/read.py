@@ -1,47 +1,24 @@
-"""Reading what people really have: one function for whole data sets, one that streams for prediction."""
+"""Reading what people really have: files, folders, archives and standard input, into tables by split."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import DataError, Where
-from tunesmith.core.ledger import Ledger
+from tunesmith.core.errors import DataError
 from tunesmith.core.notes import Note
-from tunesmith.data import delimited, nested, sheets, sources, streams
-from tunesmith.data.formats import LIKE
-from tunesmith.data.formats.base import BundleFormat, Content, Format, Found, RowFormat
-from tunesmith.data.formats.choose import HEAD_ROWS, Choice, announcement
-from tunesmith.data.formats.parallel import Parallel, lines_of, refuse_one_side, side_of
-from tunesmith.data.sources import Blob
+from tunesmith.data import sources
+from tunesmith.data.formats.base import BundleFormat
+from tunesmith.data.formats.choose import HEAD_ROWS, Choice
+from tunesmith.data.parse import parse
+from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 
 UNLABELED_FOLDERS = {"unsup", "unlabeled", "unlabelled"}
-
-
-@dataclass
-class Reading:
-    """What was read.
-
-    Attributes:
-        tables: "train" and, where the user brought them, "dev" and "test".
-        notes: encodings, delimiters and other things found on the way.
-        ledger: rows that could not be read.
-        sources: file, SHA-256, bytes, rows and split of every file.
-        choice: which formats the files may be of.
-        forms: the formats that were found.
-    """
-
-    tables: dict[str, Table]
-    notes: list[Note] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
-    sources: list[dict[str, Any]] = field(default_factory=list)
-    choice: Choice = field(default_factory=Choice)
-    forms: list[Format] = field(default_factory=list)
 
 
 def read(spec: DataSpec, *, task: str | None = None) -> Reading:
@@ -60,7 +37,7 @@ def read(spec: DataSpec, *, task: str | None = None) -> Reading:
     reading = Reading({}, choice=Choice(spec.format, task))
     parts: dict[str, list[Table]] = {}
     for split, paths in (("train", spec.path), ("dev", spec.dev), ("test", spec.test)):
-        for name, table in _read_paths(paths, split, spec=spec, reading=reading):
+        for name, table in read_paths(paths, split, spec=spec, reading=reading):
             parts.setdefault(name, []).append(table)
     reading.tables = {split: _tidy(concat(tables), reading) for split, tables in parts.items()}
     return reading
@@ -73,117 +50,12 @@ def for_task(reading: Reading, task: str) -> Reading:
     found = replace(reading, tables={}, choice=replace(reading.choice, task=task))
     for split, table in reading.tables.items():
         form = found.choice.of_rows([table.row(i) for i in range(min(HEAD_ROWS, len(table)))])
-        parts = [_through(form, part, found) for part in table.by_file()] if form else [table]
+        parts = [found.through(form, part) for part in table.by_file()] if form else [table]
         found.tables[split] = concat(parts)
     return found
 
 
-def stream(
-    path: str,
-    spec: DataSpec,
-    *,
-    chunk_rows: int = 1024,
-    task: str | None = None,
-    wanted: str | None = None,
-    tell: streams.Tell = streams.unheard,
-) -> Iterator[Table]:
-    """Yield a file's rows in tables of at most `chunk_rows`, in order.
-
-    CSV, TSV and JSON Lines (also gzipped, also from standard input) are read piece by piece, so files of any size
-    fit; other formats are read whole first. A row that can't be read raises here: predictions must not lose rows.
-
-    Args:
-        path: a file; "-" is standard input.
-        spec: how it is read.
-        chunk_rows: rows of a table at most.
-        task: as for `read`.
-        wanted: the one column that is needed; see `streams.delimited_rows`.
-        tell: is told the notes, before the rows come.
-
-    Raises:
-        DataError: as `read`, or a row is broken.
-    """
-    choice = Choice(spec.format, task)
-    if LIKE.get(task or "", task) == Parallel.task and side_of(Path(path)):
-        yield from _cut(_one_side(path, spec), chunk_rows)
-        return
-    opened = streams.open_text(path, encoding=spec.encoding)
-    if opened is None:
-        reading = Reading({}, choice=choice)
-        for _, table in _read_paths((path,), "train", spec=spec, reading=reading):
-            _lose_none(reading)
-            _tell_all(reading, tell)
-            yield from _cut(table, chunk_rows)
-        return
-    with opened as text:
-        form = choice.of_text(Content(text.file, text.name, text.head, spec.delimiter))
-        if form is not None:
-            reading = Reading({}, choice=choice)
-            found = form.read(Content(text.file, text.name, "".join(text.lines()), spec.delimiter))
-            table = _take(form, found, reading)
-            _lose_none(reading)
-            _tell_all(reading, tell)
-            yield from _cut(table, chunk_rows)
-        else:
-            yield from _pieces(text, spec, choice, chunk_rows, wanted=wanted, tell=tell)
-
-
-def _one_side(path: str, spec: DataSpec) -> Table:
-    """Return the sources of parallel text, a line each."""
-    blob = sources.load(path)[0][0]
-    return Table.of({"source": lines_of(sources.decode(blob, encoding=spec.encoding)[0])}, file=path)
-
-
-def _pieces(
-    text: streams.TextStream, spec: DataSpec, choice: Choice, chunk_rows: int, *, wanted: str | None, tell: streams.Tell
-) -> Iterator[Table]:
-    """Yield the rows of CSV or JSON Lines, through their format where they have one."""
-    if text.is_json_lines:
-        form = choice.of_rows(streams.first_objects(text))
-        tables = streams.json_lines(text, chunk_rows=chunk_rows, flat=form is None)
-    else:
-        tables = streams.delimited_rows(text, spec=spec, chunk_rows=chunk_rows, wanted=wanted, tell=tell)
-        first = next(tables, Table({}))
-        form = choice.of_rows([first.row(i) for i in range(min(HEAD_ROWS, len(first)))])
-        tables = itertools.chain([first] if len(first) else [], tables)
-    if form is not None and not form.by_row:
-        tables = iter([concat(list(tables))])
-    for table in tables:
-        reading = Reading({}, choice=choice)
-        rows = table if form is None else _through(form, table, reading)
-        _lose_none(reading)
-        _tell_all(reading, tell)
-        tell = streams.unheard  # each piece has the same notes
-        yield from _cut(rows, chunk_rows)
-
-
-def _tell_all(reading: Reading, tell: streams.Tell) -> None:
-    """Tell the notes that were not told yet."""
-    while reading.notes:
-        tell(reading.notes.pop(0))
-
-
-def _lose_none(reading: Reading) -> None:
-    """Raise if a format has set rows aside: there would be no prediction for them.
-
-    Raises:
-        DataError: it has.
-    """
-    lost = [entry for entry in reading.ledger if entry.kind == "set aside"]
-    if reading.forms and lost:
-        fix = "mend or remove this row"
-        raise DataError(f"this row can't be used: {lost[0].reason}", where=Where(lost[0].file, lost[0].row), fix=fix)
-
-
-def _cut(table: Table, chunk_rows: int) -> Iterator[Table]:
-    if len(table) <= chunk_rows:
-        yield table
-        return
-    for start in range(0, len(table), chunk_rows):
-        yield table.take(range(start, min(start + chunk_rows, len(table))))
-
-
-def _read_paths(paths: Sequence[str], split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:
+def read_paths(paths: Sequence[str], split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:
     """Yield (split, table) for files and folders; files that belong together are one table."""
     files = [Path(path) for path in paths if Path(path).is_file()]
     bundles = reading.choice.of_files(files) if files else []
@@ -231,7 +103,7 @@ def _read_bundle(form: BundleFormat, files: Sequence[Path], split: str, *, spec:
         text, more = sources.decode(blobs[0], encoding=spec.encoding)
         reading.notes += [*notes, *more]
         read_files.append((blobs[0], text))
-    table = _take(form, form.read(read_files), reading)
+    table = reading.take(form, form.read(read_files))
     blobs = [blob for blob, _ in read_files]
     whole = [{"file": blob.file, "sha256": blob.digest, "bytes": blob.size} for blob in blobs]
     if len(blobs) > 2:
@@ -281,108 +153,6 @@ def _read_file(path: str, split: str, *, spec: DataSpec, reading: Reading) -> It
             {"file": blob.file, "sha256": blob.digest, "bytes": blob.size, "n_rows": len(table), "split": mine or split}
         )
         yield mine or split, table
-
-
-def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
-    """Return the rows of one file, by what its content is."""
-    content = blob.content
-    if not content.strip():
-        raise DataError("the file is empty", where=Where(blob.file), fix="give a file with rows")
-    if content[:4] == b"PAR1":
-        return _by_rows(sheets.parquet(blob), reading)
-    suffix = sources.suffix_of(blob.name)
-    if content.startswith(sheets.ZIP) or suffix == ".xlsx":
-        return _by_rows(sheets.excel(blob, reading.notes), reading)
-    text, notes = sources.decode(blob, encoding=spec.encoding)
-    reading.notes += notes
-    source = Content(blob.file, blob.name, text, spec.delimiter)
-    form = reading.choice.of_text(source)
-    if form is not None:
-        return _take(form, form.read(source), reading)
-    start = text.lstrip()[:1]
-    if suffix in (".json", ".jsonl", ".ndjson") or (start in ("{", "[") and suffix not in (".csv", ".tsv", ".txt")):
-        return _from_json(source, lines=suffix in (".jsonl", ".ndjson"), reading=reading)
-    if suffix == ".txt":
-        return _by_rows(_lines(text, blob.file), reading)
-    if suffix not in (".csv", ".tsv", ".tab", "") and blob.file != "standard input":
-        if LIKE.get(reading.choice.task or "", reading.choice.task) in (None, Parallel.task):
-            refuse_one_side(Path(blob.file), sure=reading.choice.task is None)
-        raise DataError(
-            f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=sources.SUPPORTED
-        )
-    parsed = delimited.parse(text, file=blob.file, spec=spec, tabs=suffix in (".tsv", ".tab"))
-    return _by_rows(_from_delimited(parsed, blob.file, reading), reading)
-
-
-def _take(form: Format, found: Found, reading: Reading) -> Table:
-    """Return what a format read, and say that it did."""
-    table = found.table()
-    file = found.files[0] if len(found.files) < 3 else str(Path(found.files[0]).parent)
-    if form.name not in {other.name for other in reading.forms}:
-        reading.notes.append(announcement(form, file, table.columns, named=reading.choice.is_named))
-        reading.forms.append(form)
-    reading.notes += found.notes
-    reading.ledger.extend(found.entries)
-    return table
-
-
-def _by_rows(table: Table, reading: Reading) -> Table:
-    """Return a plain table as it is, or through the format its rows have.
-
-    Raises:
-        DataError: the user names a format that such a file can't have.
-    """
-    form = reading.choice.of_rows([table.row(i) for i in range(min(HEAD_ROWS, len(table)))])
-    if form is not None:
-        return _through(form, table, reading)
-    if reading.choice.is_named:
-        where, fix = Where(table.files[0]), "name another data.format, or leave it out"
-        raise DataError(f"this kind of file can't be {reading.choice.named}", where=where, fix=fix)
-    return table
-
-
-def _through(form: RowFormat, table: Table, reading: Reading) -> Table:
-    rows = ((number, table.row(i)) for i, number in enumerate(table.row_numbers))
-    return _take(form, form.read(rows, table.files[0]), reading)
-
-
-def _from_json(source: Content, *, lines: bool, reading: Reading) -> Table:
-    """Return the rows of JSON or JSON Lines, through the format they have."""
-    choice, file = reading.choice, source.file
-    value = source.value
-    form = choice.of_rows([value], by_name=False) if isinstance(value, dict) else None
-    if form is not None:
-        return _take(form, form.read([(1, value)], file), reading)
-    found = nested.rows_in(value, file) if value is not None else nested.parse(source.text, file=file, lines=lines)
-    form = choice.of_rows([row for _, row in found.rows[:HEAD_ROWS]])
-    if form is None:
-        return _from_objects(found.flat(), file, reading)
-    reading.notes += found.notes
-    reading.ledger.extend(found.entries)
-    return _take(form, form.read(found.rows, file), reading)
-
-
-def _from_delimited(parsed: delimited.Parsed, file: str, reading: Reading) -> Table:
-    reading.notes += parsed.notes
-    reading.ledger.extend(parsed.entries)
-    columns = zip(*(fields for _, fields in parsed.rows), strict=True)
-    by_name = {name: list(values) for name, values in zip(parsed.header, columns, strict=True)}
-    return Table(by_name, (file,), [0] * len(parsed.rows), [line for line, _ in parsed.rows])
-
-
-def _from_objects(found: nested.Objects, file: str, reading: Reading) -> Table:
-    reading.notes += found.notes
-    reading.ledger.extend(found.entries)
-    if not found.rows:
-        raise DataError("the file has no rows", where=Where(file), fix="give a file with rows")
-    names = list(dict.fromkeys(name for _, row in found.rows for name in row))
-    columns = {name: [row.get(name) for _, row in found.rows] for name in names}
-    return Table(columns, (file,), [0] * len(found.rows), [number for number, _ in found.rows])
-
-
-def _lines(text: str, file: str) -> Table:
-    rows = [(i, line.rstrip("\r")) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
-    return Table({"text": [line for _, line in rows]}, (file,), [0] * len(rows), [i for i, _ in rows])
 
 
 def _class_folders(folder: Path, split: str, reading: Reading) -> Table:

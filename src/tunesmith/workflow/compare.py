@@ -10,7 +10,8 @@ from typing import Any
 from tunesmith.core.errors import DataError, RunError, Where
 from tunesmith.core.notes import Note
 from tunesmith.data.labels import label_name
-from tunesmith.data.read import Reading, read
+from tunesmith.data.read import read
+from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.compare import against_best

@@ -12,7 +12,8 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.labels import label_name
-from tunesmith.data.read import Reading, read
+from tunesmith.data.read import read
+from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.inference.predictor import Predictor

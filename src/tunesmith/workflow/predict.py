@@ -20,10 +20,10 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import rows
 from tunesmith.data.columns import TEXT_NAMES, same_name
 from tunesmith.data.labels import label_name
-from tunesmith.data.read import stream
 from tunesmith.data.spec import DataSpec
-from tunesmith.data.streams import unheard
+from tunesmith.data.stream import stream
 from tunesmith.data.table import Table
+from tunesmith.data.text_stream import unheard
 from tunesmith.inference.predictor import Predictor
 from tunesmith.tasks.base import Task
 from tunesmith.workflow.evaluate import find_columns

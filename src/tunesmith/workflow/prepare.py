@@ -12,7 +12,8 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
 from tunesmith.data.findings import PLACES, inspect
 from tunesmith.data.labels import label_name
-from tunesmith.data.read import Reading, for_task, read
+from tunesmith.data.read import for_task, read
+from tunesmith.data.reading import Reading
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
