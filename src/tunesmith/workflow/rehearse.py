@@ -101,8 +101,8 @@ def _average(recipe: Recipe, setup: Setup) -> WeightAverage:
 def _some_steps(setup: Setup, plan: Plan) -> list[StepReport]:
     """Run the first step, the one of the first epoch with the largest batch, and some more.
 
-    On a CPU oneDNN makes code for every shape of batch and keeps it, and blocks of new sizes break up the memory
-    around it: there steps with new shapes follow, each of which may take memory that stays.
+    On a CPU oneDNN makes code for every shape of batch and keeps the latest, and blocks of new sizes break up memory
+    around it: there steps with new shapes follow, each of which may take some that stays.
     """
     first_epoch = range(min(len(plan), len(plan.epoch(0))))
     largest = max(first_epoch, key=lambda step: _padded_tokens(setup, plan, step))
