@@ -760,6 +760,20 @@ def test_prompts(tmp_path):
         reading(put(tmp_path, "c.jsonl", lines([{"a": 1}])), format="prompts")
 
 
+@pytest.mark.parametrize("name", ["new.jsonl", "new.csv"])
+def test_instructions_to_be_followed_need_no_completion(tmp_path, name):
+    rows = [("Translate", "one"), ("Say hi", "")]
+    content = (
+        lines([{"instruction": a, "input": b} for a, b in rows])
+        if name == "new.jsonl"
+        else "instruction,input,output\n" + "".join(f"{a},{b},\n" for a, b in rows)
+    )
+    path = put(tmp_path, name, content)
+    (table,) = stream(path, DataSpec(), task="text-generation", wanted="prompt")
+    assert list(table["prompt"]) == ["Translate\n\none", "Say hi"]
+    assert "completion" not in table.columns
+
+
 MESSAGES = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 
 

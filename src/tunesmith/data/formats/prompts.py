@@ -38,29 +38,32 @@ class Prompts(RowFormat):
     columns = ("prompt", "completion")
 
     def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:
-        """Whether prompts are wanted, and rows have both: columns of these names may be texts and labels."""
-        wanted = bool(rows) and all(first_key(row, PROMPTS) and _completion(row) for row in rows)
-        return wanted and not sure
+        """Whether prompts are wanted, and rows have both, or an instruction that is to be followed.
+
+        Where nothing says that prompts are wanted, columns of these names may be texts and labels.
+        """
+        both = all(first_key(row, PROMPTS) and (_completion(row) or row.get("instruction")) for row in rows)
+        return bool(rows) and both and not sure
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
-        """Return `prompt` and `completion`, and what else the rows have."""
-        found = Found((file,))
-        for number, row in rows:
+        """Return `prompt`, `completion` where any row has one, and what else the rows have."""
+        numbered, found = list(rows), Found((file,))
+        are_answered = any(_answer(row) for _, row in numbered)
+        for number, row in numbered:
             prompt, completion = first_key(row, PROMPTS), _completion(row)
             if prompt is None and completion is None:
                 fix = 'each row needs "prompt" and "completion"'
                 raise DataError("there are no prompts with completions", where=Where(file, number), fix=fix)
             inputs = [name for name in INPUTS if prompt == "instruction" and name != completion]
-            given = [row.get(name) for name in (prompt or "", *inputs)]
-            texts = [str(text) for text in given if text not in (None, "")]
-            answer = row.get(completion or "")
+            texts = [str(row[name]) for name in (prompt or "", *inputs) if row.get(name) not in (None, "")]
+            answer = {"completion": _answer(row)} if are_answered else {}
             if not any(text.strip() for text in texts):
                 found.say("set aside", "no prompt", number)
-            elif answer is None or not str(answer).strip():
+            elif are_answered and not answer["completion"].strip():
                 found.say("set aside", "no completion", number)
             else:
                 rest = extras(row, "prompt", "completion", str(prompt), str(completion), *inputs)
-                found.rows.append((number, {"prompt": "\n\n".join(texts), "completion": str(answer), **rest}))
+                found.rows.append((number, {"prompt": "\n\n".join(texts), **answer, **rest}))
         return found
 
     def write(self, table: Table, out: Path) -> Written:
@@ -72,3 +75,8 @@ class Prompts(RowFormat):
 
 def _completion(row: Mapping[str, Any]) -> str | None:
     return first_key(row, COMPLETIONS)
+
+
+def _answer(row: Mapping[str, Any]) -> str:
+    """Return the completion of a row, "" if it has none."""
+    return str(row[name]) if (name := _completion(row)) else ""

@@ -25,12 +25,12 @@ def as_messages(table: Table, title: str) -> Ready:
 
 
 def as_prompts(table: Table, title: str) -> Ready:
-    """Return rows with `prompt` and `completion`; conversations of several turns are set aside.
+    """Return rows with `prompt` and, but where they are only asked, `completion`; of conversations those of one turn.
 
     Raises:
         DataError: the rows have neither shape.
     """
-    if "prompt" in table.columns and "completion" in table.columns:
+    if "prompt" in table.columns:
         return Ready(table)
     _need(table, title, "messages")
     ready = Ready(table)
