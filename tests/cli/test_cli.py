@@ -70,6 +70,14 @@ def test_mistakes_are_one_clear_line_with_a_fix(args, said, reviews, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_missing_data_model_and_a_taken_folder_are_told_at_once(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    done = tunesmith("train", "no.csv", "--model", "./nowhere", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    for message in ("no such file", "no such model folder", "not empty", "3 problems, nothing was started"):
+        assert message in done.stderr
+
+
 def test_the_first_ten_minutes(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = write_csv(tmp_path / "reviews.csv", [*sentences(90), ("good", ""), ("", "pos")])

@@ -32,8 +32,7 @@ def read(spec: DataSpec, *, task: str | None = None) -> Reading:
     Raises:
         DataError: a file is missing, empty, damaged or of an unknown kind.
     """
-    if not spec.path:
-        raise DataError("no data is named", fix="tunesmith train DATA, or data: path: in the recipe")
+    refuse_missing_files(spec)
     reading = Reading({}, choice=Choice(spec.format, task))
     parts: dict[str, list[Table]] = {}
     for split, paths in (("train", spec.path), ("dev", spec.dev), ("test", spec.test)):
@@ -41,6 +40,14 @@ def read(spec: DataSpec, *, task: str | None = None) -> Reading:
             parts.setdefault(name, []).append(table)
     reading.tables = {split: _tidy(concat(tables), reading) for split, tables in parts.items()}
     return reading
+
+
+def refuse_missing_files(spec: DataSpec) -> None:
+    """Raise DataError if no data is named, or a file that is named is not there."""
+    if not spec.path:
+        raise DataError("no data is named", fix="tunesmith train DATA, or data: path: in the recipe")
+    for path in (*spec.path, *spec.dev, *spec.test):
+        sources.refuse_no_file(path)
 
 
 def for_task(reading: Reading, task: str) -> Reading:

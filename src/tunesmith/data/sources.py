@@ -56,12 +56,16 @@ def load(path: str) -> tuple[list[Blob], list[Note]]:
     if path == "-":
         raw, name = sys.stdin.buffer.read(), "standard input"
     else:
-        file = Path(path)
-        if not file.exists():
-            raise DataError("there is no such file", where=Where(path), fix=_neighbour(file))
-        raw, name = file.read_bytes(), file.name
+        refuse_no_file(path)
+        raw, name = Path(path).read_bytes(), Path(path).name
     shown = "standard input" if path == "-" else path
     return _unpack(raw, shown, name)
+
+
+def refuse_no_file(path: str) -> None:
+    """Raise DataError if there is no such file or folder; "-" is standard input."""
+    if path != "-" and not Path(path).exists():
+        raise DataError("there is no such file", where=Where(path), fix=_neighbour(Path(path)))
 
 
 def _unpack(raw: bytes, file: str, name: str) -> tuple[list[Blob], list[Note]]:

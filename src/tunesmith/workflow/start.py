@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import DataError, RunError, Where
+from tunesmith.core.errors import RunError, TunesmithError, Where
+from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.models.source import find
@@ -127,12 +128,21 @@ def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
     """Raise what would go wrong after the data is read, before it is: no data, no such model, device, tracker, folder.
 
     Raises:
-        TunesmithError: the first of these.
+        TunesmithError: with all that was found.
     """
-    if not recipe.data.path:
-        raise DataError("no data is named", fix="tunesmith train DATA, or data: path: in the recipe")
-    refuse_missing_device(recipe.train)
-    refuse_missing(recipe.track)
-    find(recipe.model)
+    checks: list[Callable[[], object]] = [
+        lambda: refuse_missing_files(recipe.data),
+        lambda: find(recipe.model),
+        lambda: refuse_missing_device(recipe.train),
+        lambda: refuse_missing(recipe.track),
+    ]
     if out is not None:
-        Run.refuse_taken(out)
+        checks.append(lambda: Run.refuse_taken(out))
+    errors: list[TunesmithError] = []
+    for check in checks:
+        try:
+            check()
+        except TunesmithError as error:
+            errors.append(error)
+    if errors:
+        raise type(errors[0]).of([problem for error in errors for problem in error.problems])
