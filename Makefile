@@ -1,21 +1,30 @@
 # Everything runs in .venv, which `make setup` builds from this project's own files.
 PYTHON ?= python3
 BIN := .venv/bin
+BASE := .venv/.installed
 STAMP := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: setup demo test check fmt bench clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
+	@echo "installing into .venv: some minutes, about 1 GB, once"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) torch
+	$(PIP) -e '.[formats,generation]'
+	touch $(BASE)
+
+$(STAMP): $(BASE)
+	$(PIP) -e '.[dev]'
 	touch $(STAMP)
 
-demo: setup
+demo: $(BASE)
 	$(BIN)/tunesmith demo
+	@echo
+	@echo "So that these commands are found: source .venv/bin/activate"
 
 # Two processes of one thread each: faster than one after the other with two.
 test: setup

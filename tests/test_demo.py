@@ -17,7 +17,7 @@ from tunesmith.workflow.prepare import prepare
     ],
 )
 def test_the_task_of_a_sample_is_seen(name, task, set_aside):
-    file, settings = find_sample(name)
+    file, settings, _ = find_sample(name)
     with as_file(files("tunesmith.samples") / file) as path:
         recipe, _ = compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})
         found = prepare(recipe)
@@ -49,7 +49,7 @@ def test_the_sample_is_varied_and_has_something_for_the_check_to_say():
 
 
 def test_the_sample_of_entities_is_varied_and_its_spans_are_whole_words():
-    file, settings = find_sample("ner")
+    file, settings, _ = find_sample("ner")
     with as_file(files("tunesmith.samples") / file) as path:
         found = prepare(compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})[0])
     assert found.n_read >= 300

@@ -48,7 +48,7 @@ def test_typos_are_mended_by_what_is_advised_in_the_spelling_of_the_file(tmp_pat
         '"Late Parcl" (1 row) is close to "Late Parcel" (40 rows)',
         '"Brokn Item" (1 row) is close to "Broken Item" (40 rows)',
     }
-    (fix,) = {note.fix for note in typos}
+    (fix,) = [note.fix for note in typos if note.fix]
     spec = compose(file=None, overrides=[shlex.split(fix)[1]], arguments={})[0].data
     assert set(read_labels(found, column="label", spec=spec).values) == {"Late Parcel", "Broken Item"}
 

@@ -107,6 +107,44 @@ def test_parquet_and_excel(tmp_path):
     check_rows(one(tmp_path / "a.xlsx"))
 
 
+def test_a_workbook_with_a_title_and_several_sheets(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for title, above in (("March", ["Export of March"]), ("April", [])):
+        sheet = book.create_sheet(title)
+        for row in ([above, []] if above else []) + [
+            ["no", "text", "label"],
+            *([i, *row] for i, row in enumerate(ROWS)),
+        ]:
+            sheet.append(row)
+    book.remove(book.worksheets[0])
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    found = read(DataSpec(path=(str(path),)))
+    table = found.tables["train"]
+    assert list(table.columns) == ["no", "text", "label"]
+    assert table.row_numbers[0] == 4
+    assert [note.topic for note in found.notes] == ["sheet", "title"]
+    assert "Export of March" in found.notes[1].message
+    april = one(path, sheet="April")
+    assert list(april["text"]) == list(table["text"])
+    assert april.row_numbers[0] == 2
+    with pytest.raises(DataError, match="no such sheet") as raised:
+        one(path, sheet="Apryl")
+    assert raised.value.problems[0].fix == 'did you mean "April"?'
+
+
+def test_one_column_with_a_name_is_no_title(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["text"], ["good day", "x"], ["bad day", None]):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert list(one(tmp_path / "a.xlsx")["text"]) == ["good day", "bad day"]
+
+
 def test_class_folders(tmp_path):
     for split in ("train", "test"):
         for label in ("pos", "neg", "unsup"):

@@ -209,7 +209,9 @@ def test_a_number_where_a_unit_is_missing_says_how_it_is_written(tmp_path):
     assert problem.fix == 'write for example "3 epochs"'
     every, size = problems(tmp_path, "evaluate:\n  every: 3\ntrain:\n  step_size: 32\n")
     assert (every.where.row, size.where.row) == (2, 4)
-    assert '"3 epochs"' in every.fix and '"3 rows"' in size.fix
+    assert '"3 epochs"' in every.fix and '"32 rows"' in size.fix
+    recipe, _ = load(tmp_path, "train:\n  length: 60steps\n")
+    assert recipe.train.length == "60 steps"
 
 
 def test_a_number_for_a_name_is_to_be_quoted(tmp_path):

@@ -124,7 +124,10 @@ def test_the_commands_of_the_report_name_the_folder(trained, tmp_path, monkeypat
 
 def test_a_report_of_a_run_that_just_started(tmp_path):
     run = Run.create(tmp_path / "run")
-    assert "Not measured yet" in write_report(run).read_text()
+    page = write_report(run).read_text()
+    assert "Not measured yet" in page
+    assert "tunesmith train --resume" in page
+    assert "tunesmith predict" not in page
 
 
 @pytest.mark.browser

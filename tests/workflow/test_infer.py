@@ -134,3 +134,13 @@ def test_what_is_seen_is_read_as_it_will_be_when_it_is_measured(tmp_path):
     task = prepare(composed(path)[0]).task
     measured = read(DataSpec(path=(str(path),)), task=task.kind).tables["train"]
     assert {task.text, task.label} <= set(measured.columns)
+
+
+def test_where_most_rows_are_lost_it_is_a_warning(tmp_path):
+    path = write_csv(tmp_path / "notes.csv", [("", "pos")] * 30 + sentences(20))
+    found = prepare(composed(path)[0])
+    (note,) = [note for note in found.notes if note.topic == "most rows lost"]
+    assert note.level == "warning"
+    assert note.message == "most rows are not used: 30 no text of 50"
+    few = write_csv(tmp_path / "few.csv", [("", "pos")] * 10 + sentences(20))
+    assert not [note for note in prepare(composed(few)[0]).notes if note.topic == "most rows lost"]

@@ -73,6 +73,8 @@ def test_labels_are_read_as_the_run_read_them(trained, tmp_path):
     assert found.metrics["values"] == wanted.metrics["values"]
     assert found.ledger.counts("set aside") == {"no label": 1, "label the model does not know": 1}
     assert found.ledger.counts("changed")["label rewritten"] > 0
+    (foreign,) = [note for note in found.notes if note.topic == "unknown labels"]
+    assert foreign.message == '1 row has a label the model does not know: "n/a"; not measured'
     as_written = evaluate(trained.run, [str(plain)], resamples=20)
     assert as_written.metrics["n_rows"] == 30
 
@@ -240,6 +242,12 @@ def test_rows_of_ones_own_test_file_are_not_called_trained_on(trained, reviews, 
     run = copied(trained, tmp_path / "run")
     run.update_manifest({"data": [{**s, "split": "test"} for s in run.manifest["data"]]})
     assert evaluate(run, [str(reviews)], resamples=20).notes == []
+
+
+@pytest.mark.parametrize("item", [None, float("nan"), 5])
+def test_what_is_no_text_is_not_predicted(item, trained):
+    with pytest.raises(DataError, match="not a text"):
+        trained.predict(["good day", item])
 
 
 def test_a_model_folder_alone_predicts_and_can_be_measured(trained, tmp_path):

@@ -35,6 +35,8 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
         where = Where(str(fix))
         raise DataError("a cleaned copy is only written of texts and labels", where=where, fix="tunesmith convert")
     console.print(f"[bold]{escape(prepared.ledger.summary(prepared.n_read))}[/bold]")
+    task, seen = prepared.kind
+    console.print(f"task: {task.kind}" + (f" ({escape(seen)})" if seen else ""))
     lengths = measure_lengths(recipe, prepared)
     _set_aside(console, prepared)
     _classes(console, prepared)
@@ -45,6 +47,8 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
         columns = list(task.columns.values())
         for path in write_fixed(found.tables, prepared.reading.tables, ledger=prepared.ledger, texts=columns, out=fix):
             console.print(f"wrote {escape(str(path))}")
+        if len(found.tables) == 1:
+            arguments = {**arguments, "data.path": [str(fix)]}
     console.print(f"\nNext:\n  {escape(train_command(arguments, settings))}", soft_wrap=True)
 
 
@@ -74,7 +78,10 @@ def _set_aside(console: Any, prepared: Any) -> None:
     first = f"first {MOST_ENTRIES} of {len(entries):,}" if len(entries) > MOST_ENTRIES else f"{len(entries):,} in all"
     console.print(f"set aside, {first}:")
     for entry in entries[:MOST_ENTRIES]:
-        console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}  {escape(entry.detail)}")
+        detail = "" if entry.detail == "train" else f"  {escape(entry.detail)}"
+        console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}{detail}")
+    if len(entries) > MOST_ENTRIES:
+        console.print(f"  [dim]… and {len(entries) - MOST_ENTRIES:,} more: all are in ledger.jsonl of a run[/dim]")
 
 
 def _classes(console: Any, prepared: Any) -> None:
@@ -86,5 +93,6 @@ def _classes(console: Any, prepared: Any) -> None:
     for split in summary:
         table.add_column(split, justify="right")
     for name in list(summary["train"])[:40]:
-        table.add_row(escape(name), *(f"{counts.get(name, 0):,}" for counts in summary.values()))
+        shown = name if name == name.strip() else f'"{name}"'
+        table.add_row(escape(shown), *(f"{counts.get(name, 0):,}" for counts in summary.values()))
     console.print(table)

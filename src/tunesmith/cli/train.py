@@ -67,14 +67,15 @@ def resume(folder: Path, settings: Sequence[str], *, dry_run: bool = False) -> N
 
 def demo(name: str, *, out: Path | None) -> None:
     """Train on a sample that comes with the package."""
-    file, settings = find_sample(name)
+    file, settings, question = find_sample(name)
     with as_file(files("tunesmith.samples") / file) as sample:
         arguments = {"data.path": [str(sample)], **settings}
         words = " ".join(setting(key, value) for key, value in settings.items())
         show.console().print(
             escape(f"The sample is {sample}" + (f", trained with {words}" if words else "")), soft_wrap=True
         )
-        train(None, [], arguments=arguments, out=out, dry_run=False, more=["tunesmith train YOUR.csv"])
+        more = [f"echo {shlex.quote(question)} | tunesmith predict {{run}} -"] if question else []
+        train(None, [], arguments=arguments, out=out, dry_run=False, more=more)
 
 
 class Talk:
@@ -98,7 +99,7 @@ class Talk:
 
 
 def ending(console: Console, run: Run, *, more: Sequence[str] = ()) -> None:
-    """Print the result and what to do next; exit with 130 if the run was interrupted."""
+    """Print the result and what to do next, first what `more` says of {run}; exit with 130 if it was interrupted."""
     if not is_main_process():
         return
     if run.status != "done":
@@ -113,9 +114,9 @@ def ending(console: Console, run: Run, *, more: Sequence[str] = ()) -> None:
     console.print("\nNext:")
     folder = shlex.quote(str(run.folder))
     for command in (
+        *(command.format(run=folder) for command in more),
         f"tunesmith predict {folder} NEW.csv --out labelled.csv",
         f"tunesmith evaluate {folder} OTHER_LABELLED.csv",
-        *more,
     ):
         console.print(f"  {escape(command)}", soft_wrap=True)
 

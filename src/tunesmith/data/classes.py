@@ -115,12 +115,13 @@ def _typos(counts: Counter[Any]) -> list[Note]:
     found = _near(folded)
     # One setting for all of them: a second --set of the same setting would replace the first.
     fix = setting("data.label_map", {spelt[rare]: spelt[near] for rare, near in found.items()})
+    last = next(reversed(found), None)
     return [
         Note(
             "warning",
             "likely typo",
             f'"{spelt[rare]}" ({rows(folded[rare])}) is close to "{spelt[near]}" ({rows(folded[near])})',
-            fix,
+            fix if rare == last else "",
             n_rows=folded[rare],
         )
         for rare, near in found.items()

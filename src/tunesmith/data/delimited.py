@@ -75,8 +75,8 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
         raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
     header, has_header = name_columns(rows, spec)
     if has_header:
-        if spec.header == "auto" and not _names_known(rows[0][1]):
-            names = ", ".join(f'"{name}"' for name in header[:4])
+        if spec.header == "auto" and not names_known(rows[0][1]):
+            names = ", ".join(f'"{name}"' for name in header[:8]) + (", …" if len(header) > 8 else "")
             message = f"the first row of {file} is read as column names: {names}"
             notes.append(Note("info", "header", message, fix="--set data.header=no if it is data"))
         rows = rows[1:]
@@ -195,7 +195,7 @@ def _has_header(rows: list[Numbered], spec: DataSpec) -> bool:
     if spec.header != "auto":
         return spec.header == "yes"
     first = [cell.strip() for cell in rows[0][1]]
-    if _names_known(first):
+    if names_known(first):
         return True
     if len(set(first)) < len(first) or any(len(cell) > 60 or cell.count(" ") > 5 for cell in first):
         return False
@@ -207,7 +207,7 @@ def _has_header(rows: list[Numbered], spec: DataSpec) -> bool:
     return True
 
 
-def _names_known(cells: list[str]) -> bool:
+def names_known(cells: list[str]) -> bool:
     """Whether one of these is what people call a column of texts or labels."""
     known = {name.casefold() for name in (*TEXT_NAMES, *LABEL_NAMES)}
     return any(cell.strip().casefold() in known for cell in cells)

@@ -25,7 +25,7 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
         return reading.by_rows(sheets.parquet(blob))
     suffix = sources.suffix_of(blob.name)
     if content.startswith(sheets.ZIP) or suffix == ".xlsx":
-        return reading.by_rows(sheets.excel(blob, reading.notes))
+        return reading.by_rows(sheets.excel(blob, reading.notes, name=spec.sheet))
     text, notes = sources.decode(blob, encoding=spec.encoding)
     reading.notes += notes
     source = Content(blob.file, blob.name, text, spec.delimiter)

@@ -8,14 +8,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError, Where, did_you_mean, shorten
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import does, setting
 from tunesmith.data import delimited
 from tunesmith.data.sources import Blob
 from tunesmith.data.table import Table
 
 ZIP = b"PK\x03\x04"
 """How a workbook begins."""
+MOST_TITLES = 20
+"""Rows at the top of a sheet among which the column names are looked for."""
 
 
 def parquet(blob: Blob) -> Table:
@@ -61,11 +64,12 @@ def _named(cell: Any, names: Sequence[str]) -> Any:
     return [names[tag] for tag in cell] if known else cell
 
 
-def excel(blob: Blob, notes: list[Note]) -> Table:
-    """Return the rows of a workbook's first sheet with rows; which one that is goes to the notes.
+def excel(blob: Blob, notes: list[Note], *, name: str = "auto") -> Table:
+    """Return the rows of a sheet, by default the first with rows; which one that is goes to the notes.
 
     Raises:
-        DataError: it has no rows, is not a workbook, or the library that reads it is not installed.
+        DataError: it has no rows, there is no such sheet, it is not a workbook, or the library that reads it is not
+            installed.
     """
     if not blob.content.startswith(ZIP):
         raise _no_workbook(blob)
@@ -82,17 +86,41 @@ def excel(blob: Blob, notes: list[Note]) -> Table:
     sheets = [sheet for sheet in book.worksheets if sheet.max_row and sheet.max_row > 1]
     if not sheets:
         raise DataError("no sheet of the workbook has rows", where=Where(blob.file), fix="add rows below a header")
-    sheet = sheets[0]
+    titles = [sheet.title for sheet in sheets]
+    if name not in ("auto", *titles):
+        where, fix = Where(blob.file, column="data.sheet", value=name), f"one of: {', '.join(titles)}"
+        raise DataError("there is no such sheet with rows", where=where, fix=did_you_mean(name, titles) or fix)
+    sheet = sheets[0 if name == "auto" else titles.index(name)]
     if len(sheets) > 1:
-        others = ", ".join(s.title for s in sheets[1:])
-        notes.append(Note("info", "sheet", f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}'))
+        others = ", ".join(title for title in titles if title != sheet.title)
+        message = f'read the sheet "{sheet.title}" of {blob.file}; not read: {others}'
+        notes.append(
+            Note("info", "sheet", message, fix=f"{setting('data.sheet', titles[titles[0] == sheet.title])} for another")
+        )
     rows = [
         (i, cells) for i, cells in enumerate(sheet.iter_rows(values_only=True), 1) if any(c is not None for c in cells)
     ]
-    names = delimited.names_of(["" if c is None else str(c) for c in rows[0][1]])
-    body = rows[1:]
+    top = _titles(rows)
+    if top:
+        said = "; ".join(shorten(_texts(cells)[0]) for _, cells in rows[:top])
+        message = f"above the column names of {blob.file} {does(top, 'row', 'stands', 'stand')}, not read: {said}"
+        notes.append(Note("info", "title", message, fix="remove what stands above the table if this is wrong"))
+    names = delimited.names_of(["" if c is None else str(c) for c in rows[top][1]])
+    body = rows[top + 1 :]
     columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
     return Table(columns, (blob.file,), [0] * len(body), [i for i, _ in body])
+
+
+def _titles(rows: Sequence[tuple[int, Sequence[Any]]]) -> int:
+    """Return how many rows stand above the column names: one cell each, and no usual name, above a row of several."""
+    filled = [_texts(cells) for _, cells in rows[:MOST_TITLES]]
+    names = next((i for i, texts in enumerate(filled) if len(texts) > 1), 0)
+    is_header = names < len(rows) - 1 and all(isinstance(c, str | None) for c in rows[names][1])
+    return names if is_header and not any(map(delimited.names_known, filled[:names])) else 0
+
+
+def _texts(cells: Sequence[Any]) -> list[str]:
+    return [str(cell) for cell in cells if cell is not None]
 
 
 def _no_workbook(blob: Blob) -> DataError:

@@ -281,7 +281,7 @@ def _neighbour(file: Path) -> str:
     parent = file.parent
     if not parent.is_dir():
         return f'the folder "{parent}" is not there either'
-    names = sorted(p.name for p in parent.iterdir())
+    names = sorted(p.name for p in parent.iterdir() if not p.name.startswith("."))
     return did_you_mean(file.name, names) or (
         f"files there: {', '.join(names[:8])}" if names else "the folder is empty"
     )

@@ -73,6 +73,8 @@ class DataSpec(Spec):
     """Whether double quotes enclose fields; "off" for files with stray quotes."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first row of a CSV file names the columns."""
+    sheet: str = "auto"
+    """Sheet of an Excel workbook; "auto" is the first that has rows."""
     clean: tuple[Step, ...] = ("fix_unicode", "strip_html", "normalize_space")
     """Cleaning steps in order; see `tunesmith.data.clean`. Saved with the model and applied in prediction."""
     missing: tuple[str, ...] = (

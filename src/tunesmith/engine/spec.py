@@ -19,11 +19,12 @@ def _amount(*units: str) -> AfterValidator:
     def check(text: str) -> str:
         if text == "auto":
             return text
-        match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s+({names})\s*", text)
+        match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*({names})\s*", text)
         if not match or float(match[1]) <= 0:
+            digits = re.search(r"[1-9]\d*", text)
             raise ValueError(
                 f"is not a positive number of {' or '.join(f'{u}s' for u in units)}",
-                f'write for example "3 {units[0]}s"',
+                f'write for example "{digits[0] if digits else 3} {units[0]}s"',
             )
         unit = match[2].rstrip("s") + "s"
         number = float(match[1])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import transformers
 from transformers import PreTrainedModel
 
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, Where
 from tunesmith.data.clean import cleaning
 from tunesmith.data.table import Table
 from tunesmith.engine.device import pick
@@ -107,6 +107,9 @@ class Predictor:
     def _named(self, item: Any) -> dict[str, Any]:
         """Return a text, a list of words or a tuple of texts by field name."""
         fields = list(self.task.columns)
+        if not isinstance(item, Iterable):
+            fix = "leave it out, or give a text"
+            raise DataError("not a text", where=Where(value=item), fix=fix)
         whole = isinstance(item, str) or (self.task.reads_words and isinstance(item, list))
         texts = (item,) if whole else tuple(item)
         if len(texts) != len(fields):

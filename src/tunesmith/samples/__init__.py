@@ -9,10 +9,11 @@ from tunesmith.core.errors import DataError, did_you_mean
 
 
 class Sample(NamedTuple):
-    """Attributes: the file beside this one; the settings it is trained with, dotted names to values."""
+    """Attributes: the file beside this one; the settings it is trained with; a text to try the model on, or ""."""
 
     file: str
     settings: Mapping[str, Any]
+    question: str = ""
 
 
 SAMPLES = {
@@ -26,6 +27,7 @@ SAMPLES = {
             "data.label_map": {"damagd_item": "damaged_item"},
             "train.length": "6 epochs",
         },
+        "Where is my parcel? It should have been here on Monday.",
     ),
     "ner": Sample("mails.jsonl", {"task.kind": "token-classification"}),
     "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),

@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count
+from tunesmith.core.wording import count, does, setting
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import read
 from tunesmith.data.reading import Reading
@@ -178,6 +178,8 @@ def as_trained(
             where, value = usable.table.where(i), usable.table[task.target_column][i]
             ledger.add("set aside", "label the model does not know", file=where.file, row=where.row,
                        detail=label_name(value))  # fmt: skip
+    if not all(known):
+        notes.append(_foreign(usable.table, task, known))
     if not any(known):
         raise DataError(
             "no row has a text and a label the model knows",
@@ -186,6 +188,17 @@ def as_trained(
         )
     kept: Table = usable.table.take(i for i, is_known in enumerate(known) if is_known)
     return kept
+
+
+def _foreign(table: Table, task: Any, known: Sequence[bool]) -> Note:
+    """Say which labels the model does not know."""
+    cells = [table[task.target_column][i] for i, is_known in enumerate(known) if not is_known]
+    names = list(dict.fromkeys(map(label_name, cells)))
+    shown = ", ".join(f'"{name}"' for name in names[:8]) + (" …" if len(names) > 8 else "")
+    have = does(len(cells), "row", "has a label", "have labels")
+    other = setting("data.label_map", {names[0]: label_name(next(iter(task.names)))})
+    fix = f"if the model has other names for them, say which, for example {other}"
+    return Note("warning", "unknown labels", f"{have} the model does not know: {shown}; not measured", fix)
 
 
 def find_columns(table: Table, trained: Mapping[str, str], named: Mapping[str, str | None]) -> dict[str, str]:

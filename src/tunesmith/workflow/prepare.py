@@ -84,9 +84,29 @@ def prepare(recipe: Recipe) -> Prepared:
     tables = {**found.tables, **{name: found.tables["train"].take(rows) for name, rows in division.parts.items()}}
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger])
-    notes = [*reading.notes, *notes, *_changed(ledger), *found.notes, *division.notes, *_unknown(task, tables, ledger)]
+    notes = [
+        *reading.notes,
+        *notes,
+        *_lost(ledger, n_read),
+        *_changed(ledger),
+        *found.notes,
+        *division.notes,
+        *_unknown(task, tables, ledger),
+    ]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
     return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
+
+
+def _lost(ledger: Ledger, n_read: int) -> list[Note]:
+    """Warn where most rows can't be used, copies of others apart: these are hardly the right columns."""
+    reasons = {reason: n for reason, n in ledger.counts("set aside").items() if reason.startswith("no ")}
+    n = sum(reasons.values())
+    if n <= n_read / 2:
+        return []
+    said = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
+    message = f"most rows are not used: {said} of {n_read:,}"
+    fix = "see whether these are the right columns: --text and --label name others"
+    return [Note("warning", "most rows lost", message, fix, n_rows=n)]
 
 
 def _changed(ledger: Ledger) -> list[Note]:

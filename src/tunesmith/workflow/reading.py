@@ -12,7 +12,7 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 
-FORM = ("format", "encoding", "delimiter", "quoting", "header")
+FORM = ("format", "encoding", "delimiter", "quoting", "header", "sheet")
 """Settings of how a file is written; they hold for files of the same kind only."""
 LABELS = ("missing", "labels", "label_map")
 
