@@ -240,6 +240,12 @@ def test_missing_its_own_training_rows_is_under_fitting():
     assert advised(found, "tunesmith check my.csv")
 
 
+def test_who_has_hardly_learnt_does_not_over_fit_yet():
+    found = verdict(run_metrics(model=0.1, baseline=0.6, dev=0.1, train=0.35), events=GOOD_CURVE)
+    assert found["fit"] == "under"
+    assert not said(found, "It over-fits")
+
+
 def test_still_improving_at_the_end_is_under_fitting():
     metrics = run_metrics(model=0.88, dev=0.88, train=0.89)
     rising = curve((0.6, 0.7), (0.5, 0.78), (0.42, 0.84), (0.36, 0.88), epochs=2.0)
@@ -293,7 +299,9 @@ def test_the_weakest_class_is_named_with_what_it_is_taken_for():
     found = verdict(weak([[95, 3, 2], [4, 94, 2], [2, 17, 21]]), data="d.csv")
     assert said(found, 'The weakest class is "blue" (F1 64.6%): 17 of its 40 rows were taken for "green".')
     assert advised(found, 'Label more rows, above all of "blue", or keep back more of them to measure on: ')
-    assert advised(found, 'Check that "blue" and "green" are told apart in the labels: tunesmith check d.csv')
+    assert advised(
+        found, 'Check that "blue" and "green" are told apart in the labels: the rows it mistook are in the report'
+    )
     assert not advised(found, "class_weights")
 
 
@@ -590,7 +598,7 @@ def test_labels_are_judged_in_their_own_words():
     assert "than the dev rows" not in text  # thresholds were set on these
     assert "on test rows" in text
     assert "taken for" not in " ".join(found["sentences"])
-    assert advised(found, 'Check that "awe" stands wherever it belongs: tunesmith check DATA')
+    assert advised(found, 'Check that "awe" stands wherever it belongs: the rows it mistook are in the report')
 
 
 def writing(*, train, dev, losses):

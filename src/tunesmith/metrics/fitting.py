@@ -23,6 +23,8 @@ NOTABLE_GAP = 0.02
 """The same where the dev loss also rose again."""
 LOW = 0.25
 """An error on training rows above this is called low quality."""
+HARDLY_LEARNT = 0.5
+"""An error on training rows above this is under-fitting first, however much worse unseen rows are."""
 RISE = 1.1
 """Last dev loss over lowest dev loss from which it is said to have risen."""
 STILL_GAINING = 0.01
@@ -72,9 +74,10 @@ def diagnose(evidence: Evidence) -> tuple[str, list[Finding]]:
         missing = "training" if evidence.held_out else "unseen"
         return "unknown", [Finding(f"Over- or under-fitting cannot be told: no {missing} rows were measured.")]
     curve = [*_rising(evidence)]
-    signs = [_nothing_learnt(evidence, gap), _over(evidence, gap), _under(evidence, gap)]
     # What models that write know better of training texts is no harm as long as unseen ones become likelier, too.
-    for fit, finding in reversed(signs) if evidence.is_open else signs:
+    under_first = evidence.is_open or evidence.error(gap.train.value) > HARDLY_LEARNT
+    signs = (_under, _over) if under_first else (_over, _under)
+    for fit, finding in (sign(evidence, gap) for sign in (_nothing_learnt, *signs)):
         if finding:
             return fit, [finding, *curve]
     if gap.share >= LARGE_GAP:

@@ -137,7 +137,7 @@ def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any])
     advice: tuple[str | MoreRows, ...] = (
         *(_balance(evidence) if rare else ()),
         MoreRows((name,)),
-        f"{check}: tunesmith check {evidence.data}",
+        f"{check}: the rows it mistook are in the report",
     )
     kind = "class" if _has_confusion(metrics) else "label"
     return [Finding(f"The weakest {kind} is {name} (F1 {f1}): {why}.", advice)]
@@ -190,7 +190,8 @@ def _scaling(metrics: Mapping[str, Any], calibration: Mapping[str, Any], *, afte
     if before is None or temperature == 1.0:
         return ""
     if after > before + 0.005:
-        return f" ({points(before)} without temperature scaling, which did not help on these rows)"
+        did_not = "did not help on these rows; --set evaluate.calibrate=false leaves it out"
+        return f" ({points(before)} without temperature scaling, which {did_not})"
     return f" ({points(before)} before temperature scaling, T = {temperature:.2f})"
 
 
