@@ -20,6 +20,7 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.scorer import measure
 from tunesmith.run.folder import Run
+from tunesmith.workflow.prepare import new_labels
 from tunesmith.workflow.reading import reading_for
 
 REPEATED = "exact duplicate"
@@ -193,10 +194,10 @@ def as_trained(
 def _foreign(table: Table, task: Any, known: Sequence[bool]) -> Note:
     """Say which labels the model does not know."""
     cells = [table[task.target_column][i] for i, is_known in enumerate(known) if not is_known]
-    names = list(dict.fromkeys(map(label_name, cells)))
+    names = new_labels(cells, task)
     shown = ", ".join(f'"{name}"' for name in names[:8]) + (" …" if len(names) > 8 else "")
     have = does(len(cells), "row", "has a label", "have labels")
-    other = setting("data.label_map", {names[0]: label_name(next(iter(task.names)))})
+    other = setting("data.label_map", {name: label_name(task.names[0]) for name in names[:1]})
     fix = f"if the model has other names for them, say which, for example {other}"
     return Note("warning", "unknown labels", f"{have} the model does not know: {shown}; not measured", fix)
 

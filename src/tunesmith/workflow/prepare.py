@@ -135,7 +135,7 @@ def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:
         elif rows:
             tables[split] = table.take(i for i, is_known in enumerate(known) if is_known)
         if rows:
-            new = sorted(_names(table[task.target_column][i] for i in rows) - set(getattr(task, "names", ())))
+            new = new_labels((table[task.target_column][i] for i in rows), task)
             have = does(len(rows), f"{split} row", "has a label", "have labels")
             message = f"{have} no training row has: {', '.join(new[:8])}"
             notes.append(Note("warning", "unknown labels", message, n_rows=len(rows)))
@@ -150,9 +150,10 @@ def _unmeasured(task: Any, test: Table) -> list[Note]:
     return [Note("warning", "classes without test rows", message)] if lost else []
 
 
-def _names(cells: Iterable[Any]) -> set[str]:
-    """Return the names of labels, one a cell or several."""
-    return {label_name(name) for cell in cells for name in (cell if isinstance(cell, list | tuple) else (cell,))}
+def new_labels(cells: Iterable[Any], task: Any) -> list[str]:
+    """Return the labels, one a cell or several, that a task has not learnt."""
+    names = {label_name(name) for cell in cells for name in (cell if isinstance(cell, list | tuple) else (cell,))}
+    return sorted(names - set(getattr(task, "names", ())))
 
 
 def _need_columns(reading: Reading, task: Any) -> None:
