@@ -54,9 +54,10 @@ def engine_seconds(rows: list[tuple[str, str]], folder: Path) -> float:
 
     from tunesmith.recipe.compose import compose
     from tunesmith.run.folder import Run
+    from tunesmith.workflow.build import make_setup
     from tunesmith.workflow.fit import Watch, fit
     from tunesmith.workflow.prepare import prepare
-    from tunesmith.workflow.train import resolve
+    from tunesmith.workflow.resolve import resolve
 
     settings = {
         "data.path": [write(folder / "rows.csv", rows)],
@@ -72,10 +73,7 @@ def engine_seconds(rows: list[tuple[str, str]], folder: Path) -> float:
     prepared = prepare(recipe)
     resolved = resolve(recipe, origins, prepared=prepared)
     run = Run.create(folder / "run")
-    found = fit(
-        resolved.recipe, resolved.task, encoded=resolved.encoded, tokenizer=resolved.tokenizer, run=run, watch=Watch()
-    )
-    return found.seconds
+    return fit(resolved, make_setup(resolved), run=run, watch=Watch()).seconds
 
 
 def main() -> None:

@@ -62,9 +62,10 @@ def translation(folder: Path, *, seed: int, settings: Settings) -> Settings:
     from tunesmith.recipe.compose import compose
     from tunesmith.run.folder import Run
     from tunesmith.workflow.assess import outputs
+    from tunesmith.workflow.build import make_setup
     from tunesmith.workflow.fit import Watch, fit
     from tunesmith.workflow.prepare import prepare
-    from tunesmith.workflow.train import resolve
+    from tunesmith.workflow.resolve import resolve
 
     here = DATA / "multi30k/en-de"
     fixed = {
@@ -89,14 +90,7 @@ def translation(folder: Path, *, seed: int, settings: Settings) -> Settings:
             if event["step"] % 100 == 0:
                 print(f"step {event['step']:,}, {minutes[event['step']]:.1f} min", file=sys.stderr, flush=True)
 
-    fitted = fit(
-        resolved.recipe,
-        resolved.task,
-        encoded=resolved.encoded,
-        tokenizer=resolved.tokenizer,
-        run=run,
-        watch=Watch([note]),
-    )
+    fitted = fit(resolved, make_setup(resolved), run=run, watch=Watch([note]))
     table = resolved.encoded.tables["test"]
     said = resolved.task.predictions(outputs(resolved, fitted, "test"), table)
     values = measure(resolved.task.scorer(said, resolved.task.gold(table)), resamples=500)["values"]
@@ -115,12 +109,12 @@ def bleu_of_checkpoints(resolved: Any, run: Any) -> Iterator[tuple[int, float]]:
     from tunesmith.engine.infer import infer
     from tunesmith.metrics.scorer import measure
     from tunesmith.models.vocabulary import make_plain
-    from tunesmith.workflow.fit import make_setup
+    from tunesmith.workflow.build import make_setup
 
     task, tokenizer, examples = resolved.task, resolved.tokenizer, resolved.encoded.examples
     table = resolved.encoded.tables["test"].take(range(CURVE_ROWS))
     for path in sorted(run.checkpoints_folder.glob("step-*")):
-        setup = make_setup(resolved.recipe, task, examples=examples["train"], tokenizer=tokenizer)
+        setup = make_setup(resolved)
         model = setup.device.plain(setup.model)
         checkpoint.load(path, model, setup.optimizer)
         make_plain(model)

@@ -12,7 +12,7 @@ from tunesmith.data.table import Table
 from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
 from tunesmith.workflow.prepare import prepare
-from tunesmith.workflow.train import resolve
+from tunesmith.workflow.resolve import resolve
 
 WORDS = "Ada B-PER\nLovelace I-PER\nmet O\n{name} B-PER\nin O\nLondon B-LOC\n\n"
 CONLL = "".join(WORDS.format(name=name) for name in ("Charles", "Mary", "George", "Michael", "Augustus") * 4)

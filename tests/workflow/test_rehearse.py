@@ -6,10 +6,11 @@ import pytest
 from tunesmith.engine import checkpoint
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow import fit, rehearse
-from tunesmith.workflow.fit import Watch, make_plan, make_setup
+from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.resolve import resolve
 from tunesmith.workflow.start import start
-from tunesmith.workflow.train import resolve
 
 
 def compose_for(data, tiny, **settings):
@@ -23,8 +24,7 @@ def resolved_for(*args, **settings):
 
 
 def setup_of(resolved):
-    examples = resolved.encoded.examples["train"]
-    return make_setup(resolved.recipe, resolved.task, examples=examples, tokenizer=resolved.tokenizer)
+    return make_setup(resolved)
 
 
 def folder_bytes(folder):

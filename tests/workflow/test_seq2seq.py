@@ -25,12 +25,12 @@ from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
 from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.translation import Translation
+from tunesmith.workflow.build import make_plan, make_setup
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
-from tunesmith.workflow.fit import make_plan, make_setup
 from tunesmith.workflow.predict import predict_file
 from tunesmith.workflow.prepare import prepare
-from tunesmith.workflow.train import resolve
+from tunesmith.workflow.resolve import resolve
 
 FAMILIES = ("bert", "t5", "bart", "mbart", "marian", "pegasus")
 
@@ -183,7 +183,7 @@ def test_long_sources_are_refused_in_translation_and_cut_in_summaries(models, tm
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_loss_is_the_one_transformers_computes(family, models, data):
     found = resolved(data, models[family], **{"task.label_smoothing": 0.0})
-    setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
+    setup = make_setup(found)
     model = setup.model.eval().requires_grad_(False)
     examples = setup.examples[:8]
     batch = collate(examples, found.task, pad_id=found.tokenizer.pad_id)
@@ -204,7 +204,7 @@ def test_a_model_of_many_languages_writes_the_one_it_is_set_to(models, data):
     example = found.encoded.examples["train"][0]
     assert plain.convert_ids_to_tokens([example.ids[-1], example.target[-1]]) == ["fr_XX", "ro_RO"]
     assert example.extras["decoder_input_ids"][0] == example.target[-1]
-    setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
+    setup = make_setup(found)
     assert setup.model.generation_config.decoder_start_token_id == example.target[-1]
     with pytest.raises(RecipeError, match=r"task\.target_language: the model knows no such language"):
         resolved(data, models["mbart"], **{"task.target_language": "german"})
@@ -214,7 +214,7 @@ def test_a_model_of_many_languages_writes_the_one_it_is_set_to(models, data):
 
 def test_padding_changes_nothing(models, data):
     found = resolved(data, models["bert"])
-    setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
+    setup = make_setup(found)
     model, examples = setup.model.eval().requires_grad_(False), setup.examples[:12]
 
     def loss(some):
@@ -352,7 +352,7 @@ def test_card_and_report_speak_of_translations(run):
 
 def test_a_draw_depends_on_the_text_alone(models, data):
     found = resolved(data, models["bert"], **{"task.sample": True, "task.temperature": 2.0})
-    setup = make_setup(found.recipe, found.task, examples=found.encoded.examples["train"], tokenizer=found.tokenizer)
+    setup = make_setup(found)
     model = setup.model.eval()
     assert model.generation_config.do_sample
     assert model.generation_config.temperature == 2.0
@@ -420,7 +420,7 @@ def test_a_saved_model_is_trained_further(run, data, tmp_path):
     again = resolved(data, run.run.model_folder)
     assert again.tokenizer.target.is_own
     assert (run.run.model_folder / FOLDER).is_dir()
-    setup = make_setup(again.recipe, again.task, examples=again.encoded.examples["train"], tokenizer=again.tokenizer)
+    setup = make_setup(again)
     vectors = setup.model.decoder.get_input_embeddings().weight
     assert torch.equal(vectors, run.predictor.model.decoder.get_input_embeddings().weight)
 

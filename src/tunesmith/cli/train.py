@@ -161,8 +161,8 @@ def command_line() -> str:
 def _dry_run(console: Console, composed: Any, out: Path | None) -> None:
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.rehearse import rehearse
+    from tunesmith.workflow.resolve import resolve
     from tunesmith.workflow.start import refuse_early
-    from tunesmith.workflow.train import resolve
 
     refuse_early(composed[0], out)
     talk = Talk(console)

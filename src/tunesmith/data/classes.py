@@ -59,7 +59,7 @@ def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
         fix = "--task text-regression, or name the label column with --label"
         raise DataError(f"{different}: this looks like a score to predict (regression)", where=where, fix=fix)
     if len(counts) > MOST_CLASSES or (n_rows >= 20 and len(counts) > 0.5 * n_rows):
-        fix = "name the label column with --label"
+        fix = "name another column with --label, or, for texts that are to be written, --task summarization"
         raise DataError(f"{different}: this looks like an id or a free text", where=where, fix=fix)
 
 

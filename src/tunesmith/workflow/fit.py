@@ -7,48 +7,29 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.allocator import memory_kept
 from tunesmith.core.hardware import is_main_process
-from tunesmith.core.seed import seed_all
-from tunesmith.data.table import Table
 from tunesmith.engine import checkpoint
 from tunesmith.engine.average import WeightAverage
-from tunesmith.engine.device import Device
 from tunesmith.engine.infer import infer
 from tunesmith.engine.loop import Setup, StepReport, train_steps
-from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import amount
 from tunesmith.metrics.names import lower_is_better
-from tunesmith.models.dropout import use_byte_dropout
-from tunesmith.models.linear import use_onednn
-from tunesmith.models.source import find
-from tunesmith.models.tokenize import Tokenizer
-from tunesmith.models.vocabulary import make_plain, train_rows_of
+from tunesmith.models.vocabulary import make_plain
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
-from tunesmith.tasks.base import Task
-from tunesmith.tasks.parts import Example
-from tunesmith.workflow.probe import start_head
+from tunesmith.workflow.build import make_plan
+from tunesmith.workflow.resolve import Encoded, Resolved
 
 SECONDS_BETWEEN_SAVES = 120.0
 """With `train.save_every: auto`: lost work after a crash costs at most this, plus one evaluation."""
 STOPPING = b"\nstopping after this step, then saving; press Ctrl-C again to stop without saving\n"
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The rows, and how the model reads them: examples by split."""
-
-    examples: dict[str, list[Example]]
-    tables: Mapping[str, Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,51 +90,13 @@ class Watch:
             listener(event)
 
 
-def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
-    """Return the plan of a resolved recipe."""
-    return Plan(
-        np.array([example.n_tokens for example in examples]),
-        row_shares(examples),
-        recipe.train.length,
-        recipe.train.step_size,
-        int(recipe.train.tokens_per_batch),
-        recipe.seed,
-        world,
-    )
-
-
-def row_shares(examples: Sequence[Example]) -> np.ndarray:
-    """Return which part of its row each example is; what a step of "32 rows" is counted by."""
-    rows = np.array([example.row for example in examples])
-    shares: np.ndarray = 1 / np.bincount(rows)[rows]
-    return shares
-
-
-def make_setup(recipe: Recipe, task: Task, *, examples: Sequence[Example], tokenizer: Tokenizer) -> Setup:
-    """Build model, head start, optimizer and device of a resolved recipe."""
-    device = Device(recipe.train)
-    seed_all(recipe.seed, "head")
-    model = task.build(find(recipe.model), recipe.model)
-    task.equip(model, tokenizer)
-    if recipe.model.head_start == "probe":
-        start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
-    if not task.draws_tokens:
-        train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
-    if device.torch_device.type == "cpu":
-        use_byte_dropout(model)
-        use_onednn(model)
-    optimizer = make_optimizer(model, recipe.train, head=task.head(model))
-    prepared, wrapped = device.prepare(model, optimizer)
-    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
-
-
-def fit(recipe: Recipe, task: Task, *, encoded: Encoded, tokenizer: Tokenizer, run: Run, watch: Watch) -> Fitted:
+def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     """Train, from the newest checkpoint of `run` where there is one.
 
     Raises:
         RunError: training broke; the run can be resumed.
     """
-    setup = make_setup(recipe, task, examples=encoded.examples["train"], tokenizer=tokenizer)
+    recipe, encoded = resolved.recipe, resolved.encoded
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
     average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=float(recipe.train.average))
     step, best = _restore(setup, run, average)

@@ -22,8 +22,9 @@ from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
 from tunesmith.workflow.assess import TRAIN_SAMPLE
-from tunesmith.workflow.fit import SECONDS_BETWEEN_SAVES, due, make_plan, make_setup
-from tunesmith.workflow.train import Resolved
+from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.fit import SECONDS_BETWEEN_SAVES, due
+from tunesmith.workflow.resolve import Resolved
 
 TIMED_STEPS = 5
 """Updates that are timed, after two that warm up: the first, and the one that needs most memory."""
@@ -68,7 +69,7 @@ def rehearse(resolved: Resolved, *, out: Path) -> Estimate:
         RunError: training would break.
     """
     recipe, examples = resolved.recipe, resolved.encoded.examples
-    setup = make_setup(recipe, resolved.task, examples=examples["train"], tokenizer=resolved.tokenizer)
+    setup = make_setup(resolved)
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
     with tempfile.TemporaryDirectory() as folder:
         with memory_kept():

@@ -13,6 +13,7 @@ from tunesmith.core.errors import RunError, TunesmithError, Where
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
+from tunesmith.engine.loop import Setup
 from tunesmith.models.source import find
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.origins import Origins
@@ -21,10 +22,12 @@ from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
+from tunesmith.workflow.build import make_setup
 from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import Prepared, prepare
+from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.track import tracking
-from tunesmith.workflow.train import Resolved, data_stem, resolve, train
+from tunesmith.workflow.train import train
 
 
 def start(
@@ -44,6 +47,7 @@ def start(
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe, origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
+    setup = make_setup(resolved)
 
     def create() -> Run:
         facts = {"hardware": asdict(hardware.look()), "data": prepared.sources, "seed": recipe.seed}
@@ -54,7 +58,7 @@ def start(
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    _train(resolved, prepared, run=run, watch=watch)
+    _train(resolved, prepared, setup, run=run, watch=watch)
     return run
 
 
@@ -83,15 +87,15 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe.model_copy(update={"model": found.model}), origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
-    _train(resolved, prepared, run=run, watch=watch)
+    _train(resolved, prepared, make_setup(resolved), run=run, watch=watch)
     return run
 
 
-def _train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> None:
+def _train(resolved: Resolved, prepared: Prepared, setup: Setup, *, run: Run, watch: Watch) -> None:
     with interrupts_explained(run):
         watch.tell({"event": "run", "run": run})
         with tracking(run, resolved.recipe, watch) as tracked:
-            train(resolved, prepared, run=run, watch=tracked)
+            train(resolved, prepared, setup, run=run, watch=tracked)
 
 
 @contextmanager
@@ -146,3 +150,8 @@ def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
             errors.append(error)
     if errors:
         raise type(errors[0]).of([problem for error in errors for problem in error.problems])
+
+
+def data_stem(paths: Sequence[str]) -> str:
+    """Return what a run on these files is called."""
+    return Path(paths[0]).name.split(".")[0] if paths and paths[0] != "-" else "run"

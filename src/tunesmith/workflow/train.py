@@ -1,150 +1,33 @@
-"""The main job: from files to a tuned, measured, saved and explained model."""
+"""The main job: from examples to a tuned, measured, saved and explained model."""
 
 from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import RecipeError, RunError, TunesmithError, Where, did_you_mean
-from tunesmith.core.notes import Note
-from tunesmith.core.wording import count
-from tunesmith.data.table import Table
-from tunesmith.models.classifier import can_pool_mean
-from tunesmith.models.source import find
-from tunesmith.models.tokenize import Tokenizer, load_tokenizer
-from tunesmith.recipe.choose import LENGTH_FACTORS, choose
-from tunesmith.recipe.origins import Origins
-from tunesmith.recipe.recipe import Recipe
+from tunesmith.core.errors import RunError, TunesmithError
+from tunesmith.engine.loop import Setup
 from tunesmith.run.folder import Run
-from tunesmith.run.trackers import refuse_missing
-from tunesmith.tasks.facts import Facts
 from tunesmith.workflow.finish import finish
-from tunesmith.workflow.fit import Encoded, Fitted, Watch, fit
+from tunesmith.workflow.fit import Fitted, Watch, fit
 from tunesmith.workflow.prepare import Prepared
+from tunesmith.workflow.resolve import Resolved
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """A recipe without any "auto", and the examples it makes.
-
-    Attributes:
-        lengths: tokens of each training row, uncut, special tokens counted.
-        n_cut: tokens of all rows that no example holds.
-        notes: on what of the model is new or changed.
-    """
-
-    recipe: Recipe
-    origins: Origins
-    task: Any
-    tokenizer: Tokenizer
-    encoded: Encoded
-    lengths: list[int]
-    n_cut: int
-    notes: Sequence[Note] = ()
-
-
-def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
-    """Choose every "auto" from the data and the model, then encode all splits."""
-    if prepared.kind[1]:
-        recipe, origins = origins.retask(recipe, *prepared.kind)
-    refuse_unknown_metric(recipe, prepared.task)
-    refuse_pooling(recipe, prepared.task)
-    refuse_missing(recipe.track)
-    tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
-    known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
-    train = prepared.tables["train"]
-    lengths = known.lengths(train, tokenizer)
-    choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
-    recipe, origins = origins.choose(recipe, choices)
-    chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
-    task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
-    examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
-    n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
-    notes = task.announce(find(recipe.model), recipe.model)
-    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut, notes)
-
-
-def _note_cuts(cuts: Sequence[int], table: Table, prepared: Prepared) -> int:
-    """Put the rows that are not read to their end into the ledger; return how many tokens that are."""
-    for i, n in enumerate(cuts):
-        if n:
-            where, detail = table.where(i), count(n, "token")
-            prepared.ledger.add("cut", "longer than the model reads", file=where.file, row=where.row, detail=detail)
-    return sum(cuts)
-
-
-def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
-    """Raise RecipeError if training can't be judged by `evaluate.metric`."""
-    wanted, known = recipe.evaluate.metric, task.metric_names
-    if wanted not in ("auto", *known):
-        raise RecipeError(
-            "training can't be judged by this metric",
-            where=Where(column="evaluate.metric", value=wanted),
-            fix=did_you_mean(wanted, known) or f"one of: {', '.join(known)}",
-        )
-
-
-def refuse_pooling(recipe: Recipe, task: Any) -> None:
-    """Raise RecipeError if a setting asks for a vector of the whole text where the task makes none."""
-    for name, value in (("pooling", "mean"), ("head_start", "probe")):
-        if getattr(recipe.model, name) == value and not task.pools:
-            where = Where(column=f"model.{name}", value=value)
-            raise RecipeError(f"{task.kind} makes no vector of the whole text", where=where, fix="leave it out")
-
-
-def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:
-    """Gather what the defaults depend on."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(find(recipe.model).folder, trust_remote_code=recipe.model.trust_remote_code)
-    array = np.array(lengths)
-    train = prepared.tables["train"]
-    gpu = recipe.train.device != "cpu" and bool(hardware.look().accelerators)
-    return Facts(
-        n_rows=len(train),
-        n_dev=len(prepared.tables.get("dev", ())),
-        n_classes=len(prepared.task.summary({"train": train}).get("train", ())),
-        mean_tokens=float((np.minimum(array, tokenizer.max_tokens) if prepared.task.may_cut else array).mean()),
-        may_cut=prepared.task.may_cut,
-        share_too_long=float((array > tokenizer.max_tokens).mean()),
-        share_cut=float(np.maximum(array - tokenizer.max_tokens, 0).sum() / max(1, array.sum())),
-        max_tokens=tokenizer.max_tokens,
-        hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
-        can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
-        has_gpu=gpu,
-        main_metric=prepared.task.dev_metric or prepared.task.main_metric,
-        length_factor=LENGTH_FACTORS[recipe.preset],
-        config=config,
-        tokenizer=tokenizer,
-        answers=prepared.task.answers(train),
-    )
-
-
-def train(resolved: Resolved, prepared: Prepared, *, run: Run, watch: Watch) -> Fitted:
+def train(resolved: Resolved, prepared: Prepared, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     """Fit, finish and write everything into `run`, which may be a fresh or an interrupted one.
 
     Raises:
         TunesmithError: something the user can mend; the manifest says "failed" and the run can be resumed.
     """
     began = time.monotonic()
-
-    def learn() -> Fitted:
-        encoded, tokenizer = resolved.encoded, resolved.tokenizer
-        return fit(resolved.recipe, resolved.task, encoded=encoded, tokenizer=tokenizer, run=run, watch=watch)
-
     if not hardware.is_main_process():
-        return learn()
+        return fit(resolved, setup, run=run, watch=watch)
     with run.lock():
         try:
             run.mark("running")
-            fitted = learn()
+            fitted = fit(resolved, setup, run=run, watch=watch)
             if fitted.stopped == "interrupted":
                 run.mark("stopped", reason=f"interrupted at step {fitted.step:,} of {fitted.planned:,}")
                 return fitted
@@ -168,8 +51,3 @@ def _disk_error(error: OSError) -> TunesmithError:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     return RunError("the disk is full", fix="free some space, then go on with --resume")
-
-
-def data_stem(paths: Sequence[str]) -> str:
-    """Return what a run on these files is called."""
-    return Path(paths[0]).name.split(".")[0] if paths and paths[0] != "-" else "run"

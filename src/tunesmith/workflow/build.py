@@ -1,0 +1,65 @@
+"""From a resolved recipe to what trains: model, head, optimizer, device and the order of the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tunesmith.core.seed import seed_all
+from tunesmith.engine.device import Device
+from tunesmith.engine.loop import Setup
+from tunesmith.engine.optim import make_optimizer
+from tunesmith.engine.plan import Plan
+from tunesmith.models.dropout import use_byte_dropout
+from tunesmith.models.linear import use_onednn
+from tunesmith.models.source import find
+from tunesmith.models.vocabulary import train_rows_of
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.parts import Example
+from tunesmith.workflow.probe import start_head
+from tunesmith.workflow.resolve import Resolved
+
+
+def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
+    """Return the plan of a resolved recipe."""
+    return Plan(
+        np.array([example.n_tokens for example in examples]),
+        row_shares(examples),
+        recipe.train.length,
+        recipe.train.step_size,
+        int(recipe.train.tokens_per_batch),
+        recipe.seed,
+        world,
+    )
+
+
+def row_shares(examples: Sequence[Example]) -> np.ndarray:
+    """Return which part of its row each example is; what a step of "32 rows" is counted by."""
+    rows = np.array([example.row for example in examples])
+    shares: np.ndarray = 1 / np.bincount(rows)[rows]
+    return shares
+
+
+def make_setup(resolved: Resolved) -> Setup:
+    """Build model, head start, optimizer and device.
+
+    Raises:
+        TunesmithError: the checkpoint can't carry the task.
+    """
+    recipe, task, tokenizer = resolved.recipe, resolved.task, resolved.tokenizer
+    examples = resolved.encoded.examples["train"]
+    device = Device(recipe.train)
+    seed_all(recipe.seed, "head")
+    model = task.build(find(recipe.model), recipe.model)
+    task.equip(model, tokenizer)
+    if recipe.model.head_start == "probe":
+        start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    if not task.draws_tokens:
+        train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
+    if device.torch_device.type == "cpu":
+        use_byte_dropout(model)
+        use_onednn(model)
+    optimizer = make_optimizer(model, recipe.train, head=task.head(model))
+    prepared, wrapped = device.prepare(model, optimizer)
+    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)

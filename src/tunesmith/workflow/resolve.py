@@ -1,0 +1,130 @@
+"""From a recipe and its data to values for every "auto", and the examples they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core import hardware
+from tunesmith.core.errors import RecipeError, Where, did_you_mean
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
+from tunesmith.data.table import Table
+from tunesmith.models.classifier import can_pool_mean
+from tunesmith.models.source import find
+from tunesmith.models.tokenize import Tokenizer, load_tokenizer
+from tunesmith.recipe.choose import LENGTH_FACTORS, choose
+from tunesmith.recipe.origins import Origins
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.run.trackers import refuse_missing
+from tunesmith.tasks.facts import Facts
+from tunesmith.tasks.parts import Example
+from tunesmith.workflow.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows, and how the model reads them: examples by split."""
+
+    examples: dict[str, list[Example]]
+    tables: Mapping[str, Table]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe without any "auto", and the examples it makes.
+
+    Attributes:
+        lengths: tokens of each training row, uncut, special tokens counted.
+        n_cut: tokens of all rows that no example holds.
+        notes: on what of the model is new or changed.
+    """
+
+    recipe: Recipe
+    origins: Origins
+    task: Any
+    tokenizer: Tokenizer
+    encoded: Encoded
+    lengths: list[int]
+    n_cut: int
+    notes: Sequence[Note] = ()
+
+
+def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
+    """Choose every "auto" from the data and the model, then encode all splits."""
+    if prepared.kind[1]:
+        recipe, origins = origins.retask(recipe, *prepared.kind)
+    refuse_unknown_metric(recipe, prepared.task)
+    refuse_pooling(recipe, prepared.task)
+    refuse_missing(recipe.track)
+    tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
+    known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
+    train = prepared.tables["train"]
+    lengths = known.lengths(train, tokenizer)
+    choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
+    recipe, origins = origins.choose(recipe, choices)
+    chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
+    task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
+    examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
+    n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
+    notes = task.announce(find(recipe.model), recipe.model)
+    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut, notes)
+
+
+def _note_cuts(cuts: Sequence[int], table: Table, prepared: Prepared) -> int:
+    """Put the rows that are not read to their end into the ledger; return how many tokens that are."""
+    for i, n in enumerate(cuts):
+        if n:
+            where, detail = table.where(i), count(n, "token")
+            prepared.ledger.add("cut", "longer than the model reads", file=where.file, row=where.row, detail=detail)
+    return sum(cuts)
+
+
+def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
+    """Raise RecipeError if training can't be judged by `evaluate.metric`."""
+    wanted, known = recipe.evaluate.metric, task.metric_names
+    if wanted not in ("auto", *known):
+        raise RecipeError(
+            "training can't be judged by this metric",
+            where=Where(column="evaluate.metric", value=wanted),
+            fix=did_you_mean(wanted, known) or f"one of: {', '.join(known)}",
+        )
+
+
+def refuse_pooling(recipe: Recipe, task: Any) -> None:
+    """Raise RecipeError if a setting asks for a vector of the whole text where the task makes none."""
+    for name, value in (("pooling", "mean"), ("head_start", "probe")):
+        if getattr(recipe.model, name) == value and not task.pools:
+            where = Where(column=f"model.{name}", value=value)
+            raise RecipeError(f"{task.kind} makes no vector of the whole text", where=where, fix="leave it out")
+
+
+def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:
+    """Gather what the defaults depend on."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(find(recipe.model).folder, trust_remote_code=recipe.model.trust_remote_code)
+    array = np.array(lengths)
+    train = prepared.tables["train"]
+    gpu = recipe.train.device != "cpu" and bool(hardware.look().accelerators)
+    return Facts(
+        n_rows=len(train),
+        n_dev=len(prepared.tables.get("dev", ())),
+        n_classes=len(prepared.task.summary({"train": train}).get("train", ())),
+        mean_tokens=float((np.minimum(array, tokenizer.max_tokens) if prepared.task.may_cut else array).mean()),
+        may_cut=prepared.task.may_cut,
+        share_too_long=float((array > tokenizer.max_tokens).mean()),
+        share_cut=float(np.maximum(array - tokenizer.max_tokens, 0).sum() / max(1, array.sum())),
+        max_tokens=tokenizer.max_tokens,
+        hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
+        can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
+        has_gpu=gpu,
+        main_metric=prepared.task.dev_metric or prepared.task.main_metric,
+        length_factor=LENGTH_FACTORS[recipe.preset],
+        config=config,
+        tokenizer=tokenizer,
+        answers=prepared.task.answers(train),
+    )
