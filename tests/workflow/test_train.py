@@ -1,28 +1,18 @@
 import csv
-import errno
 import json
-import random
-import signal
 
 import numpy as np
 import pytest
-import torch
 import transformers
 
 import tunesmith as ts
 from tests.tiny import sentences, tiny_bert, write_csv
 from tests.workflow.test_measure import leave_part
-from tunesmith.core.errors import DataError, ModelError, RecipeError, RunError, TunesmithError
+from tunesmith.core.errors import DataError, ModelError
 from tunesmith.inference.predictor import Predictor
-from tunesmith.recipe.compose import compose
-from tunesmith.recipe.write import to_yaml
-from tunesmith.run.folder import Run
-from tunesmith.workflow import fit as fitting
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
-from tunesmith.workflow.prepare import prepare
-from tunesmith.workflow.start import resume
 
 
 def quick(tiny, **more):

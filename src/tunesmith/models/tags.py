@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from tunesmith.models.words import IGNORED
 
@@ -37,20 +36,6 @@ def take_transitions(model: Any) -> tuple[tuple[float, ...], ...]:
     steps = GAIN * model.transitions.detach().float().cpu()
     del model.transitions
     return tuple(tuple(row) for row in steps.tolist())
-
-
-def word_loss(logits: Tensor, tags: Tensor, *, label_smoothing: float) -> Tensor:
-    """Return cross-entropy summed over each sequence's words, shape (batch,).
-
-    Args:
-        logits: shape (batch, tokens, tags).
-        tags: shape (batch, tokens), `IGNORED` where there is nothing to learn.
-        label_smoothing: share of the target spread evenly over all tags.
-    """
-    losses = cross_entropy(
-        logits.transpose(1, 2), tags, ignore_index=IGNORED, label_smoothing=label_smoothing, reduction="none"
-    )
-    return losses.sum(dim=1)
 
 
 def sequence_loss(each: Tensor, targets: Tensor, steps: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.models.source import Source
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
+    from tunesmith.tasks.decisions import Decisions
 
 
 FROM_PIPELINE = "from transformers import pipeline\n\n"
@@ -279,9 +280,14 @@ class Task(Spec):
         """Return what the model gives for a batch, as `loss` takes it."""
         return model(**batch.inputs)
 
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return what `out` decides in a batch, beside what is right."""
+        raise _missing(self, "decisions")
+
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the loss of a batch as a **sum** over its items; the loop divides once a step."""
-        raise _missing(self, "loss")
+        found = self.decisions(out, batch)
+        return found.total(found.losses())
 
     def run(self, model: nn.Module, batch: Batch) -> Any:
         """Return what is kept of each example, first axis = examples; called without gradients."""

@@ -10,7 +10,9 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
+from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import Task
+from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
 
-IGNORED = -100
-"""Target of tokens that carry no loss."""
 LEARNT = "text that is learnt"
 """Column of what is learnt, where it is the text itself; it stands in tables that are trained on or measured."""
 OVERLAP = 8
@@ -172,13 +172,12 @@ class LanguageTask(Task):
         """Return which tokens have a target, and the model's inputs."""
         return batch.targets != IGNORED, batch.inputs
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return cross-entropy summed over the tokens that are predicted."""
-        import torch.nn.functional as F
-
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return a token for each place that is predicted; there are logits of these alone."""
         wanted = batch.targets != IGNORED
-        each = F.cross_entropy(out.logits.float(), batch.targets[wanted], reduction="none")
-        return (each * (batch.weights > 0)[wanted.nonzero()[:, 0]]).sum()
+        examples = wanted.nonzero()[:, 0]
+        weights = (batch.weights > 0).float()[examples]
+        return Decisions("one", out.logits.float(), batch.targets[wanted], weights, batch.numbers[examples])
 
     def surprise(self, model: nn.Module, batch: Batch) -> np.ndarray:
         """Return loss, tokens and hits of each example, shape (batch, 3)."""

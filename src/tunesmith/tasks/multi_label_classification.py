@@ -32,6 +32,7 @@ from tunesmith.data.labelsets import (
 )
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import ColumnsTask, column_names, named
@@ -278,14 +279,10 @@ class MultiLabelClassification(ColumnsTask):
 
         return torch.tensor(targets, dtype=torch.float32)
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return binary cross-entropy, averaged over the labels, summed over the batch by shares."""
-        import torch.nn.functional as F
-
-        each = F.binary_cross_entropy_with_logits(
-            out.logits.float(), batch.targets, pos_weight=self._weights(out.logits), reduction="none"
-        )
-        return (each.mean(dim=1) * batch.weights).sum()
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return a yes or no to each label for each example, which counts by its share of its row."""
+        logits = out.logits.float()
+        return Decisions("any", logits, batch.targets, batch.weights, batch.numbers, self._weights(logits))
 
     def _weights(self, like: Tensor) -> Tensor | None:
         """Rows without each label over rows with it, on the device of `like`."""

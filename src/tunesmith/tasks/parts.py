@@ -57,6 +57,13 @@ class Batch:
     weights: Tensor
     targets: Any = field(default=None)
 
+    @property
+    def numbers(self) -> Tensor:
+        """The examples' places in the batch, shape (batch,)."""
+        import torch
+
+        return torch.arange(len(self.weights), device=self.weights.device)
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -25,6 +25,7 @@ from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.contexts import Context, Places, Read, read_windows, windows
+from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 
@@ -255,24 +256,30 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
             found[i, : len(places)] = torch.tensor(places, dtype=torch.long)
         return found
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return the cross-entropies of start and end, the mean over a window's right answers, weighted and summed."""
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return one token as the start and one as the end, for each right answer of each window.
+
+        The answers of a window share its weight.
+        """
         import torch
 
-        targets = batch.targets
-        logp = torch.stack(self._log_probabilities(out, batch), dim=-1)
-        each = -logp.gather(1, targets.clamp(min=0)).sum(dim=-1)
-        is_answer = (targets[..., 0] != UNUSED).float()
-        means: Tensor = (each * is_answer).sum(dim=1) / is_answer.sum(dim=1)
-        return (means * batch.weights).sum()
+        used = batch.targets[..., 0] != UNUSED
+        windows = used.nonzero()[:, 0]
+        places = batch.targets[used].flatten()  # start and end of each answer
+        logits = torch.stack(self._logits(out, batch), dim=1)[windows].flatten(0, 1)
+        weights = (batch.weights / used.sum(dim=1))[windows]
+        return Decisions(
+            "one", logits, places, weights.repeat_interleave(2), batch.numbers[windows].repeat_interleave(2)
+        )
+
+    def _logits(self, out: Any, batch: Batch) -> list[Tensor]:
+        """Return the logits of starts and of ends, each of shape (batch, tokens); padding can't be either."""
+        hidden = batch.inputs["attention_mask"] == 0
+        return [each.float().masked_fill(hidden, -1e4) for each in (out.start_logits, out.end_logits)]
 
     def _log_probabilities(self, out: Any, batch: Batch) -> list[Tensor]:
         """Return the log-probabilities of starts and of ends, each of shape (batch, tokens); padding has none."""
-        import torch
-
-        hidden = batch.inputs["attention_mask"] == 0
-        logits = (out.start_logits.float(), out.end_logits.float())
-        return [torch.log_softmax(each.masked_fill(hidden, -1e4), dim=-1) for each in logits]
+        return [each.log_softmax(dim=-1) for each in self._logits(out, batch)]
 
     def run(self, model: nn.Module, batch: Batch) -> list[np.ndarray]:
         """Return the log-probabilities of starts and ends, shape (2, tokens) for each example."""

@@ -21,7 +21,9 @@ from tunesmith.data.formats.pairs import LANGUAGES
 from tunesmith.data.sides import Pair, are_texts, choose_sides
 from tunesmith.data.table import Table
 from tunesmith.models.tokenize import LongText
+from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import Task
+from tunesmith.tasks.decisions import Decisions, of_tokens
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
 
-IGNORED = -100
-"""Target of tokens that carry no loss: the padding."""
 REFERENCES = "references"
 """A column of this name holds further good targets of a row."""
 ROWS_AT_ONCE = 32
@@ -257,10 +257,9 @@ class Seq2SeqTask(Task):
         """Return token ids, shape (batch, tokens)."""
         return padded(targets, IGNORED)
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return cross-entropy summed over the target tokens of the batch."""
-        each = _losses(out.logits, batch.targets, smoothing=self.label_smoothing)
-        return (each.sum(dim=1) * (batch.weights > 0)).sum()
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return the next token after each of the target's."""
+        return of_tokens(out.logits, batch.targets, batch, smoothing=self.label_smoothing)
 
     def dev_run(self, model: nn.Module, batch: Batch) -> np.ndarray:
         """Return the loss of each example and how many tokens were thought likeliest, shape (batch, 2)."""
@@ -381,10 +380,10 @@ def _example(
     return Example(ids, row, target, float(len(target)), {**extras, **late}, n_written=len(target))
 
 
-def _losses(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the cross-entropy of each token, shape (batch, tokens), 0 for padding."""
     import torch.nn.functional as F
 
     flat = logits.float().flatten(0, 1)
-    each = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="none")
+    each = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORED, reduction="none")
     return each.view(targets.shape)

@@ -17,6 +17,7 @@ from tunesmith.data.labels import LabelReading, label_name, order, read_labels
 from tunesmith.data.shape import shape
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import TextTask, named
 
@@ -186,18 +187,17 @@ class TextClassification(TextTask):
 
         return torch.tensor(targets, dtype=torch.long)
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return cross-entropy summed over the batch, each example by its share of its row."""
-        import torch.nn.functional as F
-
-        each = F.cross_entropy(
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return one class for each example, which counts by its share of its row."""
+        return Decisions(
+            "one",
             out.logits.float(),
             batch.targets,
-            weight=self._weights(out.logits),
-            label_smoothing=self.label_smoothing,
-            reduction="none",
+            batch.weights,
+            batch.numbers,
+            self._weights(out.logits),
+            self.label_smoothing,
         )
-        return (each * batch.weights).sum()
 
     def predictions(self, outputs: Any, table: Table) -> list[ClassPrediction]:
         """Return the most probable class of each row with all probabilities."""

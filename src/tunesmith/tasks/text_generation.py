@@ -21,8 +21,9 @@ from tunesmith.data.columns import choose_text
 from tunesmith.data.formats.prompts import certain_columns
 from tunesmith.data.sides import are_distinct
 from tunesmith.data.table import Table
+from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE
-from tunesmith.tasks.language import IGNORED, LEARNT, OVERLAP, LanguageTask, as_lines
+from tunesmith.tasks.language import LEARNT, OVERLAP, LanguageTask, as_lines
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable
 
 if TYPE_CHECKING:

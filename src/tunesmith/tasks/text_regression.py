@@ -21,6 +21,7 @@ from tunesmith.data.labelsets import are_flags
 from tunesmith.data.numbers import are_scores, read_number, read_numbers
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import ColumnsTask, column_names, named
 
@@ -175,10 +176,9 @@ class TextRegression(ColumnsTask):
 
         return torch.tensor(targets, dtype=torch.float32)
 
-    def loss(self, out: Any, batch: Batch) -> Tensor:
-        """Return squared errors, averaged over the targets, summed over the batch, each by its share of its row."""
-        errors: Tensor = (out.logits.float() - batch.targets) ** 2
-        return (errors.mean(dim=1) * batch.weights).sum()
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return the numbers of each example, which counts by its share of its row."""
+        return Decisions("number", out.logits.float(), batch.targets, batch.weights, batch.numbers)
 
     def predictions(self, outputs: Any, table: Table) -> list[NumberPrediction]:
         """Return the numbers on their own scale."""

@@ -25,6 +25,7 @@ from tunesmith.data.tagged import is_tags, read_table, read_tags, shared, split_
 from tunesmith.data.tagging import Scheme
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE, Task
+from tunesmith.tasks.decisions import Decisions, of_tokens
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
 from tunesmith.tasks.tagsets import ENTITIES, PLAIN, Tagset, numbered_tags, unknown_labels
@@ -237,20 +238,22 @@ class TokenClassification(Task):
         """Return tag indices, shape (batch, 2 + tokens); see `stack_targets`."""
         return stack_targets(targets)
 
+    def decisions(self, out: Any, batch: Batch) -> Decisions:
+        """Return one tag for each token, as if words were independent."""
+        return of_tokens(out.logits, batch.targets[:, 2:], batch, smoothing=self.label_smoothing)
+
     def loss(self, out: Any, batch: Batch) -> Tensor:
         """Return the negative log-likelihood of the words' tags, summed over the batch.
 
         Without a CRF words are independent; with one it is that of sequences (`models.tags.sequence_loss`).
         """
-        from tunesmith.models.tags import sequence_loss, word_loss
+        from tunesmith.models.tags import sequence_loss
 
+        if not self.crf:
+            return super().loss(out, batch)
         logits = out.logits.float()
-        if self.crf:
-            steps = out.transitions.float() + logits.new_tensor(self._allowed())
-            each = sequence_loss(logits, batch.targets, steps)
-        else:
-            each = word_loss(logits, batch.targets[:, 2:], label_smoothing=self.label_smoothing)
-        return (each * (batch.weights > 0)).sum()
+        steps = out.transitions.float() + logits.new_tensor(self._allowed())
+        return (sequence_loss(logits, batch.targets, steps) * (batch.weights > 0)).sum()
 
     def _allowed(self) -> np.ndarray:
         from tunesmith.models.chain import allowed
