@@ -120,13 +120,16 @@ def table() -> str:
     defaults = flat(Recipe())
     sections: dict[str, list[str]] = {}
     for key, field in settings().items():
-        if key in defaults:
-            section = key.rpartition(".")[0]
+        section, within = key.rpartition(".")[0], key.count(".") > 1
+        if key in defaults or (section in defaults and within):
+            # Settings of what is switched on by them stand below its switch.
+            section = section.rpartition(".")[0] if section in defaults else section
             meaning = " ".join((field.description or "").split()).replace("|", "\\|")
             values = _choices(field.annotation)
             if values:
                 meaning += f" One of: {', '.join(f'`{value}`' for value in values)}."
-            sections.setdefault(section, []).append(f"| `{key}` | {_shown(defaults[key])} | {meaning.strip()} |")
+            default = _shown(defaults.get(key, field.default))
+            sections.setdefault(section, []).append(f"| `{key}` | {default} | {meaning.strip()} |")
     parts = []
     for section in sorted(sections, key=lambda name: (name == "", list(sections).index(name))):
         title = f"### `{section}`" if section else "### The rest"

@@ -78,6 +78,13 @@ class Device:
         """Add this loss's gradients."""
         self._accelerator.backward(loss)
 
+    def exchange(self, model: nn.Module) -> None:
+        """Replace gradients by their mean over all processes, where backward passes did not (`sync` was false)."""
+        if self.world > 1:
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.copy_(self._accelerator.reduce(parameter.grad, reduction="mean"))
+
     def clip(self, model: nn.Module, norm: float) -> Tensor:
         """Scale gradients down to `norm` (0: only measure); return the norm before, a scalar tensor."""
         limit = norm if norm > 0 else float("inf")

@@ -20,9 +20,11 @@ from tunesmith.core.seed import derive, seed_all
 from tunesmith.engine.batch import collate, to_device
 from tunesmith.engine.device import Device
 from tunesmith.engine.optim import set_lr
+from tunesmith.engine.passes import Learner
 from tunesmith.engine.plan import Plan, Share
 from tunesmith.engine.schedule import lr_factor
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.objectives.base import Objective
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch, Example
 
@@ -35,6 +37,7 @@ class Setup:
         model: prepared for the device (maybe wrapped); `device.plain(model)` is the plain one.
         optimizer: prepared for the device.
         pad_id: the token id that fills short rows.
+        objectives: what shapes the loss beside the task.
     """
 
     task: Task
@@ -44,6 +47,7 @@ class Setup:
     optimizer: torch.optim.Optimizer
     examples: Sequence[Example]
     pad_id: int
+    objectives: Sequence[Objective] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class StepReport:
 
     Attributes:
         step: updates done, so 1 after the first.
-        loss: mean loss per item, over all processes.
+        loss: the task's mean loss per item, over all processes.
+        terms: likewise those of the objectives, by name.
         lr: rate of the top layer in this step.
         grad_norm: before clipping.
         tokens: real tokens read, padding not counted, over all processes.
@@ -62,6 +67,7 @@ class StepReport:
 
     step: int
     loss: float
+    terms: Mapping[str, float]
     lr: float
     grad_norm: float
     tokens: int
@@ -77,6 +83,7 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
             complete step.
     """
     setup.model.train()
+    learner = Learner(setup.task, setup.objectives, setup.model, device=setup.device)
     for step in range(start, len(plan)):
         began = time.perf_counter()
         seed_all(plan.seed, "noise", step, setup.device.rank)
@@ -87,15 +94,16 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
         examples = drawn(setup, shares, seed=plan.seed, step=step)
         n_items = _items(examples, shares)
         with memory_errors():
-            loss = _accumulate(setup, examples, shares[setup.device.rank], scale=setup.device.world / n_items)
+            sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=setup.device.world / n_items)
             norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
-        mean_loss = float(setup.device.add_up(loss)) / n_items
-        _refuse_nan(mean_loss, norm, step + 1)
+        terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
+        _refuse_nan(sum(terms.values()), norm, step + 1)
         setup.optimizer.step()
         setup.optimizer.zero_grad(set_to_none=True)
         yield StepReport(
             step + 1,
-            mean_loss,
+            terms.pop("loss"),
+            terms,
             float(setup.spec.lr) * factor,
             norm,
             _tokens(examples, shares),
@@ -111,17 +119,22 @@ def drawn(setup: Setup, shares: Sequence[Share], *, seed: int, step: int) -> Map
     return {i: setup.task.fresh(setup.examples[i], seed=derive(seed, "draw", step, i)) for i in indices}
 
 
-def _accumulate(setup: Setup, examples: Mapping[int, Example], share: Share, *, scale: float) -> Tensor:
-    """Add up the gradients of one process's batches; return its loss sum, a scalar tensor."""
-    total = torch.zeros((), device=setup.device.torch_device)
+def _accumulate(
+    setup: Setup, learner: Learner, examples: Mapping[int, Example], share: Share, *, scale: float
+) -> dict[str, Tensor]:
+    """Add up the gradients of one process's batches; return the sums of what was learnt, scalar tensors by name."""
+    sums: dict[str, Tensor] = {}
     for i, indices in enumerate(share.batches):
         batch = load(setup, [examples[int(i)] for i in indices], blank=share.blank)
-        with setup.device.forward(setup.model, sync=i == len(share.batches) - 1):
-            loss = setup.task.loss(setup.task.forward(setup.model, batch), batch)
-        # Several processes average their gradients; `scale` holds the factor that undoes it.
-        setup.device.backward(loss * scale)
-        total += loss.detach()
-    return total
+        # Several backward passes can't each exchange gradients; then they are exchanged at the end.
+        sync = not setup.objectives and i == len(share.batches) - 1
+        with setup.device.forward(setup.model, sync=sync):
+            # Several processes average their gradients; `scale` holds the factor that undoes it.
+            for name, term in learner.learn(batch, scale=scale):
+                sums[name] = sums.get(name, torch.zeros_like(term)) + term
+    if setup.objectives:
+        setup.device.exchange(setup.model)
+    return sums
 
 
 def load(setup: Setup, examples: Sequence[Example], *, blank: bool = False) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ValidationError
 
@@ -164,7 +164,7 @@ def _nearest_setting(key: str, model: type[BaseModel]) -> str:
     if near:
         return near
     elsewhere = [k for k in known if k.rpartition(".")[2] == name]
-    if elsewhere:
+    if elsewhere and "." not in parent:
         return f'did you mean "{elsewhere[0]}"?'
     return f"settings here: {', '.join(here)}" if here else did_you_mean(key, list(known))
 
@@ -188,11 +188,15 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         yield key, field
-        inner = field.annotation
-        if inner is Task:
-            inner = TASKS["text-classification"]
-        if isinstance(inner, type) and issubclass(inner, Spec):
+        inner = TASKS["text-classification"] if field.annotation is Task else section(field.annotation)
+        if inner is not None:
             yield from settings_of(inner, f"{key}.")
+
+
+def section(annotation: Any) -> type[Spec] | None:
+    """Return the settings that a field holds, which may be left out; None where it holds a value."""
+    kinds = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, Spec)]
+    return kinds[0] if kinds else None
 
 
 def wrap_single_words(tree: dict[str, Any], model: type[BaseModel]) -> None:

@@ -10,6 +10,7 @@ from tunesmith.core.spec import Spec
 from tunesmith.data.spec import DataSpec
 from tunesmith.engine.spec import EvaluateSpec, TrainSpec
 from tunesmith.models.spec import ModelSpec
+from tunesmith.objectives import ObjectivesSpec
 from tunesmith.tasks import TASKS
 from tunesmith.tasks.base import Task
 
@@ -25,6 +26,8 @@ class Recipe(Spec):
     """What is learned; where no kind is named, it is seen in the data."""
     model: ModelSpec = ModelSpec()
     """What it starts from."""
+    objectives: ObjectivesSpec = ObjectivesSpec()
+    """What shapes the loss beside the task; any of them work together."""
     train: TrainSpec = TrainSpec()
     """How the weights are updated."""
     evaluate: EvaluateSpec = EvaluateSpec()

@@ -46,6 +46,8 @@ class Task(Spec):
     """The fields that name the columns of texts the model reads."""
     target: ClassVar[str] = "label"
     """The field that names the column to learn."""
+    decides: ClassVar[Literal["one", "any", "number"]] = "one"
+    """What `decisions` are: one of several classes, any of several labels, or numbers."""
     pools: ClassVar[bool] = False
     """Whether the model makes one vector of a text, so that it can be their mean."""
     may_cut: ClassVar[bool] = True

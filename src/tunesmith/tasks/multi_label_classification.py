@@ -75,6 +75,7 @@ class MultiLabelClassification(ColumnsTask):
     """Give each text, or pair of texts, any number of labels. Rows need a text and, for training, their labels."""
 
     main_metric: ClassVar[str] = "macro_f1"
+    decides: ClassVar[Literal["one", "any", "number"]] = "any"
     metric_names: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "mean_average_precision")
     prediction: ClassVar[type[Prediction]] = LabelsPrediction
     noun: ClassVar[str] = "classifier with several labels a text"

@@ -58,6 +58,7 @@ class TextRegression(ColumnsTask):
     """Give each text, or pair of texts, one number or several. Rows need a text and, for training, the numbers."""
 
     main_metric: ClassVar[str] = "pearson"
+    decides: ClassVar[Literal["one", "any", "number"]] = "number"
     metric_names: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "r2", "rmse", "mae")
     one_answer: ClassVar[bool] = False  # people who give scores differ
     prediction: ClassVar[type[Prediction]] = NumberPrediction

@@ -62,4 +62,5 @@ def make_setup(resolved: Resolved) -> Setup:
         use_onednn(model)
     optimizer = make_optimizer(model, recipe.train, head=task.head(model))
     prepared, wrapped = device.prepare(model, optimizer)
-    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id)
+    objectives = recipe.objectives.active(task)
+    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id, objectives)

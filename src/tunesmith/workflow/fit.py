@@ -153,6 +153,7 @@ class _Session:
         self.step_seconds += report.seconds
         event = {"event": "step", "epoch": self.plan.epoch_of(report.step), **asdict(report)}
         event["rows"] = event.pop("n_items")
+        event |= {"terms": report.terms} if event.pop("terms") else {}
         self.emit(event)
 
     def emit(self, event: dict[str, Any]) -> None:

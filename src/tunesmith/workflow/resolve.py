@@ -68,6 +68,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     recipe, origins = origins.choose(recipe, choices)
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
+    recipe.objectives.active(task)  # refused here, if at all
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
     notes = task.announce(find(recipe.model), recipe.model)

@@ -1,0 +1,39 @@
+"""Asymmetric loss, for many labels of which few are there (Ridnik et al. 2021, ICCV)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field, NonNegativeFloat
+
+from tunesmith.objectives.base import Shaping
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tunesmith.tasks.decisions import Decisions
+
+
+class Asymmetric(Shaping):
+    """Let labels that are not there count less the better they are known, and not at all once they are known well.
+
+    (Equations 5 and 7.)
+    """
+
+    name: ClassVar[str] = "asymmetric"
+    kinds: ClassVar[tuple[str, ...]] = ("any",)
+
+    gamma_there: NonNegativeFloat = 0.0
+    """How much less easy labels count that are there (gamma+)."""
+    gamma_absent: NonNegativeFloat = 4.0
+    """How much less easy labels count that are not (gamma-)."""
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """An absent label of no more than this probability is known well."""
+
+    def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
+        """Return each label's loss, shape (n, labels)."""
+        p = decisions.logits.sigmoid()
+        there = losses * (1 - p) ** self.gamma_there
+        shifted = (p - self.margin).clamp(min=0)
+        absent = -(shifted**self.gamma_absent) * (1 - shifted).clamp(min=1e-8).log()
+        return there * decisions.targets + absent * (1 - decisions.targets)

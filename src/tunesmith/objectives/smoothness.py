@@ -1,0 +1,89 @@
+"""Smoothness: answers are not to change under small noise on the token vectors. No label is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import PositiveFloat, PositiveInt
+
+from tunesmith.objectives.adversarial import moved
+from tunesmith.objectives.base import Adding, Pass
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Vat(Adding):
+    """Virtual adversarial training: the answer is to stay under the noise of size `radius` that changes it most.
+
+    (Miyato et al. 2017, equations 6 and 7; the direction by one power iteration, Miyato et al. 2018, section 3.3.)
+    Costs `steps` + 1 passes.
+    """
+
+    name: ClassVar[str] = "vat"
+    sees_vectors: ClassVar[bool] = True
+
+    radius: PositiveFloat = 0.5
+    """How far a text is moved (epsilon)."""
+    probe: PositiveFloat = 1e-2
+    """How far it is moved to find the direction (xi)."""
+    steps: PositiveInt = 1
+    """How often the direction is made better."""
+
+    def after(self, p: Pass) -> Iterator[Tensor]:
+        """Yield the divergence under the worst noise."""
+        import torch
+
+        from tunesmith.objectives.noise import drawn, unit
+
+        assert p.vectors is not None
+        own = p.decisions().detached()
+        direction = unit(drawn(p.vectors.detach(), p.mask))
+        for _ in range(self.steps):
+            noise = (self.probe * direction).requires_grad_()
+            away = (own.divergences(p.decisions(p.again(moved(noise)))) * own.weights).sum()
+            (slope,) = torch.autograd.grad(away, noise)
+            direction = unit(slope * p.mask)
+        far = p.decisions(p.again(moved(self.radius * direction)))
+        yield self.weight * (own.divergences(far) * own.weights).sum()
+
+
+class Smart(Adding):
+    """SMART's smoothness: the answer is to stay within a small cube around the token vectors, in both directions.
+
+    (Jiang et al. 2020, "SMART: Robust and Efficient Fine-Tuning", section 3.1.) Costs `steps` + 1 passes.
+    """
+
+    name: ClassVar[str] = "smart"
+    sees_vectors: ClassVar[bool] = True
+
+    start: PositiveFloat = 1e-5
+    """Standard deviation of the noise the ascent begins with (sigma)."""
+    step: PositiveFloat = 1e-3
+    """How far the noise moves in one step (eta)."""
+    radius: PositiveFloat = 1e-1
+    """How far any number in a token vector is moved at most (epsilon)."""
+    steps: PositiveInt = 1
+    """Steps of the ascent."""
+
+    def beside(self, p: Pass) -> Tensor | None:
+        """Return the symmetric divergence at the end of the ascent; the gradient flows into both passes."""
+        import torch
+
+        from tunesmith.objectives.noise import TINY, drawn
+
+        assert p.vectors is not None
+        own = p.decisions()
+        still = own.detached()
+        noise = self.start * drawn(p.vectors.detach(), p.mask)
+        for _ in range(self.steps):
+            noise = noise.detach().requires_grad_()
+            there = p.decisions(p.again(moved(noise)))
+            (slope,) = torch.autograd.grad((still.divergences(there) * own.weights).sum(), noise)
+            slope = slope * p.mask
+            noise = noise.detach() + self.step * slope / slope.abs().amax(dim=(1, 2), keepdim=True).clamp(min=TINY)
+            noise = noise.clamp(-self.radius, self.radius)
+        far = p.decisions(p.again(moved(noise)))
+        both = own.divergences(far) + far.divergences(own)
+        return self.weight * (both * own.weights).sum()

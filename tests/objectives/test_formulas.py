@@ -1,0 +1,99 @@
+"""Each objective against its paper's formula, on a case small enough to compute by hand."""
+
+import math
+
+import pytest
+import torch
+
+from tunesmith.objectives import ObjectivesSpec
+from tunesmith.objectives.class_balanced import ClassBalanced
+from tunesmith.objectives.contrast import Contrast
+from tunesmith.objectives.noise import sizes, unit, within
+from tunesmith.tasks.decisions import Decisions
+from tunesmith.tasks.text_classification import TextClassification
+
+P = 0.8
+LOGITS = torch.tensor([[math.log(P), math.log(1 - P)]])
+
+
+def shaped(name, decisions, **settings):
+    spec = ObjectivesSpec(**{name: settings or True})
+    return getattr(spec, name).shaped(decisions, decisions.losses())
+
+
+def one(logits=LOGITS, target=0, **more):
+    return Decisions("one", logits, torch.tensor([target]), torch.ones(1), torch.zeros(1), **more)
+
+
+def labels(logits, targets, **more):
+    n = len(logits)
+    return Decisions("any", torch.tensor([logits]), torch.tensor([targets]), torch.ones(n), torch.zeros(n), **more)
+
+
+def test_focal_is_equation_4():
+    assert float(shaped("focal", one(), gamma=2)) == pytest.approx(-((1 - P) ** 2) * math.log(P))
+    assert float(shaped("focal", one(), gamma=0)) == pytest.approx(-math.log(P))
+    logit = math.log(P / (1 - P))
+    found = shaped("focal", labels([logit, logit], [1.0, 0.0]), gamma=1)[0]
+    assert found.tolist() == pytest.approx([-(1 - P) * math.log(P), -P * math.log(1 - P)])
+
+
+def test_dice_is_equation_10():
+    pulled = (1 - P) * P
+    assert float(shaped("dice", one())) == pytest.approx(1 - (2 * pulled + 1) / (pulled + 2))
+    logit = math.log(P / (1 - P))
+    found = shaped("dice", labels([logit, logit], [1.0, 0.0]), smooth=0.5)[0]
+    wanted = [1 - (2 * pulled + 0.5) / (pulled + 1.5), 1 - 0.5 / (pulled + 0.5)]
+    assert found.tolist() == pytest.approx(wanted)
+
+
+def test_dice_keeps_class_weights():
+    weights = torch.tensor([3.0, 1.0])
+    plain, weighted = shaped("dice", one()), shaped("dice", one(class_weights=weights))
+    assert float(weighted) == pytest.approx(3 * float(plain))
+
+
+def test_asymmetric_is_equation_7():
+    logit, shifted = math.log(P / (1 - P)), P - 0.05
+    found = shaped("asymmetric", labels([logit, logit, -9.0], [1.0, 0.0, 0.0]))[0]
+    assert found.tolist() == pytest.approx([-math.log(P), -(shifted**4) * math.log(1 - shifted), 0.0], abs=1e-6)
+
+
+def test_class_balanced_is_equation_2():
+    task = TextClassification(labels=("a", "b"), class_counts=(10, 1000))
+    found = ClassBalanced(beta=0.99).fitted(task).factors()
+    raw = [(1 - 0.99) / (1 - 0.99**10), (1 - 0.99) / (1 - 0.99**1000)]
+    assert found == pytest.approx([2 * one / sum(raw) for one in raw])
+    assert sum(ClassBalanced(beta=0).fitted(task).factors()) == pytest.approx(2)
+    assert ClassBalanced(beta=0).fitted(task).factors() == pytest.approx([1, 1])
+
+
+def test_the_contrastive_loss_is_equation_2():
+    torch.manual_seed(0)
+    features, targets, tau = torch.randn(5, 3), torch.tensor([0, 1, 0, 0, 1]), 0.3
+
+    class Batch:
+        weights = torch.ones(5)
+
+    Batch.targets = targets
+
+    class Read:
+        batch = Batch
+
+    Read.features = features
+    z = torch.nn.functional.normalize(features, dim=1)
+    wanted = 0.0
+    for i in range(5):
+        others = [j for j in range(5) if j != i]
+        below = sum(math.exp(float(z[i] @ z[k]) / tau) for k in others)
+        same = [j for j in others if targets[j] == targets[i]]
+        wanted -= sum(math.log(math.exp(float(z[i] @ z[j]) / tau) / below) for j in same) / len(same)
+    assert float(Contrast(weight=0.5, temperature=tau).beside(Read)) == pytest.approx(0.5 * wanted, rel=1e-5)
+
+
+def test_noise_has_the_size_that_is_asked_for():
+    noise = torch.tensor([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    assert sizes(noise).flatten().tolist() == [5, 0]
+    assert sizes(unit(noise)).flatten().tolist() == pytest.approx([1, 0])
+    assert sizes(within(noise, 2.0)).flatten().tolist() == pytest.approx([2, 0])
+    assert torch.equal(within(noise, 9.0), noise)

@@ -1,0 +1,228 @@
+"""What objectives do to training: each alone and every pair together, on every kind of task they have a meaning for."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_bert
+from tests.writers import write_jsonl
+from tunesmith.core.errors import RecipeError
+from tunesmith.engine import checkpoint
+from tunesmith.engine.loop import train_steps
+from tunesmith.models.vectors import source_embedding
+from tunesmith.objectives import ObjectivesSpec
+from tunesmith.recipe.compose import compose
+from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.resolve import resolve
+
+NAMES = tuple(ObjectivesSpec.model_fields)
+FORMULA = ("dice", "asymmetric", "focal", "class_balanced")
+"""Those that change the loss itself and add no line of their own to the log."""
+WORDS = ["good", "lovely", "warm", "happy", "film", "bad", "awful", "cold", "sad", "book"]
+EMPTY = {
+    "text-regression": {*FORMULA, "contrast"},
+    "multi-label-classification": {"contrast"},
+    "text-classification": {"asymmetric"},
+    "token-classification": {"asymmetric", "class_balanced", "contrast", "mixup"},
+    "question-answering": {"asymmetric", "class_balanced", "contrast", "mixup"},
+    "translation": {"asymmetric", "class_balanced", "contrast", "mixup"},
+    "text-generation": {"asymmetric", "class_balanced", "contrast", "mixup"},
+    "fill-mask": {"asymmetric", "class_balanced", "contrast", "mixup"},
+}
+"""What has no meaning for a task."""
+
+
+def texts(n):
+    rng = np.random.default_rng(0)
+    return [list(rng.choice(WORDS, 3 + i % 5)) for i in range(n)]
+
+
+def rows_of(kind, n=24):
+    """Return rows of a task."""
+    words = texts(n)
+    joined = [" ".join(one) + f" {i}" for i, one in enumerate(words)]
+    good = [sum(WORDS.index(w) < 5 for w in one) for one in words]
+
+    def answer(i):
+        return {"text": [words[i][1]], "answer_start": [joined[i].index(words[i][1])]}
+
+    of_task = {
+        "text-classification": lambda i: {"label": "pos" if good[i] > 1 else "neg"},
+        "text-regression": lambda i: {"score": good[i] + 0.5 + i / 7},
+        "multi-label-classification": lambda i: {"labels": ["a"] * (good[i] > 1) + ["b"] * (good[i] < 3)},
+        "token-classification": lambda i: {
+            "tokens": words[i], "tags": ["B-X" if WORDS.index(w) < 5 else "O" for w in words[i]]
+        },
+        "question-answering": lambda i: {"question": "which film ?", "context": joined[i], "answers": answer(i)},
+        "translation": lambda i: {"source": joined[i], "target": " ".join(reversed(words[i]))},
+    }.get(kind, lambda _: {})  # fmt: skip
+    has_text = kind not in ("token-classification", "question-answering", "translation")
+    return [({"text": joined[i]} if has_text else {}) | of_task(i) for i in range(n)]
+
+
+def setup_for(kind, model, folder, **settings):
+    path = write_jsonl(folder / f"{kind}.jsonl", rows_of(kind))
+    arguments = {
+        "data.path": [str(path)],
+        "data.split.test": 0.0,
+        "data.split.dev": 0.0,
+        "data.duplicates": "keep",
+        "task.kind": kind,
+        "model.source": str(model),
+        "train.length": "2 steps",
+        "train.step_size": "8 rows",
+        "train.device": "cpu",
+        "train.clip_norm": 0.0,
+        **({"task.crf": False} if kind == "token-classification" else {}),
+        **settings,
+    }
+    recipe, origins = compose(file=None, overrides=(), arguments=arguments)
+    resolved = resolve(recipe, origins, prepared=prepare(recipe))
+    setup = make_setup(resolved)
+    return setup, make_plan(resolved.recipe, setup.examples)
+
+
+def on(*names, **settings):
+    return {f"objectives.{name}": settings or True for name in names}
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    """A tiny BERT without dropout."""
+    return tiny_bert(tmp_path_factory.mktemp("still"), dropout=0.0)
+
+
+def gradients(setup, plan):
+    """Return the reports of the first step, and each weight's gradient before it is used."""
+    found = {}
+
+    def keep(*_):
+        found.update({n: p.grad.clone() for n, p in setup.model.named_parameters() if p.grad is not None})
+
+    setup.optimizer.optimizer.register_step_pre_hook(keep)
+    return next(train_steps(setup, plan)), found
+
+
+def alike(a, b, factor=1.0, atol=1e-6):
+    return a.keys() == b.keys() and all(torch.allclose(factor * a[n], b[n], atol=atol) for n in a)
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_each_objective_learns_from_every_task_it_has_a_meaning_for(kind, tiny, tmp_path):
+    for name in NAMES:
+        if name in EMPTY[kind]:
+            with pytest.raises(RecipeError, match=f"{name}.*has no meaning for {kind}"):
+                setup_for(kind, tiny, tmp_path, **on(name))
+            continue
+        setup, plan = setup_for(kind, tiny, tmp_path, **on(name))
+        for report in train_steps(setup, plan):
+            assert np.isfinite([report.loss, report.grad_norm, *report.terms.values()]).all()
+            assert report.grad_norm > 0
+            assert list(report.terms) == ([] if name in FORMULA else [name] if report.terms else [])
+            assert bool(report.terms) == (name not in FORMULA)
+
+
+def test_every_pair_works_together(tiny, tmp_path):
+    kind = "text-classification"
+    for pair in itertools.combinations(sorted({*NAMES} - EMPTY[kind]), 2):
+        setup, plan = setup_for(kind, tiny, tmp_path, **on(*pair))
+        report = next(train_steps(setup, plan))
+        assert np.isfinite([report.loss, report.grad_norm, *report.terms.values()]).all()
+        assert set(report.terms) == {*pair} - {*FORMULA}
+
+
+def test_all_at_once_resume_bit_for_bit(tiny, tmp_path):
+    kind = "text-classification"
+    everything = {**on(*({*NAMES} - EMPTY[kind])), "train.length": "4 steps"}
+    whole, plan = setup_for(kind, tiny, tmp_path, **everything)
+    reports = list(train_steps(whole, plan))
+    first, _ = setup_for(kind, tiny, tmp_path, **everything)
+    steps = train_steps(first, plan)
+    for _ in range(2):
+        next(steps)
+    path = checkpoint.save(tmp_path / "saved", first.model, first.optimizer, step=2, state={})
+    resumed, _ = setup_for(kind, tiny, tmp_path, **everything)
+    checkpoint.load(path, resumed.model, resumed.optimizer)
+    rest = list(train_steps(resumed, plan, start=2))
+    assert [(r.loss, r.terms) for r in rest] == [(r.loss, r.terms) for r in reports[2:]]
+    a, b = checkpoint.weights(whole.model), checkpoint.weights(resumed.model)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("settings", [{"steps": 1}, {"steps": 3, "radius": 0.0}])
+def test_freelb_with_one_step_or_no_radius_is_plain_training(still, tmp_path, settings):
+    plain = gradients(*setup_for("text-classification", still, tmp_path))[1]
+    free = gradients(*setup_for("text-classification", still, tmp_path, **on("freelb", **settings)))[1]
+    assert alike(plain, free)
+
+
+def test_fgm_without_a_radius_learns_the_text_twice(still, tmp_path):
+    plain = gradients(*setup_for("text-classification", still, tmp_path))[1]
+    report, twice = gradients(*setup_for("text-classification", still, tmp_path, **on("fgm", radius=0.0)))
+    assert alike(plain, twice, factor=2.0)
+    assert report.terms["fgm"] == pytest.approx(report.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd"])
+def test_adversarial_noise_raises_the_loss(name, still, tmp_path):
+    report, _ = gradients(*setup_for("text-classification", still, tmp_path, **on(name, radius=0.2)))
+    assert report.terms[name] > report.loss
+
+
+def test_rdrop_without_dropout_is_plain_training(still, tmp_path):
+    plain = gradients(*setup_for("text-classification", still, tmp_path))[1]
+    assert alike(plain, gradients(*setup_for("text-classification", still, tmp_path, **on("rdrop")))[1])
+
+
+def test_rdrop_with_dropout_pulls_two_passes_together(tiny, tmp_path):
+    report, _ = gradients(*setup_for("text-classification", tiny, tmp_path, **on("rdrop", weight=0.0)))
+    more, _ = gradients(*setup_for("text-classification", tiny, tmp_path, **on("rdrop", weight=4.0)))
+    assert more.terms["rdrop"] > report.terms["rdrop"]
+    assert more.loss == report.loss
+
+
+def test_virtual_noise_changes_the_answer_more_than_any_noise(still, tmp_path):
+    worst, _ = gradients(*setup_for("text-classification", still, tmp_path, **on("vat", steps=3)))
+    setup, plan = setup_for("text-classification", still, tmp_path, **on("vat", steps=1))
+    some, _ = gradients(setup, plan)
+    assert worst.terms["vat"] >= 0.9 * some.terms["vat"] > 0
+
+
+def test_smart_moves_no_number_further_than_its_radius(still, tmp_path):
+    setup, plan = setup_for("text-classification", still, tmp_path, **on("smart", radius=1e-4, step=1.0))
+    seen = []
+    source_embedding(setup.model).register_forward_hook(lambda _m, _i, out: seen.append(out.detach()), prepend=True)
+    next(train_steps(setup, plan))
+    far = [(one - seen[0]).abs().max() for one in seen if one.shape == seen[0].shape]
+    assert max(far) <= 1e-4 * 1.01
+
+
+def test_a_text_mixed_with_itself_is_that_text(still, tmp_path, monkeypatch):
+    plain = gradients(*setup_for("text-classification", still, tmp_path))[1]
+    setup, plan = setup_for("text-classification", still, tmp_path, **on("mixup"))
+    monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n))
+    assert alike(plain, gradients(setup, plan)[1], factor=2.0, atol=1e-5)
+
+
+def test_the_slope_reaches_frozen_word_vectors(still, tmp_path):
+    setup, plan = setup_for("text-classification", still, tmp_path, **on("fgm", radius=0.2))
+    for parameter in source_embedding(setup.model).parameters():
+        parameter.requires_grad_(False)
+    report = next(train_steps(setup, plan))
+    assert report.terms["fgm"] > report.loss
+
+
+def test_a_crf_is_told_from_single_tags(tiny, tmp_path):
+    with pytest.raises(RecipeError, match=r"whole sequences.*--set task.crf=false"):
+        setup_for("token-classification", tiny, tmp_path, **on("focal"), **{"task.crf": True})
+    setup, plan = setup_for("token-classification", tiny, tmp_path, **on("rdrop"), **{"task.crf": True})
+    assert next(train_steps(setup, plan)).terms["rdrop"] > 0
+
+
+def test_all_that_has_no_meaning_is_told_at_once(tiny, tmp_path):
+    with pytest.raises(RecipeError) as raised:
+        setup_for("text-regression", tiny, tmp_path, **on("focal", "contrast", "rdrop"))
+    assert [p.where.column for p in raised.value.problems] == ["objectives.focal", "objectives.contrast"]
