@@ -82,3 +82,21 @@ def test_a_saved_average_goes_on_bit_for_bit(tmp_path):
     run(again, resumed, range(6, 10))
     assert resumed.n == expected.n
     assert torch.equal(resumed.tensors["weight"], expected.tensors["weight"])
+
+
+def test_a_moving_average_forgets():
+    model = nn.Linear(2, 1)
+    average = WeightAverage(model, n_steps=4, share=1.0, decay=0.5)
+    walk(model, average, start=0, end=4)
+    average.put()
+    # The mean of the first two, then half of what was and half of what is.
+    assert torch.allclose(model.bias, torch.tensor([((1.5 + 3) / 2 + 4) / 2]))
+
+
+def test_weights_that_learn_later_are_averaged_from_the_start():
+    model = nn.Linear(2, 1)
+    average = WeightAverage(model, n_steps=4, share=1.0)
+    model.bias.requires_grad_(False)
+    walk(model, average, start=0, end=4)
+    average.put()
+    assert torch.allclose(model.bias, torch.tensor([2.5]))

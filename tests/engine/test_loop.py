@@ -133,6 +133,26 @@ def test_schedule(schedule):
     assert lr_factor(spec, 1.0) == pytest.approx(1.0 if schedule == "constant" else 0.0)
 
 
+def test_one_cycle_is_torchs():
+    n, spec = 200, make_spec(schedule="one_cycle", lr=1.0)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=n + 1)
+    for step in range(n):
+        # torch puts the peak half a step later or earlier; at the same place both are half cosines.
+        assert lr_factor(spec, step / n) == pytest.approx(torchs.get_last_lr()[0], abs=0.02)
+        optimizer.step()
+        torchs.step()
+    assert lr_factor(spec, 0.0) == pytest.approx(1 / 25)
+    assert lr_factor(spec, 0.3) == pytest.approx(1.0)
+
+
+def test_slanted_triangles_are_equation_3():
+    spec, n, cut = make_spec(schedule="slanted"), 100, 10
+    for t in range(n):
+        p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / 0.1 - 1))
+        assert lr_factor(spec, t / n) == pytest.approx((1 + p * 31) / 32)
+
+
 def test_a_checkpoint_of_another_model_is_refused(tiny, tmp_path):
     setup, _ = make(tiny)
     checkpoint.save_best(tmp_path, torch.nn.Linear(2, 2), step=1)

@@ -1,9 +1,11 @@
 """Two processes (gloo) must give what one gives, an uneven last batch included."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -11,16 +13,29 @@ from tests.tiny import sentences, tiny_bert, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from safetensors.torch import save_file
 sys.path.insert(0, sys.argv[3])
 from tests.engine.test_loop import make
+from tunesmith.engine.anchor import Anchor
 from tunesmith.engine.checkpoint import weights
+from tunesmith.engine.freeze import Thaw
 from tunesmith.engine.loop import train_steps
 from tunesmith.engine.plan import Plan
-setup, plan = make(Path(sys.argv[1]), length="2 epochs", step_size="7 rows")
+from tunesmith.models.classifier import head_of
+from tunesmith.objectives import ObjectivesSpec
+setup, plan = make(Path(sys.argv[1]), length="2 epochs", step_size="7 rows", **json.loads(sys.argv[4]))
 device = setup.device
+plain = device.plain(setup.model)
+setup = replace(
+    setup,
+    objectives=ObjectivesSpec(**json.loads(sys.argv[5])).active(setup.task),
+    anchor=Anchor(plain, setup.spec, head=head_of(plain)),
+    thaw=Thaw(plain, setup.spec, head=head_of(plain)),
+)
 plan = Plan(plan.lengths, plan.weights, plan.length, plan.step_size, plan.tokens_per_batch, plan.seed, device.world)
 losses = [report.loss for report in train_steps(setup, plan)]
 if device.is_main:
@@ -33,8 +48,9 @@ if device.world > 1:
 """
 
 
-def run(script, model, out, *, processes):
+def run(script, model, out, *, processes, train=None, objectives=None):
     command = [sys.executable, str(script), str(model), str(out), str(ROOT)]
+    command += [json.dumps(train or {}), json.dumps(objectives or {})]
     if processes > 1:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [*launcher, *command[1:]]
@@ -45,12 +61,22 @@ def run(script, model, out, *, processes):
     return [float(x) for x in losses.strip("[]").split(",")], load_file(out)
 
 
-def test_two_processes_give_what_one_gives(tmp_path):
+@pytest.mark.parametrize(
+    ("train", "objectives"),
+    [
+        ({}, {}),
+        (
+            {"unfreeze_every": "2 steps", "mixout": 0.3, "decay_to_start": 1.0},
+            {"rdrop": True, "freelb": True, "smart": {"start": 1e-9}},
+        ),
+    ],
+)
+def test_two_processes_give_what_one_gives(tmp_path, train, objectives):
     model = tiny_bert(tmp_path / "still", dropout=0.0)
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    one_losses, one = run(script, model, tmp_path / "one.safetensors", processes=1)
-    two_losses, two = run(script, model, tmp_path / "two.safetensors", processes=2)
+    one_losses, one = run(script, model, tmp_path / "one.safetensors", processes=1, train=train, objectives=objectives)
+    two_losses, two = run(script, model, tmp_path / "two.safetensors", processes=2, train=train, objectives=objectives)
     assert len(one_losses) == 12  # 40 rows in steps of 7: the last of each epoch has 5
     assert max(abs(a - b) for a, b in zip(one_losses, two_losses, strict=True)) < 1e-4
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)

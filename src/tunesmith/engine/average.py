@@ -24,13 +24,22 @@ class WeightAverage:
         tensors: the mean of each trained parameter, by name; empty before the first.
     """
 
-    def __init__(self, model: nn.Module, *, n_steps: int, share: float) -> None:
-        """Take in the last `share` of `n_steps` steps of `model` (which is the plain one, not wrapped)."""
+    def __init__(self, model: nn.Module, *, n_steps: int, share: float, decay: float = 0.0) -> None:
+        """Take in the last `share` of `n_steps` steps of `model` (which is the plain one, not wrapped).
+
+        Args:
+            model: all that learns now, or will, is averaged.
+            n_steps: of the whole training.
+            share: of the steps.
+            decay: 0 for a plain mean; else what is left of it after each step, a moving average.
+        """
         self.n = 0
+        self._least = 1 - decay if decay else 0.0
+        self._names = [name for name, p in model.named_parameters() if p.requires_grad]
         self.tensors: dict[str, Tensor] = {}
         self._model = model
         self._first = n_steps - round(n_steps * share) + 1
-        self._every = max(1, (n_steps - self._first + 1) // MOST_TAKEN)
+        self._every = 1 if decay else max(1, (n_steps - self._first + 1) // MOST_TAKEN)
 
     def after(self, step: int) -> None:
         """Take in the weights after `step` (from 1), if it is one of those that count."""
@@ -38,7 +47,7 @@ class WeightAverage:
             self.n += 1
             for name, weight in self._trained():
                 mean = self.tensors.setdefault(name, torch.zeros_like(weight))
-                mean.add_(weight - mean, alpha=1 / self.n)
+                mean.add_(weight - mean, alpha=max(1 / self.n, self._least))
 
     def restore(self, n: int, tensors: dict[str, Tensor]) -> None:
         """Go on from a mean that was saved."""
@@ -61,7 +70,8 @@ class WeightAverage:
         _copy(self._trained(), self.tensors)
 
     def _trained(self) -> Iterator[tuple[str, Tensor]]:
-        return ((name, p.detach()) for name, p in self._model.named_parameters() if p.requires_grad)
+        parameters = dict(self._model.named_parameters())
+        return ((name, parameters[name].detach()) for name in self._names)
 
 
 def _copy(weights: Iterator[tuple[str, Tensor]], new: dict[str, Tensor]) -> None:

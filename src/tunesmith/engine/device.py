@@ -80,10 +80,12 @@ class Device:
 
     def exchange(self, model: nn.Module) -> None:
         """Replace gradients by their mean over all processes, where backward passes did not (`sync` was false)."""
-        if self.world > 1:
-            for parameter in model.parameters():
-                if parameter.grad is not None:
-                    parameter.grad.copy_(self._accelerator.reduce(parameter.grad, reduction="mean"))
+        if self.world == 1:
+            return
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # the same ones on every process, whether or not its rows touched them
+                mine = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad = self._accelerator.reduce(mine, reduction="mean")
 
     def clip(self, model: nn.Module, norm: float) -> Tensor:
         """Scale gradients down to `norm` (0: only measure); return the norm before, a scalar tensor."""

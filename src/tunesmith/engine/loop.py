@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 
 from tunesmith.core.errors import RunError
 from tunesmith.core.seed import derive, seed_all
+from tunesmith.engine.anchor import Anchor
 from tunesmith.engine.batch import collate, to_device
 from tunesmith.engine.device import Device
+from tunesmith.engine.freeze import Thaw
 from tunesmith.engine.optim import set_lr
 from tunesmith.engine.passes import Learner
 from tunesmith.engine.plan import Plan, Share
@@ -38,6 +41,8 @@ class Setup:
         optimizer: prepared for the device.
         pad_id: the token id that fills short rows.
         objectives: what shapes the loss beside the task.
+        anchor: where the weights started, if that is to hold them.
+        thaw: which weights learn from when on.
     """
 
     task: Task
@@ -48,6 +53,13 @@ class Setup:
     examples: Sequence[Example]
     pad_id: int
     objectives: Sequence[Objective] = ()
+    anchor: Anchor | None = None
+    thaw: Thaw | None = None
+
+    @property
+    def exchanges_late(self) -> bool:
+        """Whether processes exchange gradients at a step's end: passes go backward one by one, or some weights rest."""
+        return bool(self.objectives) or bool(self.thaw and self.thaw.is_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +105,18 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
         shares = plan[step]
         examples = drawn(setup, shares, seed=plan.seed, step=step)
         n_items = _items(examples, shares)
+        if setup.thaw:
+            setup.thaw.before(step, plan)
         with memory_errors():
-            sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=setup.device.world / n_items)
+            with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
+                mine = shares[setup.device.rank]
+                sums = _accumulate(setup, learner, examples, mine, scale=setup.device.world / n_items)
             norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
         terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
         _refuse_nan(sum(terms.values()), norm, step + 1)
         setup.optimizer.step()
+        if setup.anchor:
+            setup.anchor.pull(setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         yield StepReport(
             step + 1,
@@ -126,13 +144,12 @@ def _accumulate(
     sums: dict[str, Tensor] = {}
     for i, indices in enumerate(share.batches):
         batch = load(setup, [examples[int(i)] for i in indices], blank=share.blank)
-        # Several backward passes can't each exchange gradients; then they are exchanged at the end.
-        sync = not setup.objectives and i == len(share.batches) - 1
+        sync = not setup.exchanges_late and i == len(share.batches) - 1
         with setup.device.forward(setup.model, sync=sync):
             # Several processes average their gradients; `scale` holds the factor that undoes it.
             for name, term in learner.learn(batch, scale=scale):
                 sums[name] = sums.get(name, torch.zeros_like(term)) + term
-    if setup.objectives:
+    if setup.exchanges_late:
         setup.device.exchange(setup.model)
     return sums
 

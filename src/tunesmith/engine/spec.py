@@ -12,12 +12,12 @@ from tunesmith.core.spec import Spec
 Auto = Literal["auto"]
 
 
-def _amount(*units: str) -> AfterValidator:
-    """Check text such as "3 epochs": a positive number and one of `units` (singular or plural)."""
+def _amount(*units: str, word: str = "auto") -> AfterValidator:
+    """Check text such as "3 epochs": a positive number and one of `units` (singular or plural), or the word."""
     names = "|".join(f"{unit}s?" for unit in units)
 
     def check(text: str) -> str:
-        if text == "auto":
+        if text == word:
             return text
         match = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*({names})\s*", text)
         if not match or float(match[1]) <= 0:
@@ -36,6 +36,7 @@ def _amount(*units: str) -> AfterValidator:
 
 
 Length = Annotated[str, _amount("epoch", "step")]
+MaybeLength = Annotated[str, _amount("epoch", "step", word="none")]
 StepSize = Annotated[str, _amount("row", "token")]
 
 
@@ -60,21 +61,37 @@ class TrainSpec(Spec):
     """Each layer below the top learns at this factor of the one above it (Howard and Ruder 2018, section 3.2)."""
     head_lr_factor: PositiveFloat | Auto = "auto"
     """The new head learns at `lr` times this."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Shape of the learning rate after warm-up; linear and cosine end at zero."""
+    freeze: tuple[str, ...] = ()
+    """What never learns: "backbone" (all but the head: feature extraction), "embeddings", "3 layers" (the lowest
+    three), or patterns of the weights' names, such as "*.attention.*"."""
+    head_first: MaybeLength = "none"
+    """For so long ("1 epoch", "100 steps") only the head learns, then all."""
+    unfreeze_every: MaybeLength = "none"
+    """Gradual unfreezing: the head learns first, then every so often ("0.5 epochs") one more layer, the top one first
+    (Howard and Ruder 2018, section 3.3)."""
+    schedule: Literal["linear", "cosine", "constant", "one_cycle", "slanted"] = "linear"
+    """Shape of the learning rate. linear, cosine and constant follow a warm-up; linear and cosine end at zero.
+    one_cycle rises and falls along cosines, from 1/25 of the peak to nearly nothing (Smith and Topin 2019); slanted
+    rises over a tenth and falls in a line to 1/32 (Howard and Ruder 2018, section 3.2)."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.06
-    """Share of the steps over which the rate rises from zero."""
+    """Share of the steps over which the rate rises from zero; one_cycle and slanted have their own."""
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay (Loshchilov and Hutter 2019); never on biases and norms."""
+    decay_to_start: NonNegativeFloat = 0.0
+    """Likewise decay, of all pre-trained weights, towards where they started (L2-SP; Li et al. 2018); 0: none."""
+    mixout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the pre-trained linear weights that each step sees as they started (Lee et al. 2020); 0: none."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """AdamW: decay of the gradient average."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """AdamW: decay of the squared-gradient average."""
     clip_norm: NonNegativeFloat = 1.0
     """Largest gradient norm of a step; 0 for no clipping."""
-    average: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    average: Annotated[float, Field(ge=0, le=1)] | Auto = "auto"
     """Share of the last updates whose weights are averaged into the final ones (Izmailov et al. 2018); 0: none. With
     dev rows the average is taken unless the best measured weights beat it by more than chance."""
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """0: all averaged weights count alike; else an exponential moving average with this decay, such as 0.99."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """bf16: autocast on GPUs that have it; weights stay float32. "auto" is bf16 there and float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunesmith.core.seed import seed_all
+from tunesmith.engine.anchor import Anchor
 from tunesmith.engine.device import Device
+from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import Setup
 from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
@@ -55,6 +57,7 @@ def make_setup(resolved: Resolved) -> Setup:
     task.equip(model, tokenizer)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    freeze(model, recipe.train.freeze, head=task.head(model))
     if not task.draws_tokens:
         train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
     if device.torch_device.type == "cpu":
@@ -62,5 +65,16 @@ def make_setup(resolved: Resolved) -> Setup:
         use_onednn(model)
     optimizer = make_optimizer(model, recipe.train, head=task.head(model))
     prepared, wrapped = device.prepare(model, optimizer)
-    objectives = recipe.objectives.active(task)
-    return Setup(task, recipe.train, device, prepared, wrapped, examples, tokenizer.pad_id, objectives)
+    plain, head = device.plain(prepared), task.head(model)
+    return Setup(
+        task,
+        recipe.train,
+        device,
+        prepared,
+        wrapped,
+        examples,
+        tokenizer.pad_id,
+        recipe.objectives.active(task),
+        Anchor(plain, recipe.train, head=head),
+        Thaw(plain, recipe.train, head=head),
+    )

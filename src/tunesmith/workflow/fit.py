@@ -98,7 +98,8 @@ def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     """
     recipe, encoded = resolved.recipe, resolved.encoded
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
-    average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=float(recipe.train.average))
+    share, decay = float(recipe.train.average), recipe.train.average_decay
+    average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=share, decay=decay)
     step, best = _restore(setup, run, average)
     watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
     session = _Session(recipe, setup, plan, encoded, run, watch, best, average)

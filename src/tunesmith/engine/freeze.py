@@ -1,0 +1,102 @@
+"""Which weights learn: some never, some only from a later step on. What does not learn costs no gradient.
+
+Gradual unfreezing (Howard and Ruder 2018, section 3.3) begins with the head and lets one more layer learn every so
+often, the top one first, so that a new head's first, large gradients do not wash out what lies below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from tunesmith.core.errors import RecipeError, Where
+from tunesmith.engine.optim import LAYER, depths
+from tunesmith.engine.plan import Plan
+from tunesmith.engine.spec import TrainSpec, amount
+
+NONE = "none"
+LAYERS = re.compile(r"(\d+) layers?")
+EXAMPLES = "backbone, embeddings, 3 layers, or a pattern of names such as *.attention.*"
+
+
+def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None) -> None:
+    """Let parts of a model learn nothing; see `TrainSpec.freeze`.
+
+    Raises:
+        RecipeError: there is no such part, or nothing is left to learn.
+    """
+    depth_of = depths(model, head=head)
+    parameters = dict(model.named_parameters())
+    for one in wanted:
+        chosen = list(filter(_matcher(one, depth_of), depth_of))
+        if not chosen:
+            raise RecipeError(
+                "the model has no such part", where=Where(column="train.freeze", value=one), fix=f"one of: {EXAMPLES}"
+            )
+        for name in chosen:
+            parameters[name].requires_grad_(False)
+    if wanted and not any(parameter.requires_grad for parameter in parameters.values()):
+        where = Where(column="train.freeze", value=", ".join(wanted))
+        raise RecipeError("nothing is left to learn", where=where, fix="freeze less")
+
+
+def _matcher(wanted: str, depth_of: dict[str, int]) -> Callable[[str], bool]:
+    """Return what tells whether a weight belongs to a part."""
+    if wanted == "backbone":
+        return lambda name: depth_of[name] > 0
+    if wanted == "embeddings":
+        lowest = max(depth_of.values())
+        return lambda name: depth_of[name] == lowest and not LAYER.search(name)
+    if count := LAYERS.fullmatch(wanted):
+        n = int(count[1])
+        return lambda name: bool((match := LAYER.search(name)) and int(match[1]) < n and depth_of[name] > 0)
+    return lambda name: fnmatchcase(name, wanted)
+
+
+class Thaw:
+    """Lets deeper and deeper weights learn as training goes on; at a step it is a function of that step."""
+
+    def __init__(self, model: nn.Module, spec: TrainSpec, *, head: nn.Module | None) -> None:
+        """See `TrainSpec.head_first` and `TrainSpec.unfreeze_every`; before its first step all learns.
+
+        Raises:
+            RecipeError: the head is to learn first, and nothing in the model is new.
+        """
+        self._first, self._every = spec.head_first, spec.unfreeze_every
+        if self._first != NONE and head is None:
+            where = Where(column="train.head_first", value=self._first)
+            raise RecipeError("no part of this model is new", where=where, fix="leave it out")
+        if self._first == NONE and head is not None:
+            self._first = self._every
+        parameters, depth_of = dict(model.named_parameters()), depths(model, head=head)
+        self._depths = [(parameters[name], depth) for name, depth in depth_of.items()]
+        self._lowest = max(depth_of.values(), default=0)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether some weights learn later than others."""
+        return self._first != NONE or self._every != NONE
+
+    def depth(self, step: int, plan: Plan) -> int:
+        """Return how many layers below the head learn in a step (from 0); see `optim.depths`."""
+        first = _steps(self._first, plan) if self._first != NONE else 0
+        if step < first:
+            return 0
+        return 1 + (step - first) // _steps(self._every, plan) if self._every != NONE else self._lowest
+
+    def before(self, step: int, plan: Plan) -> None:
+        """Let learn what is to learn in a step."""
+        if self.is_on:
+            reached = self.depth(step, plan)
+            for parameter, depth in self._depths:
+                parameter.requires_grad_(depth <= reached)
+
+
+def _steps(length: str, plan: Plan) -> int:
+    """Return an amount of epochs or steps in whole steps, at least one."""
+    number, unit = amount(length)
+    per_epoch = len(plan) / plan.epoch_of(len(plan))
+    return max(1, round(number if unit == "steps" else number * per_epoch))

@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from tests.engine.test_loop import make, make_spec, state
+from tunesmith.engine.anchor import Anchor
+from tunesmith.engine.loop import train_steps
+from tunesmith.models.classifier import head_of
+
+
+def anchored(folder, **changes):
+    setup, plan = make(folder, **changes)
+    anchor = Anchor(setup.model, setup.spec, head=head_of(setup.model))
+    return replace(setup, anchor=anchor), plan
+
+
+def test_mixout_keeps_the_mean_and_puts_some_weights_back():
+    torch.manual_seed(0)
+    model = nn.Linear(40, 50)
+    anchor = Anchor(model, make_spec(mixout=0.7), head=None)
+    start = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    mean = torch.zeros_like(start)
+    for step in range(400):
+        with anchor.mixed(seed=0, step=step):
+            gone = torch.isclose(model.weight, start, atol=1e-6).float().mean()
+            mean += model.weight.detach() / 400
+        assert 0.6 < float(gone) < 0.8
+    assert torch.allclose(mean.mean(), (start + 1).mean(), atol=0.02)
+    assert torch.equal(model.weight, start + 1)
+
+
+def test_mixout_gives_the_gradient_of_the_weights_outside():
+    """With w = s + d, seen as s + m d / (1 - p), the gradient of sum(x w) is x m / (1 - p)."""
+    model = nn.Linear(4, 3, bias=False)
+    anchor = Anchor(model, make_spec(mixout=0.5), head=None)
+    start = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    with anchor.mixed(seed=0, step=0):
+        kept = ~torch.isclose(model.weight, start)
+        (2 * model(torch.ones(1, 4)).sum()).backward()
+    assert torch.equal(model.weight.grad, 4.0 * kept)
+
+
+def test_mixout_leaves_the_head_and_the_weights_after_an_error_alone(tiny):
+    setup, _ = anchored(tiny, mixout=0.9)
+    head, before = head_of(setup.model), state(setup)
+    with torch.no_grad():
+        for parameter in setup.model.parameters():
+            parameter.add_(1.0)
+    moved = state(setup)
+    with pytest.raises(RuntimeError), setup.anchor.mixed(seed=0, step=0):
+        assert torch.equal(head.weight, moved["classifier.weight"])
+        name = "bert.encoder.layer.0.output.dense.weight"
+        inside = dict(setup.model.named_parameters())[name]
+        assert torch.isclose(inside, before[name]).float().mean() > 0.8
+        raise RuntimeError
+    assert all(torch.equal(tensor, moved[name]) for name, tensor in state(setup).items())
+
+
+def test_decay_to_the_start_is_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    spec = make_spec(decay_to_start=2.0)
+    anchor = Anchor(model, spec, head=None)
+    start = model.weight.detach().clone()
+    optimizer = torch.optim.SGD([{"params": [model.weight], "names": ["weight"], "lr": 0.1}])
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    anchor.pull(optimizer)
+    assert torch.equal(model.weight, start + 1), "what was not updated is not pulled"
+    model.weight.grad = torch.zeros_like(model.weight)
+    anchor.pull(optimizer)
+    assert torch.allclose(model.weight, start + 0.8)
+
+
+def test_decay_to_the_start_holds_the_backbone(tiny):
+    name = "bert.encoder.layer.0.output.dense.weight"
+    far = []
+    for decay in (0.0, 300.0):
+        setup, plan = anchored(tiny, decay_to_start=decay)
+        before = state(setup)
+        list(train_steps(setup, plan))
+        far.append(float((state(setup)[name] - before[name]).norm()))
+    assert far[1] < 0.8 * far[0]
+
+
+def test_mixout_is_the_same_again(tiny):
+    weights = []
+    for _ in range(2):
+        setup, plan = anchored(tiny, mixout=0.5, length="3 steps")
+        list(train_steps(setup, plan))
+        weights.append(state(setup))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
