@@ -13,9 +13,10 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from tunesmith.core.errors import RecipeError, Where
-from tunesmith.engine.optim import LAYER, depths
+from tunesmith.engine.optim import depths
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import TrainSpec, amount
+from tunesmith.models.layers import LAYER
 
 NONE = "none"
 LAYERS = re.compile(r"(\d+) layers?")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,7 @@ import torch
 from torch import nn
 
 from tunesmith.engine.spec import TrainSpec
-
-LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
-"""What families call one of their layers: `layer` BERT, `layers` Llama and BART, `h` GPT-2, `block` T5."""
+from tunesmith.models.layers import LAYER
 
 
 def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]:

@@ -17,6 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
+from tunesmith.models.layers import ADDED, reinit_top
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -104,6 +105,7 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     _refuse_other_weights(source, model, report)
     if renamed:  # or the old names would be saved, which the class can't open
         del model._weight_conversions
+    reinit_top(model, spec.reinit_layers)
     return model
 
 
@@ -190,6 +192,7 @@ def add_mean_pooling(model: PreTrainedModel) -> None:
     for part in (layer.attention.self.query, layer.attention.self.key, layer.intermediate, layer.output.dense):
         part.requires_grad_(False)
     layer.attention.output.dense.requires_grad_(False)
+    setattr(layer, ADDED, True)
     encoder.layer.append(layer)
     config.num_hidden_layers = len(encoder.layer)
 

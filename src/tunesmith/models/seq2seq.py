@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, EncoderDec
 
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.models.classifier import load_with_head, quiet, set_dropout
+from tunesmith.models.layers import reinit_top
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.targets import MOST_TOKENS, Target, own_tokenizer
@@ -85,6 +86,7 @@ def _open(auto: Any, source: Source, spec: ModelSpec, config: Any) -> PreTrained
     else:
         opened = {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": spec.trust_remote_code}
         model = auto.from_pretrained(source.folder, config=config, **opened)
+        reinit_top(model, spec.reinit_layers)
     return model
 
 

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from tunesmith.core.spec import Spec
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdaptSpec(Spec):
+    """Few weights learn in the place of all; they are merged into the model when training ends."""
+
+    kind: Literal["none", "lora", "dora", "ia3", "bitfit"] = "none"
+    """lora: low-rank changes beside linear layers (Hu et al. 2022); dora: likewise, size and direction apart (Liu et
+    al. 2024); ia3: factors on what linear layers receive or give (Liu et al. 2022); bitfit: the biases (Ben Zaken et
+    al. 2022). The new head learns in any case."""
+    rank: PositiveInt = 8
+    """lora, dora: of the changes."""
+    alpha: PositiveInt = 16
+    """lora, dora: the changes are multiplied by alpha / rank."""
+    dropout: Probability = 0.0
+    """lora, dora: of what goes into the changes."""
+    targets: tuple[str, ...] | Literal["auto"] = "auto"
+    """Which linear layers, by their last name, such as query and value; "auto": all of the transformer's."""
 
 
 class ModelSpec(Spec):
@@ -28,6 +45,13 @@ class ModelSpec(Spec):
     """How token vectors become one text vector: the family's own head on the first token, or their mean."""
     head_start: Literal["auto", "random", "probe"] = "auto"
     """probe: the head starts from a logistic regression on the frozen text vectors."""
+    reinit_layers: NonNegativeInt = 0
+    """So many top layers start anew, from random weights (Zhang et al. 2021, section 4.2)."""
+    drop_layers: Probability = 0.0
+    """How often the top layer is left out of a pass of training; lower ones less often, in a line (stochastic depth,
+    Huang et al. 2016)."""
+    adapt: AdaptSpec = AdaptSpec()
+    """Few weights learn in the place of all; they are merged into the model when training ends."""
     dropout: Probability | Literal["auto"] = "auto"
     """Dropout of hidden layers and attention; "auto" keeps the checkpoint's."""
     head_dropout: Probability | Literal["auto"] = "auto"

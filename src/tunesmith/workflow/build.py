@@ -13,7 +13,9 @@ from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import Setup
 from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
+from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
+from tunesmith.models.layers import drop_layers
 from tunesmith.models.linear import use_onednn
 from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
@@ -57,6 +59,8 @@ def make_setup(resolved: Resolved) -> Setup:
     task.equip(model, tokenizer)
     if recipe.model.head_start == "probe":
         start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    drop_layers(model, recipe.model.drop_layers)
+    adapt(model, recipe.model.adapt, head=task.head(model))
     freeze(model, recipe.train.freeze, head=task.head(model))
     if not task.draws_tokens:
         train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])

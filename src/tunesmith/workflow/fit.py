@@ -21,6 +21,7 @@ from tunesmith.engine.loop import Setup, StepReport, train_steps
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import amount
 from tunesmith.metrics.names import lower_is_better
+from tunesmith.models.adapt import merge
 from tunesmith.models.vocabulary import make_plain
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -208,6 +209,7 @@ class _Session:
         elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
+        merge(plain)
         make_plain(plain)
         return Fitted(
             plain.eval(),

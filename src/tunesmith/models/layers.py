@@ -1,0 +1,67 @@
+"""The layers of a model, whatever its family calls them; and two things that are done to whole layers."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tunesmith.core.errors import ModelError, Where
+
+LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
+"""What families call one of their layers in a weight's name: `layer` BERT, `layers` Llama and BART, `h` GPT-2, `block`
+T5."""
+ADDED = "is_added"
+"""Marks a layer that is no pre-trained one."""
+
+
+def stacks(model: nn.Module) -> dict[str, list[nn.Module]]:
+    """Return the pre-trained layers of each stack, by its name, the lowest layer first."""
+    found: dict[str, list[nn.Module]] = {}
+    for name, module in model.named_modules():
+        match = LAYER.search(f"{name}.")
+        if match and match.end() == len(name) + 1 and not hasattr(module, ADDED):
+            found.setdefault(name[: match.start(1)], []).append(module)
+    return found
+
+
+def reinit_top(model: PreTrainedModel, n: int) -> None:
+    """Give the top `n` layers of each stack new random weights (Zhang et al. 2021, section 4.2).
+
+    Raises:
+        ModelError: there are fewer.
+    """
+    for layers in stacks(model).values() if n else ():
+        if n > len(layers):
+            where = Where(column="model.reinit_layers", value=n)
+            raise ModelError(f"a stack of this model has {len(layers)} layers", where=where, fix="choose fewer")
+        for layer in layers[-n:]:
+            for tensor in (*layer.parameters(), *layer.buffers()):
+                # transformers marks what a checkpoint filled, and initialises no such tensor again.
+                tensor._is_hf_initialized = False  # type: ignore[attr-defined]
+            layer.apply(model._init_weights)
+
+
+def drop_layers(model: nn.Module, probability: float) -> None:
+    """Let each layer be left out of a pass of training, the higher the more often, the top one with `probability`.
+
+    (Stochastic depth, Huang et al. 2016, with its linear rule; as LayerDrop, Fan et al. 2020, without a change of
+    scale.) A layer is left out for the whole batch.
+    """
+    for layers in stacks(model).values() if probability else ():
+        for i, layer in enumerate(layers, 1):
+            hook = partial(_maybe_left_out, probability=probability * i / len(layers))
+            layer.register_forward_hook(hook, with_kwargs=True)
+
+
+def _maybe_left_out(
+    module: nn.Module, args: tuple[Any, ...], inputs: dict[str, Any], out: Any, *, probability: float
+) -> Any:
+    if not module.training or float(torch.rand(())) >= probability:
+        return None
+    came: Tensor = args[0] if args else inputs["hidden_states"]
+    return came if isinstance(out, Tensor) else (came, *out[1:])
