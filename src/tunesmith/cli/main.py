@@ -237,6 +237,45 @@ def compare(  # noqa: PLR0917
     command.compare(runs, data or [], metric=metric, text=text, label=label, settings=settings or [])
 
 
+@app.command(
+    epilog="Examples:  tunesmith ablate reviews.csv --test test.csv --switch rdrop --switch train.mixout=0.3    "
+    "tunesmith ablate -c recipe.yaml --all --seeds 0,1,2,3,4"
+)
+def ablate(  # noqa: PLR0917
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="DATA", help="File, files or folder.", show_default=False)
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option("-c", "--recipe", metavar="FILE", help="The baseline.")] = None,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--switch", metavar="NAME", help="A technique, a setting, or several with ' + ' between. Repeatable."
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Try every technique that is known.")] = False,
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Each trains every variant.")] = "0,1,2",
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    task: TaskName = None,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", metavar="FILE", help="File for the numbers; never trained on.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="minilm, a folder, or a hub id.")] = None,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="Folder. Default: runs/NAME-ablation; goes on there.")
+    ] = None,
+) -> None:
+    """Measure what techniques gain here, and cost: the recipe with and without each, over seeds."""
+    from tunesmith.cli import ablate as command
+
+    named = {"data.path": data, "data.test": test, "task.kind": task, "task.text": text, "task.label": label}
+    arguments = {k: v for k, v in {**named, "model.source": model}.items() if v is not None and v != []}
+    command.ablate(
+        recipe, settings or [], switch or [], everything=everything, seeds=seeds, arguments=arguments, out=out
+    )
+
+
 @app.command()
 def report(run: RunArgument) -> None:
     """Write a run's report.html anew and say where it is."""

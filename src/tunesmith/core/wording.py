@@ -19,7 +19,7 @@ def rows(n: int, kind: str = "") -> str:
 
 def count(n: int, noun: str) -> str:
     """Say a number of things: "1 text", "2 texts", "1 class", "2 classes"."""
-    ending = "es" if noun.endswith("s") else "s"
+    ending = "es" if noun.endswith(("s", "tch")) else "s"
     return f"{n:,} {noun}{'' if n == 1 else ending}"
 
 

@@ -76,5 +76,8 @@ def trace(recipe: Recipe, given: Mapping[str, Kind]) -> Origins:
 def _kind(key: str, given: Mapping[str, Kind]) -> Kind:
     if key in given:
         return given[key]
+    switch = key.rpartition(".")[0]
+    if switch.startswith("objectives.") and switch in given:
+        return given[switch]  # "rdrop: true" stands for all settings of it
     inside = [given[k] for k in given if k.startswith((f"{key}.", f"{key}[")) or k == WHOLE.get(key)]
     return inside[-1] if inside else "default"

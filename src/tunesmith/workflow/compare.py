@@ -15,6 +15,7 @@ from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.compare import against_best
+from tunesmith.metrics.scorer import Scorer
 from tunesmith.run.folder import Run
 from tunesmith.workflow.evaluate import file_key, inputs_of, measure_rows
 from tunesmith.workflow.reading import form_of, reading_for
@@ -50,22 +51,27 @@ def compare(
             for run, reading, (spec, notes) in zip(runs, readings, specs, strict=True)
         ]
     else:
-        predicted = _predicted_before(runs)
+        predicted = said_on_test(runs)
     by_name = dict(zip(names, predicted, strict=True))
     notes = [note for name, p in by_name.items() for note in p.said_of(name)]
     rows = {name: len(p.gold) for name, p in by_name.items()}
-    return {**_on_shared(by_name, metric, fix=_NEW if paths else _OLD), "rows": rows, "notes": notes}
+    found = against_best(scorers_on_shared(by_name, fix=_NEW if paths else _OLD), metric=metric)
+    return {**found, "rows": rows, "notes": notes}
 
 
-def _on_shared(named: Mapping[str, Predicted], metric: str, *, fix: str) -> dict[str, Any]:
+def scorers_on_shared(named: Mapping[str, Predicted], *, fix: str = "") -> dict[str, Scorer]:
+    """Return each run's answers, ready to be measured, on the rows that all of them know with the same right answer.
+
+    Raises:
+        DataError: there are none.
+    """
     first, *others = named.values()
     refuse_unlike([p.task for p in named.values()])
     shared = [key for key in first.gold if all(first.agrees(p, key) for p in others)]
     if not shared:
         raise DataError("the runs have no row with the same label in common", fix=fix)
     gold = [first.gold[key] for key in shared]
-    found = {name: first.task.scorer([p.said[key] for key in shared], gold) for name, p in named.items()}
-    return against_best(found, metric=metric)
+    return {name: first.task.scorer([p.said[key] for key in shared], gold) for name, p in named.items()}
 
 
 _OLD = "name a file to compare on: tunesmith compare RUN RUN --data FILE"
@@ -128,7 +134,7 @@ def _predicted_now(
     return Predicted(measured.task, gold, said, [*notes, *measured.notes[len(reading.notes) :]])
 
 
-def _predicted_before(runs: Sequence[Run]) -> list[Predicted]:
+def said_on_test(runs: Sequence[Run]) -> list[Predicted]:
     """Return what each run said of its test rows.
 
     A row is known by its place where all runs were measured on the same files, otherwise by its text.

@@ -77,6 +77,28 @@ def bars(counts: Sequence[float], edges: Sequence[float], *, label: str, x_label
     return _svg("".join(body), label)
 
 
+def forest(rows: Sequence[tuple[str, float, float, float]], *, label: str) -> str:
+    """Return a dot with its interval for each (name, value, low, high), one below the other, around a line at zero."""
+    if not rows:
+        return ""
+    ends = min(0.0, *(low for _, _, low, _ in rows)), max(0.0, *(high for _, _, _, high in rows))
+    height, names = 22 * len(rows) + 30, 170
+
+    def x(value: float) -> float:
+        return names + (value - ends[0]) / ((ends[1] - ends[0]) or 1) * (WIDTH - RIGHT - names)
+
+    body = [f'<line class="diagonal" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="4" y2="{height - 24}"/>']
+    for i, (name, value, low, high) in enumerate(rows):
+        y = 22 * i + 14
+        title = f"<title>{escape(name)}: {value:+.4g} ({low:+.4g} to {high:+.4g})</title>"
+        body.append(f'<text x="{names - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<line class="s0" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}">{title}</line>')
+        body.append(f'<circle class="s0" cx="{x(value):.1f}" cy="{y}" r="4">{title}</circle>')
+    for tick in ticks(*ends):
+        body.append(f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:+.3g}</text>')
+    return _svg("".join(body), label, height=height)
+
+
 def whisker(value: float, low: float, high: float) -> str:
     """Return a small dot with its interval on a scale from 0 to 1."""
     x = [max(0.0, min(1.0, v)) * 116 + 2 for v in (low, value, high)]
@@ -140,6 +162,6 @@ def _number(value: float) -> str:
     return f"{round(value):,}" if abs(value - round(value)) < 1e-9 else f"{value:.4g}"
 
 
-def _svg(body: str, label: str) -> str:
+def _svg(body: str, label: str, *, height: int = HEIGHT) -> str:
     said = escape(label, quote=True)
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">{body}</svg>'
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">{body}</svg>'

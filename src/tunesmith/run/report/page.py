@@ -31,12 +31,13 @@ MOST_DOTS = 1000
 
 def write_report(run: Run) -> Path:
     """Write `report.html` of a run from its folder; parts that are not there are left out."""
-    write_text(run.report_path, _templates().get_template("report.html").render(**content(run)))
+    write_text(run.report_path, templates().get_template("report.html").render(**content(run)))
     return run.report_path
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the pages' templates."""
     environment = Environment(
         loader=PackageLoader("tunesmith.run.report"),
         autoescape=True,

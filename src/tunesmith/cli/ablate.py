@@ -1,0 +1,120 @@
+"""`tunesmith ablate`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from tunesmith.cli import show
+from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.wording import count
+from tunesmith.metrics.names import shown, titled
+from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import RUNS
+
+
+def ablate(
+    file: Path | None,
+    overrides: Sequence[str],
+    switches: Sequence[str],
+    *,
+    everything: bool,
+    seeds: str,
+    arguments: Mapping[str, Any],
+    out: Path | None,
+) -> None:
+    """Train with and without each switch, print what each gains and costs."""
+    from tunesmith.workflow.ablate import ablate as measure
+    from tunesmith.workflow.start import data_stem, refuse_early
+    from tunesmith.workflow.switches import SWITCHES, listed, settings_of
+
+    if not switches and not everything:
+        fix = f"--all, or --switch with a setting such as train.mixout=0.3, or with one of: {listed()}"
+        raise RecipeError("no switch is named", where=Where("--switch"), fix=fix)
+    recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
+    named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
+    for name, settings in named.items():
+        if name in switches:  # what is tried because all are may have no meaning here, and is then skipped
+            compose(file=file, overrides=[*overrides, *settings], arguments=arguments)
+    refuse_early(recipe)
+    folder = out or RUNS / f"{data_stem(recipe.data.path)}-ablation"
+    console = show.console()
+    each = _seeds(seeds)
+    with Trials(console, n=(len(named) + 1) * len(each)) as trials:
+        found = measure(recipe, named, seeds=each, out=folder, tell=trials)
+    _print(console, found)
+    console.print(f"\nruns     {escape(str(folder / 'runs'))}")
+    console.print(f"report   {escape(str(folder / 'report.html'))}   [dim](open it in a browser)[/dim]")
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        found = list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        fix = "write whole numbers with commas between them: --seeds 0,1,2"
+        raise RecipeError("is no list of seeds", where=Where("--seeds", value=text), fix=fix) from None
+    return found
+
+
+class Trials:
+    """A bar over the trainings, with time left; plain lines where there is no terminal."""
+
+    def __init__(self, console: Console, *, n: int) -> None:
+        self._console, self._n, self._done, self._trained = console, n, 0, 0
+        self._began = time.monotonic()
+        columns = (TextColumn("trained"), BarColumn(), TextColumn("{task.completed}/{task.total}  {task.description}"))
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=n)
+
+    def __enter__(self) -> Trials:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, trial: Any, what: str) -> None:
+        """Show how a trial goes."""
+        name = f"{trial.variant}, seed {trial.seed}"
+        if what == "training":
+            self._trained += 1
+            if not self._console.is_terminal:
+                self._console.print(escape(f"{self._done + 1}/{self._n}  {name}{self._left()}"))
+        else:
+            self._done += 1
+            if what != "done":
+                self._console.print(f"[yellow]skipped[/yellow]  {escape(trial.variant)}: {escape(what)}")
+        self._bar.update(self._task, completed=self._done, description=escape(name + self._left()))
+
+    def _left(self) -> str:
+        finished = max(0, self._trained - 1)
+        if not finished:
+            return ""
+        each = (time.monotonic() - self._began) / finished
+        return f"  {show.duration(each * (self._n - self._done))} left"
+
+
+def _print(console: Console, found: Mapping[str, Any]) -> None:
+    from tunesmith.run.report.ablation import HOW, between, sentence, signed
+
+    metric = found["metric"]
+    seeds = count(len(found["seeds"]), "seed")
+    value = shown(metric, found["baseline"]["value"])
+    console.print(f"\nThe recipe as it is: {titled(metric)} {value}, the mean of {seeds}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("switch", "gain", "95% interval", "verdict", "time", "memory"):
+        table.add_column(column)
+    for name, one in found["switches"].items():
+        costs = (f"x {one['times_seconds']:.2f}", f"x {one['times_memory']:.2f}")
+        table.add_row(escape(name), signed(metric, one["value"]), between(metric, one), one["verdict"], *costs)
+    console.print(table)
+    console.print(escape(sentence(found)))
+    how = HOW.format(n=count(len(found["switches"]), "switch"))
+    console.print(f"[dim]{escape(how)}[/dim]")

@@ -1,0 +1,68 @@
+"""The page of an ablation: what each switch gains and costs, as a picture and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from tunesmith.core.files import write_text
+from tunesmith.core.wording import count
+from tunesmith.metrics.names import shown, titled
+from tunesmith.metrics.wording import bare
+from tunesmith.run.report import charts
+from tunesmith.run.report.page import templates
+
+HOW = (
+    "Pairs with the same seed are measured on the same rows. A gain is called one where its whole interval lies on one "
+    "side of zero; of {n} that do nothing, about one in twenty would be called so by chance."
+)
+
+
+def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
+    """Write the page of what `workflow.ablate` found."""
+    metric, switches = found["metric"], found["switches"]
+    rows = [
+        {
+            "name": name,
+            "gain": signed(metric, one["value"]),
+            "range": between(metric, one),
+            "verdict": one["verdict"],
+            "time": f"{one['times_seconds']:.2f}",
+            "memory": f"{one['times_memory']:.2f}",
+            "settings": one["settings"],
+        }
+        for name, one in switches.items()
+    ]
+    drawn = [(name, one["value"], one["low"], one["high"]) for name, one in switches.items() if one["low"] is not None]
+    content = {
+        "title": title,
+        "seeds": len(found["seeds"]),
+        "baseline": shown(metric, found["baseline"]["value"]),
+        "metric": titled(metric),
+        "sentence": sentence(found),
+        "how": HOW.format(n=count(len(switches), "switch")),
+        "rows": rows,
+        "chart": Markup(charts.forest(drawn, label=f"gain in {titled(metric)}, with 95% intervals")),
+        "skipped": found["skipped"],
+    }
+    write_text(path, templates().get_template("ablation.html").render(**content))
+
+
+def sentence(found: Mapping[str, Any]) -> str:
+    """Say which switches help and which hurt."""
+    of = {v: [n for n, one in found["switches"].items() if one["verdict"] == v] for v in ("helps", "hurts")}
+    helps = f"Helps: {', '.join(of['helps'])}." if of["helps"] else "No switch shows a gain beyond chance."
+    return helps + (f" Hurts: {', '.join(of['hurts'])}." if of["hurts"] else "")
+
+
+def signed(metric: str, value: float | None) -> str:
+    """Return a difference with its sign."""
+    return "?" if value is None else f"{'+' if value >= 0 else '-'}{bare(metric, abs(value))}"
+
+
+def between(metric: str, one: Mapping[str, Any]) -> str:
+    """Return the ends of a gain's interval."""
+    return "undefined" if one["low"] is None else f"{signed(metric, one['low'])} to {signed(metric, one['high'])}"

@@ -1,0 +1,188 @@
+"""Which techniques help here: a recipe as it is and with one switch turned at a time, over seeds, measured in pairs.
+
+Every training is a run of its own in a process of its own, so that its time and memory are its own, and so that what
+is done stays done: the same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tunesmith.core.errors import RunError, Where
+from tunesmith.core.files import write_json, write_text
+from tunesmith.engine import checkpoint
+from tunesmith.metrics.compare import paired
+from tunesmith.metrics.gains import gain
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.write import to_yaml
+from tunesmith.run.folder import Run
+from tunesmith.run.report.ablation import write_page
+from tunesmith.workflow.compare import said_on_test, scorers_on_shared
+
+BASELINE = "baseline"
+RECIPE, FOUND = "recipe.yaml", "ablation.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: a variant (a switch, or `BASELINE`) with a seed, in a run folder."""
+
+    variant: str
+    settings: tuple[str, ...]
+    seed: int
+    folder: Path
+
+
+Tell = Callable[[Trial, str], None]
+"""Told of each trial when it begins and ends: "training", "done", or why it could not be trained."""
+
+
+def ablate(
+    recipe: Recipe, switches: Mapping[str, tuple[str, ...]], *, seeds: Sequence[int], out: Path, tell: Tell
+) -> dict[str, Any]:
+    """Train a recipe with and without each switch; return, and write to `out`, what each one gains and costs.
+
+    Args:
+        recipe: the baseline.
+        switches: name to the settings that turn it on.
+        seeds: each is trained with all variants.
+        out: a folder; runs that are done in it are not trained again.
+        tell: told how it goes.
+
+    Returns:
+        `metric`, `seeds`, `baseline` (value, seconds, memory), `switches` (see `_row`), `skipped` (name to why).
+
+    Raises:
+        RunError: `out` holds the trials of another recipe, or the baseline can't be trained.
+    """
+    _claim(out, recipe)
+    variants = {BASELINE: (), **switches}
+    skipped: dict[str, str] = {}
+    for seed in seeds:
+        for name, settings in variants.items():
+            if name not in skipped:
+                trial = Trial(name, tuple(settings), seed, out / "runs" / f"{slug(name)}-seed{seed}")
+                why = _train(trial, out / RECIPE, tell)
+                if why:
+                    skipped[name] = why
+        if BASELINE in skipped:
+            raise RunError(f"the baseline can't be trained: {skipped[BASELINE]}", where=Where(str(out)))
+    runs = {
+        name: [Run.open(out / "runs" / f"{slug(name)}-seed{seed}") for seed in seeds]
+        for name in variants
+        if name not in skipped
+    }
+    found = _measured(runs, switches, seeds) | {"skipped": skipped}
+    write_json(out / FOUND, found)
+    write_page(out / "report.html", found, title=out.name)
+    return found
+
+
+def slug(name: str) -> str:
+    """Return a variant's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:80]
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Make the folder, or make sure that it is of the same recipe."""
+    text = to_yaml(recipe)
+    if not (out / RECIPE).exists():
+        if out.exists() and any(out.iterdir()):
+            raise RunError("this folder holds something else", where=Where(str(out)), fix="choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / RECIPE, text)
+    elif (out / RECIPE).read_text(encoding="utf-8") != text:
+        fix = "choose another --out, or repeat the command it was begun with"
+        raise RunError("this folder holds the trials of another recipe", where=Where(str(out)), fix=fix)
+
+
+def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
+    """Train one trial unless it is done; return why that is not possible, "" if it is."""
+    if trial.folder.exists() and Run.open(trial.folder).status == "done":
+        tell(trial, "done")
+        return ""
+    tell(trial, "training")
+    log = recipe.parent / "logs" / f"{trial.folder.name}.txt"
+    log.parent.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tunesmith", "train"]
+    if checkpoint.latest(trial.folder / "checkpoints"):
+        command += ["--resume", str(trial.folder)]
+    else:
+        _remove_unstarted(trial.folder)
+        command += ["-c", str(recipe), "--out", str(trial.folder), "--seed", str(trial.seed)]
+        command += [part for setting in trial.settings for part in ("--set", setting)]
+    with log.open("w", encoding="utf-8") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt(f"{trial.folder.name} was interrupted; the same command goes on")
+    why = "" if done.returncode == 0 else _reason(log)
+    tell(trial, why or "done")
+    return why
+
+
+def _remove_unstarted(folder: Path) -> None:
+    """Remove a run of ours that ended before its first checkpoint."""
+    import shutil
+
+    if (folder / "manifest.json").exists():
+        shutil.rmtree(folder)
+
+
+def _reason(log: Path) -> str:
+    """Return what a training that was refused said."""
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
+    errors = [" ".join(line.removeprefix("error").split()) for line in lines if line.startswith("error")]
+    return "; ".join(errors) or f"see {log}"
+
+
+def _measured(
+    runs: Mapping[str, Sequence[Run]], switches: Mapping[str, tuple[str, ...]], seeds: Sequence[int]
+) -> dict[str, Any]:
+    base = runs[BASELINE]
+    metric = str(base[0].metrics["main"])
+    rows = [{(row["file"], row["row"]) for row in run.predictions("test")} for run in base]
+    same_rows = all(one == rows[0] for one in rows)
+    found = {
+        name: {
+            "settings": list(switches[name]),
+            **_costs(mine, base),
+            **gain([_pair(a, b, metric) for a, b in zip(base, mine, strict=True)], same_rows=same_rows),
+        }
+        for name, mine in runs.items()
+        if name != BASELINE
+    }
+    order = sorted(found, key=lambda name: -(found[name]["value"] or 0.0))
+    values = [float(run.metrics["splits"]["test"]["values"][metric]["value"]) for run in base]
+    return {
+        "metric": metric,
+        "seeds": list(seeds),
+        "same_rows": same_rows,
+        "baseline": {"value": fmean(values), "each": values, **_of(base)},
+        "switches": {name: found[name] for name in order},
+    }
+
+
+def _pair(without: Run, with_it: Run, metric: str) -> dict[str, Any]:
+    named = dict(zip(("without", "with"), said_on_test([without, with_it]), strict=True))
+    a, b = scorers_on_shared(named).values()
+    return paired(a, b, metric=metric, names=("without", "with"))
+
+
+def _of(runs: Sequence[Run]) -> dict[str, float]:
+    seconds = fmean(run.manifest["seconds"]["train"] for run in runs)
+    return {"seconds": seconds, "memory_bytes": fmean(run.manifest["peak_memory_bytes"] for run in runs)}
+
+
+def _costs(runs: Sequence[Run], base: Sequence[Run]) -> dict[str, float]:
+    mine, theirs = _of(runs), _of(base)
+    return {
+        "times_seconds": mine["seconds"] / max(theirs["seconds"], 1e-9),
+        "times_memory": mine["memory_bytes"] / max(theirs["memory_bytes"], 1.0),
+        **mine,
+    }

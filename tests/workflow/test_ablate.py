@@ -1,0 +1,136 @@
+"""Ablation: pairs over seeds, in processes of their own, that go on where they were interrupted."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.tiny import sentences, write_csv
+from tunesmith.cli.main import app
+from tunesmith.core.errors import RecipeError, RunError
+from tunesmith.metrics.gains import gain
+from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import Run
+from tunesmith.workflow import ablate as ablating
+from tunesmith.workflow.ablate import ablate
+from tunesmith.workflow.switches import SWITCHES, settings_of
+
+FEW = {"train.length": "4 steps", "evaluate.resamples": 20, "evaluate.baselines": False, "data.split.dev": 0.2}
+
+
+def pair(value, half, metric="accuracy"):
+    return {"metric": metric, "value": value, "low": value - half, "high": value + half}
+
+
+def test_one_seed_is_as_sure_as_its_rows():
+    found = gain([pair(0.05, 0.02)], same_rows=True)
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((0.05, 0.03, 0.07))
+    assert found["verdict"] == "helps"
+
+
+def test_seeds_and_rows_both_count_on_the_same_rows():
+    pairs = [pair(0.04, 0.03), pair(0.05, 0.03), pair(0.06, 0.03)]
+    of_seeds = 4.302653 * 0.01 / 3**0.5
+    found = gain(pairs, same_rows=True)
+    assert found["high"] - found["value"] == pytest.approx((0.03**2 + of_seeds**2) ** 0.5, rel=1e-5)
+    assert gain(pairs, same_rows=False)["high"] == pytest.approx(0.05 + of_seeds)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "verdict"),
+    [("accuracy", -0.05, "hurts"), ("accuracy", 0.01, "no visible effect"), ("perplexity", -3.0, "helps")],
+)
+def test_verdicts_know_which_way_is_better(metric, value, verdict):
+    assert gain([pair(value, 0.02, metric)], same_rows=True)["verdict"] == verdict
+
+
+def test_a_metric_that_is_undefined_has_no_gain():
+    assert gain([{**pair(0, 0), "value": None}], same_rows=True)["verdict"] == "no visible effect"
+
+
+def test_switches_are_names_settings_or_several():
+    assert settings_of("rdrop") == ("objectives.rdrop=true",)
+    assert settings_of("train.mixout=0.3") == ("train.mixout=0.3",)
+    assert settings_of("rdrop + train.mixout=0.3 + moving_average") == (
+        "objectives.rdrop=true", "train.mixout=0.3", "train.average=1.0", "train.average_decay=0.99",
+    )  # fmt: skip
+    with pytest.raises(RecipeError, match="no such switch") as raised:
+        settings_of("rdrob")
+    assert raised.value.problems[0].fix == 'did you mean "rdrop"?'
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_switch_is_made_of_settings(name):
+    recipe, origins = compose(file=None, overrides=SWITCHES[name], arguments={})
+    assert [key for key, one in origins.entries.items() if one.origin == "--set"]
+    assert recipe != compose(file=None, overrides=(), arguments={})[0]
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    return write_csv(folder / "train.csv", sentences(60)), write_csv(folder / "test.csv", sentences(60, seed=5))
+
+
+def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path, monkeypatch):
+    train, test = rows
+    arguments = {"data.path": [str(train)], "data.test": [str(test)], "model.source": str(tiny), **FEW}
+    recipe, _ = compose(file=None, overrides=(), arguments=arguments)
+    switches = {"fast": ("train.lr=0.01",), "odd": ("objectives.asymmetric=true",)}
+    told = []
+
+    def tell(trial, what):
+        told.append((trial.variant, trial.seed, what.split(" ")[0] if " " in what else what))
+        if told[-1] == ("fast", 1, "training"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate(recipe, switches, seeds=[0, 1], out=tmp_path / "out", tell=tell)
+    assert ("baseline", 0, "done") in told
+    told.clear()
+    found = ablate(recipe, switches, seeds=[0, 1], out=tmp_path / "out", tell=lambda t, w: told.append((t.variant, w)))
+    assert [what for _, what in told].count("training") == 2, "the trial that was interrupted, and the odd one again"
+    assert found == json.loads((tmp_path / "out/ablation.json").read_text())
+    assert list(found["switches"]) == ["fast"]
+    assert "asymmetric has no meaning for text-classification" in found["skipped"]["odd"]
+    fast = found["switches"]["fast"]
+    runs = [[Run.open(tmp_path / f"out/runs/{n}-seed{s}") for s in (0, 1)] for n in ("baseline", "fast")]
+    values = [[r.metrics["splits"]["test"]["values"][found["metric"]]["value"] for r in one] for one in runs]
+    assert fast["each"] == pytest.approx([b - a for a, b in zip(*values, strict=True)])
+    assert found["same_rows"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<svg" in page
+    assert "train.lr=0.01" in page
+    with pytest.raises(RunError, match="trials of another recipe"):
+        ablate(recipe.model_copy(update={"seed": 9}), switches, seeds=[0], out=tmp_path / "out", tell=tell)
+
+
+def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
+    found = {
+        "metric": "macro_f1", "seeds": [0, 1], "same_rows": True, "skipped": {},
+        "baseline": {"value": 0.5, "each": [0.4, 0.6], "seconds": 1.0, "memory_bytes": 1.0},
+        "switches": {"rdrop": {"settings": ["objectives.rdrop=true"], "times_seconds": 2.0, "times_memory": 1.5,
+                               "value": 0.031, "low": 0.01, "high": 0.05, "each": [0.03, 0.032], "verdict": "helps"}},
+    }  # fmt: skip
+    monkeypatch.setattr(ablating, "ablate", lambda *_, **__: found)
+    said = CliRunner().invoke(app, ["ablate", str(rows[0]), "--switch", "rdrop", "--out", str(tmp_path / "out")])
+    assert said.exit_code == 0, said.output
+    assert "+3.1" in said.output
+    assert "Helps: rdrop." in said.output
+    assert "x 2.00" in said.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no switch is named"),
+        (["--switch", "rdrob"], "no such switch"),
+        (["--switch", "train.mixxout=1"], "unknown setting"),
+        (["--switch", "rdrop", "--seeds", "1;2"], "is no list of seeds"),
+        (["--switch", "rdrop", "--test", "nowhere.csv"], "no such file"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_trained(rows, tmp_path, arguments, message):
+    said = CliRunner().invoke(app, ["ablate", str(rows[0]), *arguments, "--out", str(tmp_path / "out")])
+    assert message in str(said.exception)
+    assert not (tmp_path / "out").exists()
