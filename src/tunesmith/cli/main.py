@@ -276,6 +276,30 @@ def ablate(  # noqa: PLR0917
     )
 
 
+@app.command("lr-find", epilog="Example:  tunesmith lr-find reviews.csv")
+def lr_find(  # noqa: PLR0917
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="DATA", help="File, files or folder.", show_default=False)
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option("-c", "--recipe", metavar="FILE", help="A recipe.")] = None,
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    task: TaskName = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="minilm, a folder, or a hub id.")] = None,
+    settings: Settings = None,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=20, help="Updates to make at most.")] = 100,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The picture. Default: runs/NAME-lr.html.")
+    ] = None,
+) -> None:
+    """Find a learning rate: raise it from step to step and look where the loss falls fastest."""
+    from tunesmith.cli import lr_find as command
+
+    named = {"data.path": data, "task.kind": task, "task.text": text, "task.label": label, "model.source": model}
+    arguments = {k: v for k, v in named.items() if v is not None and v != []}
+    command.lr_find(recipe, settings or [], arguments=arguments, steps=steps, out=out)
+
+
 @app.command()
 def report(run: RunArgument) -> None:
     """Write a run's report.html anew and say where it is."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -43,6 +43,7 @@ class Setup:
         objectives: what shapes the loss beside the task.
         anchor: where the weights started, if that is to hold them.
         thaw: which weights learn from when on.
+        schedule: progress (0 to 1) to what the peak rate is multiplied by; None for that of the settings.
     """
 
     task: Task
@@ -55,6 +56,7 @@ class Setup:
     objectives: Sequence[Objective] = ()
     anchor: Anchor | None = None
     thaw: Thaw | None = None
+    schedule: Callable[[float], float] | None = None
 
     @property
     def exchanges_late(self) -> bool:
@@ -100,7 +102,8 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
         began = time.perf_counter()
         seed_all(plan.seed, "noise", step, setup.device.rank)
         # The rate of a step is that of its end: the first step of a warm-up learns, the last one of a decay too.
-        factor = lr_factor(setup.spec, (step + 0.5) / len(plan))
+        progress = (step + 0.5) / len(plan)
+        factor = setup.schedule(progress) if setup.schedule else lr_factor(setup.spec, progress)
         set_lr(setup.optimizer, factor)
         shares = plan[step]
         examples = drawn(setup, shares, seed=plan.seed, step=step)
