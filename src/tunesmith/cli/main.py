@@ -300,6 +300,30 @@ def lr_find(  # noqa: PLR0917
     command.lr_find(recipe, settings or [], arguments=arguments, steps=steps, out=out)
 
 
+@app.command(
+    epilog="Examples:  tunesmith augment reviews.csv more.csv --show 20    "
+    "tunesmith augment reviews.csv --show 10 --set augment.edits=typos"
+)
+def augment(  # noqa: PLR0917
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File or folder of training rows.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="New .csv or .jsonl; without it, rows are only shown.")
+    ] = None,
+    copies: Annotated[int, typer.Option("--copies", metavar="N", min=0, help="Edited copies of each row.")] = 1,
+    shown: Annotated[int, typer.Option("--show", metavar="N", min=0, help="Print so many, before and after.")] = 5,
+    text: TextColumn = None,
+    label: LabelColumn = None,
+    task: TaskName = None,
+    settings: Settings = None,
+) -> None:
+    """Make new training rows by editing words, never those of a label, an entity or an answer."""
+    from tunesmith.cli import augment as command
+
+    named = {"data.path": [data], "task.kind": task, "task.text": text, "task.label": label}
+    arguments = {k: v for k, v in named.items() if v is not None}
+    command.augment(settings or [], arguments=arguments, copies=copies, out=out, n_shown=shown)
+
+
 @app.command()
 def report(run: RunArgument) -> None:
     """Write a run's report.html anew and say where it is."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, SerializeAsAny, field_validator, model_validator
 
 from tunesmith.core.spec import Spec
+from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.spec import DataSpec
 from tunesmith.engine.spec import EvaluateSpec, TrainSpec
 from tunesmith.models.spec import ModelSpec
@@ -24,6 +25,8 @@ class Recipe(Spec):
     """What is read and how it is made ready."""
     task: SerializeAsAny[Task] = None  # type: ignore[assignment]
     """What is learned; where no kind is named, it is seen in the data."""
+    augment: AugmentSpec = AugmentSpec()
+    """New training rows from old ones; dev and test rows are never touched."""
     model: ModelSpec = ModelSpec()
     """What it starts from."""
     objectives: ObjectivesSpec = ObjectivesSpec()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tunesmith.core.notes import Note
 from tunesmith.core.spec import Spec
+from tunesmith.data.augment.words import Word, cut, join
 from tunesmith.data.table import Table
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
@@ -64,6 +65,8 @@ class Task(Spec):
     """What an answer is."""
     answers_untrained: ClassVar[bool] = False
     """Whether the pre-trained model gives answers that can be measured beside those of the trained one."""
+    can_be_edited: ClassVar[bool] = True
+    """Whether a text with a word more or less still has its target; not where the text itself is learnt."""
     draws_tokens: ClassVar[bool] = False
     """Whether `fresh` may put in tokens that no training row holds."""
     tokens_per_pass: ClassVar[int] = 4096
@@ -206,6 +209,14 @@ class Task(Spec):
         """Return split to the number of rows of each class; empty where there are no classes."""
         del tables
         return {}
+
+    def words(self, row: Mapping[str, Any]) -> dict[str, list[Word]]:
+        """Return the words of each input column of a usable row; those that the target is about have a group."""
+        return {column: cut(str(row[column] or "")) for column in self.columns.values()}
+
+    def edited(self, row: Mapping[str, Any], words: Mapping[str, Sequence[Word]]) -> dict[str, Any]:
+        """Return a row with other words, which has the same target."""
+        return {**row, **{column: join(mine) for column, mine in words.items()}}
 
     # The model's way.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tunesmith.data.augment.words import Word, cut, starts
 from tunesmith.models.answer_spans import ContextScores, Window, tokens_of, window_starts
 from tunesmith.tasks.parts import Example
 
@@ -102,3 +104,36 @@ def read_windows(found: Sequence[tuple[Example, np.ndarray]]) -> Read:
             loss -= example.weight * float(logp[0, s] + logp[1, e]) / len(example.target)
     is_known = found[0][0].target is not None
     return Read(ContextScores(offsets, parts), loss if is_known else float("nan"))
+
+
+def context_words(context: str, answers: Sequence[Mapping[str, Any]]) -> list[Word]:
+    """Return the words of a context; those of answers have a group, and where they were as their kind."""
+    spans = _merged((one["start"], one["start"] + len(one["text"])) for one in answers)
+    found, at = [], 0
+    for word in cut(context):
+        begin = context.index(word.text, at)
+        at = begin + len(word.text)
+        group = next((i for i, (start, end) in enumerate(spans) if begin < end and start < at), None)
+        found.append(word if group is None else replace(word, group=group, kind=begin))
+    return found
+
+
+def moved(answers: Sequence[Mapping[str, Any]], words: Sequence[Word]) -> list[dict[str, Any]]:
+    """Return answers where they are after the words between them were edited; see `context_words`."""
+    now = {word.kind: place for word, place in zip(words, starts(words), strict=True) if word.group is not None}
+    found = []
+    for one in answers:
+        begin = max(was for was in now if was <= one["start"])
+        found.append({**one, "start": now[begin] + one["start"] - begin})
+    return found
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans of characters in order, those that overlap or touch as one."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found

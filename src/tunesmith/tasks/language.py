@@ -56,6 +56,7 @@ class Surprise(Prediction):
 class LanguageTask(Task):
     """Base of the tasks that predict tokens; measured by perplexity, the model before training beside it."""
 
+    can_be_edited: ClassVar[bool] = False
     main_metric: ClassVar[str] = "perplexity"
     metric_names: ClassVar[tuple[str, ...]] = ("perplexity", "token_accuracy")
     may_cut: ClassVar[bool] = False

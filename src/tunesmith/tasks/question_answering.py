@@ -17,6 +17,7 @@ from pydantic import PositiveInt
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does
+from tunesmith.data.augment.words import Word, cut
 from tunesmith.data.columns import choose_by_name
 from tunesmith.data.formats.answers import Questions
 from tunesmith.data.formats.base import Found
@@ -24,7 +25,7 @@ from tunesmith.data.formats.qa import ANSWERS, CONTEXTS, QUESTIONS, impossible
 from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
 from tunesmith.tasks.base import Task
-from tunesmith.tasks.contexts import Context, Places, Read, read_windows, windows
+from tunesmith.tasks.contexts import Context, Places, Read, context_words, moved, read_windows, windows
 from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
@@ -203,6 +204,14 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
         most = max(lengths, default=1) if self.max_answer_chars == "auto" else self.max_answer_chars
         threshold = 0.0 if self.null_threshold is None and not all(table[self.label]) else self.null_threshold
         return self.model_copy(update={"max_answer_chars": most, "null_threshold": threshold})
+
+    def words(self, row: Mapping[str, Any]) -> dict[str, list[Word]]:
+        """Return the words of question and context; those of answers have a group."""
+        return {self.question: cut(row[self.question]), self.context: context_words(row[self.context], row[self.label])}
+
+    def edited(self, row: Mapping[str, Any], words: Mapping[str, Sequence[Word]]) -> dict[str, Any]:
+        """Return a row with other words, its answers where they are now."""
+        return {**super().edited(row, words), self.label: moved(row[self.label], words[self.context])}
 
     # The model's way.
 

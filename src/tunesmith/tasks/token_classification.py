@@ -18,6 +18,7 @@ from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import tagging
+from tunesmith.data.augment.words import Word
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.labels import fold
 from tunesmith.data.table import Table
@@ -186,6 +187,28 @@ class TokenClassification(Task):
         names = sorted(self.tagset.counts([self.labels]))
         counts = {split: self.tagset.counts(table[self.label]) for split, table in tables.items()}
         return {split: {name: n[name] for name in names} for split, n in counts.items()}
+
+    @property
+    def can_be_edited(self) -> bool:  # type: ignore[override]
+        """Whether words have no tag of their own, as those between entities."""
+        return self.tagset is ENTITIES
+
+    def words(self, row: Mapping[str, Any]) -> dict[str, list[Word]]:
+        """Return the words; those of an entity have a group, and its type as their kind."""
+        texts, found, group = split_words(row[self.text]), [], -1
+        for text, tag in zip(texts, row[self.label], strict=True):
+            group += tag.startswith("B-")
+            found.append(Word(text) if tag == "O" else Word(text, " ", group, tag[2:]))
+        return {self.text: found}
+
+    def edited(self, row: Mapping[str, Any], words: Mapping[str, Sequence[Word]]) -> dict[str, Any]:
+        """Return a row with other words and their tags."""
+        mine = words[self.text]
+        tags = []
+        for i, word in enumerate(mine):
+            goes_on = i > 0 and word.group is not None and mine[i - 1].group == word.group
+            tags.append("O" if word.group is None else f"{'I' if goes_on else 'B'}-{word.kind}")
+        return {**row, self.text: [word.text for word in mine], self.label: tags}
 
     # The model's way.
 

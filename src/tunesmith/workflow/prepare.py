@@ -19,6 +19,7 @@ from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
+from tunesmith.workflow.augment import augment, note_of
 
 UNKNOWN = "label not in training"
 
@@ -94,6 +95,10 @@ def prepare(recipe: Recipe) -> Prepared:
         *_unknown(task, tables, ledger),
     ]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
+    if recipe.augment.copies or recipe.augment.balance:
+        made = augment(tables["train"], task, recipe.augment, model=recipe.model, seed=recipe.seed)
+        tables["train"] = made.table
+        notes.append(note_of(made))
     return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
 
 

@@ -9,6 +9,8 @@ from tunesmith.objectives import ObjectivesSpec
 
 SWITCHES: dict[str, tuple[str, ...]] = {
     **{name: (f"objectives.{name}=true",) for name in ObjectivesSpec.model_fields},
+    "eda": ("augment.copies=4",),
+    "typos": ("augment.copies=4", "augment.edits=typos"),
     "freeze_backbone": ("train.freeze=backbone",),
     "freeze_embeddings": ("train.freeze=embeddings",),
     "head_first": ("train.head_first=1 epoch",),

@@ -1,0 +1,49 @@
+"""`tunesmith augment`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from tunesmith.cli import show
+from tunesmith.core.wording import count
+from tunesmith.data.augment.words import join
+from tunesmith.recipe.compose import compose
+
+
+def augment(
+    overrides: Sequence[str], *, arguments: Mapping[str, Any], copies: int, out: Path | None, n_shown: int
+) -> None:
+    """Make rows, show some beside what they were made from, and write all."""
+    whole = {"data.split.test": 0.0, "data.split.dev": 0.0}
+    recipe, _ = compose(file=None, overrides=overrides, arguments={**whole, "augment.copies": copies, **arguments})
+    from tunesmith.workflow.augment import augment as make
+    from tunesmith.workflow.augment import note_of, write
+    from tunesmith.workflow.prepare import prepare
+
+    console = show.console()
+    prepared = prepare(recipe.model_copy(update={"augment": type(recipe.augment)()}))
+    task, table = prepared.task, prepared.tables["train"]
+    found = make(table, task, recipe.augment, model=recipe.model, seed=recipe.seed)
+    if out is not None:
+        write(found, out, columns=list(table.columns))
+    show.notes(console, [note_of(found)])
+    grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 1, 0))
+    for column in ("edit", "before", "after"):
+        grid.add_column(column, overflow="fold")
+    places = range(len(found.edits))
+    for k in sorted(random.Random(recipe.seed).sample(places, min(n_shown, len(places)))):
+        before, after = (table.row(found.sources[k]), found.table.row(found.n_old + k))
+        grid.add_row(found.edits[k], *(escape(_told(task, row)) for row in (before, after)))
+    console.print(grid)
+    if out is not None:
+        console.print(f"{count(len(found.table), 'row')}, old and new: {escape(str(out))}")
+
+
+def _told(task: Any, row: dict[str, Any]) -> str:
+    return "\n".join(join(words) for words in task.words(row).values())

@@ -1,0 +1,190 @@
+"""The edits: each takes words and gives others, and leaves words with a group alone.
+
+Deletion, insertion, swap and substitution are those of EDA (Wei and Zou 2019, section 2), with words that are near in
+a model's vector space in the place of WordNet's synonyms; typos are slips on a keyboard.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tunesmith.data.augment.words import Word
+
+Near = Callable[[str], Sequence[str]]
+"""Gives words that could stand in a word's place, the nearest first; none for most."""
+Edit = Callable[[list[Word], random.Random, float, Near], list[Word]]
+"""Takes words, a source of chance, the share of the words to edit, and what is near a word."""
+
+KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_SENTENCE_END = re.compile(r"[.!?…][\"')\]]*$")
+
+
+def delete(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Leave some words out, never all of them."""
+    del near
+    free = _free(words)
+    gone = set(chance.sample(free, min(_number(words, rate), len(free), max(0, len(words) - 1))))
+    return [word for i, word in enumerate(words) if i not in gone]
+
+
+def insert(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Put words near some of the text's anywhere into it, though never into the middle of a group."""
+    found = list(words)
+    for _ in range(_number(words, rate)):
+        others = _others(words, chance, near)
+        gaps = [i for i in range(len(found) + 1) if not _inside(found, i)]
+        if others and gaps:
+            at = chance.choice(gaps)
+            found.insert(at, Word(others[1]))
+    return found
+
+
+def swap(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Let some words change places, two at a time."""
+    del near
+    found, free = list(words), _free(words)
+    for _ in range(_number(words, rate) if len(free) > 1 else 0):
+        i, j = chance.sample(free, 2)
+        found[i], found[j] = replace(found[j], space=found[i].space), replace(found[i], space=found[j].space)
+    return found
+
+
+def substitute(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Put words near them in the place of some."""
+    found = list(words)
+    for _ in range(_number(words, rate)):
+        other = _others(words, chance, near)
+        if other:
+            i, text = other
+            found[i] = replace(found[i], text=_dressed(text, like=words[i].text))
+    return found
+
+
+def typos(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Slip on the keyboard in some words: a neighbouring key, two letters in the wrong order, one lost or doubled."""
+    del near
+    found = list(words)
+    able = [i for i in _free(words) if sum(map(str.isalpha, words[i].text)) > 2]
+    for i in chance.sample(able, min(_number(words, rate), len(able))):
+        found[i] = replace(found[i], text=_slip(words[i].text, chance))
+    return found
+
+
+def case(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Write all in small letters, in capitals, or each word with one."""
+    del near, rate
+    how = chance.choice((str.lower, str.upper, str.title))
+    return [word if word.group is not None else replace(word, text=how(word.text)) for word in words]
+
+
+def shuffle(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
+    """Bring sentences into another order; one that ends within a group goes on after it."""
+    del rate, near
+    sentences: list[list[Word]] = [[]]
+    for i, word in enumerate(words):
+        sentences[-1].append(word)
+        if _SENTENCE_END.search(word.text) and not _inside(words, i + 1):
+            sentences.append([])
+    whole = [one for one in sentences if one]
+    chance.shuffle(whole)
+    return [word for one in whole for word in one]
+
+
+EDITS: dict[str, Edit] = {
+    "delete": delete,
+    "insert": insert,
+    "swap": swap,
+    "substitute": substitute,
+    "typos": typos,
+    "case": case,
+    "shuffle": shuffle,
+}
+
+
+def swap_groups(words: list[Word], chance: random.Random, pool: dict[object, list[list[str]]]) -> list[Word]:
+    """Put other things of their kind, from other rows, in the place of groups: another person for a person.
+
+    Args:
+        words: of a row.
+        chance: what is drawn from.
+        pool: kind to things, each a list of words.
+    """
+    found: list[Word] = []
+    for i, word in enumerate(words):
+        if word.group is None:
+            found.append(word)
+        elif i == 0 or words[i - 1].group != word.group:
+            mine = [w for w in words if w.group == word.group]
+            texts = chance.choice(pool.get(word.kind) or [[w.text for w in mine]])
+            new = [Word(text, " ", word.group, word.kind) for text in texts]
+            found += [*new[:-1], replace(new[-1], space=mine[-1].space)]
+    return found
+
+
+def _free(words: Sequence[Word]) -> list[int]:
+    return [i for i, word in enumerate(words) if word.group is None]
+
+
+def _number(words: Sequence[Word], rate: float) -> int:
+    """Return how many words to edit: a share of them, at least one."""
+    return max(1, round(rate * len(words)))
+
+
+def _inside(words: Sequence[Word], gap: int) -> bool:
+    """Whether the gap before word `gap` lies in the middle of a group."""
+    return 0 < gap < len(words) and words[gap].group is not None and words[gap].group == words[gap - 1].group
+
+
+def _others(words: Sequence[Word], chance: random.Random, near: Near) -> tuple[int, str] | None:
+    """Return a word's place and another word near it; None where a few tries find none."""
+    free = _free(words)
+    for i in chance.sample(free, min(len(free), 8)):
+        found = near(words[i].text.strip(_EDGES))
+        if found:
+            return i, chance.choice(list(found))
+    return None
+
+
+_EDGES = ".,;:!?\"'()[]{}…«»“”\u2018\u2019-"
+
+
+def _dressed(text: str, *, like: str) -> str:
+    """Return a word with the punctuation and the capitals of another."""
+    bare = like.strip(_EDGES)
+    at = like.index(bare)
+    if bare.isupper() and len(bare) > 1:
+        text = text.upper()
+    elif bare[:1].isupper():
+        text = text[:1].upper() + text[1:]
+    return like[:at] + text + like[at + len(bare) :]
+
+
+def _slip(text: str, chance: random.Random) -> str:
+    letters = [i for i, c in enumerate(text) if c.isalpha()]
+    i = chance.choice(letters[1:])  # the first letter is rarely mistyped
+    how = chance.randrange(4)
+    if how == 0 and i + 1 < len(text) and text[i + 1].isalpha():
+        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+    if how == 1:
+        return text[:i] + text[i + 1 :]
+    if how == 2:
+        return text[:i] + text[i] + text[i:]
+    return text[:i] + _neighbour(text[i], chance) + text[i + 1 :]
+
+
+def _neighbour(letter: str, chance: random.Random) -> str:
+    """Return a letter whose key touches that of `letter`; itself where that is not on the keyboard."""
+    small = letter.lower()
+    for r, row in enumerate(KEYS):
+        c = row.find(small)
+        if c >= 0:
+            near = [row[k] for k in (c - 1, c + 1) if 0 <= k < len(row)]
+            near += [
+                KEYS[q][k] for q in (r - 1, r + 1) if 0 <= q < 3 for k in (c - (q > r), c) if 0 <= k < len(KEYS[q])
+            ]
+            found = chance.choice(near)
+            return found.upper() if letter.isupper() else found
+    return letter

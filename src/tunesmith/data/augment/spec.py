@@ -1,0 +1,25 @@
+"""The settings of augmentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from tunesmith.core.spec import Spec
+
+EditName = Literal["delete", "insert", "swap", "substitute", "typos", "case", "shuffle", "entities"]
+
+
+class AugmentSpec(Spec):
+    """New training rows from old ones; dev and test rows are never touched."""
+
+    copies: NonNegativeInt = 0
+    """Edited copies of each training row; 0: none."""
+    balance: bool = False
+    """Also copy the rows of rarer classes until all have as many, at most ten times."""
+    edits: tuple[EditName, ...] = ("delete", "insert", "swap", "substitute")
+    """Each copy has one of these, drawn: the four of EDA (Wei and Zou 2019), slips on the keyboard (typos), small
+    letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities)."""
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of a text's words that an edit changes, at least one word."""

@@ -1,0 +1,48 @@
+"""A text as words that can be edited, and those that can't."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_WORDS = re.compile(r"(\S+)(\s*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text.
+
+    Attributes:
+        text: itself, with punctuation that touches it.
+        space: what stands between it and the next.
+        group: words with the same number are one thing, such as an answer or an entity: they are left as they are, side
+            by side; None for words that may be edited.
+        kind: of the thing, such as an entity's type.
+    """
+
+    text: str
+    space: str = " "
+    group: int | None = None
+    kind: Any = None
+
+
+def cut(text: str) -> list[Word]:
+    """Return the words of a text."""
+    return [Word(match[1], match[2]) for match in _WORDS.finditer(text)]
+
+
+def join(words: Sequence[Word]) -> str:
+    """Return words as a text."""
+    spaced = [word.text + (word.space or " ") for word in words[:-1]]
+    return "".join([*spaced, *(word.text for word in words[-1:])])
+
+
+def starts(words: Sequence[Word]) -> list[int]:
+    """Return where each word begins in the text that `join` gives."""
+    found, at = [], 0
+    for word in words:
+        found.append(at)
+        at += len(word.text) + len(word.space or " ")
+    return found

@@ -1,0 +1,149 @@
+"""Augmentation of rows: training rows alone, targets that stay true, and a file with its provenance."""
+
+import csv
+import json
+from collections import Counter
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.objectives.test_objectives import rows_of
+from tests.tiny import sentences, write_csv
+from tests.workflow.small import prepared
+from tests.writers import write_jsonl
+from tunesmith.cli.main import app
+from tunesmith.core.errors import DataError, RecipeError, RunError
+from tunesmith.data.augment.edits import EDITS
+from tunesmith.models.neighbours import Neighbours
+from tunesmith.models.spec import ModelSpec
+
+ALL = [*EDITS]
+WHOLE = {"data.split.test": 0.0, "data.split.dev": 0.0, "data.duplicates": "keep"}
+
+
+def made(tmp_path, kind, **settings):
+    path = write_jsonl(tmp_path / f"{kind}.jsonl", rows_of(kind))
+    return prepared(path, **{"task.kind": kind, "augment.copies": 2, **WHOLE, **settings})
+
+
+@pytest.mark.parametrize(
+    "kind", ["text-classification", "text-regression", "multi-label-classification", "translation"]
+)
+def test_new_rows_keep_the_target_of_their_source(tmp_path, kind):
+    found = made(tmp_path, kind, **{"augment.edits": ALL})
+    table, task = found.tables["train"], found.task
+    n = len(rows_of(kind))
+    targets = {table.row_numbers[i]: task.answers(table)[i] for i in range(n)}
+    assert 2 * n <= len(table) <= 3 * n
+    for i in range(n, len(table)):
+        assert task.answers(table)[i] == targets[table.row_numbers[i]]
+    assert [note for note in found.notes if note.topic == "augmented"]
+
+
+def test_answers_are_where_they_say_they_are(tmp_path):
+    found = made(tmp_path, "question-answering", **{"augment.edits": ALL, "augment.rate": 0.5})
+    table = found.tables["train"]
+    for context, answers in zip(table["context"], table["answers"], strict=True):
+        for one in answers:
+            assert context[one["start"] : one["start"] + len(one["text"])] == one["text"]
+    assert len(set(table["context"])) > len(rows_of("question-answering"))
+
+
+def test_entities_stay_whole_or_become_others_of_their_type(tmp_path):
+    rows = [
+        {"tokens": ["Anna", "Berg", "saw", "Rome", "today"], "tags": ["B-PER", "I-PER", "O", "B-LOC", "O"]},
+        {"tokens": ["In", "New", "York", "met", "Ben"], "tags": ["O", "B-LOC", "I-LOC", "O", "B-PER"]},
+    ] * 6
+    path = write_jsonl(tmp_path / "tags.jsonl", rows)
+    settings = {"task.kind": "token-classification", "augment.copies": 4, **WHOLE}
+    found = prepared(path, **settings, **{"augment.edits": ["entities", "swap", "delete", "typos"]})
+    table = found.tables["train"]
+    seen = set()
+    for words, tags in zip(table["tokens"], table["tags"], strict=True):
+        assert len(words) == len(tags)
+        assert all(found.task.tagset.may_follow(a, b) for a, b in zip(["O", *tags], tags, strict=False))
+        for kind, start in [(t[2:], i) for i, t in enumerate(tags) if t.startswith("B-")]:
+            end = start + 1
+            while end < len(tags) and tags[end] == f"I-{kind}":
+                end += 1
+            seen.add((kind, " ".join(words[start:end])))
+    assert seen == {("PER", "Anna Berg"), ("PER", "Ben"), ("LOC", "Rome"), ("LOC", "New York")}
+    places = {tuple(w) for w in table["tokens"]}
+    assert any("Ben" in one and "Rome" in one for one in places), "an entity was swapped"
+
+
+def test_dev_and_test_rows_are_never_touched(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", sentences(80))
+    plain = prepared(path, **{"data.split.dev": 0.2})
+    more = prepared(path, **{"data.split.dev": 0.2, "augment.copies": 3})
+    for split in ("dev", "test"):
+        assert plain.tables[split].columns == more.tables[split].columns
+    n = len(plain.tables["train"])
+    assert more.tables["train"].take(range(n)).columns == plain.tables["train"].columns
+    assert more.task.class_counts == plain.task.class_counts
+
+
+def test_the_same_seed_makes_the_same_rows(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", sentences(60))
+    texts = [
+        list(prepared(path, **{"augment.copies": 1, "seed": seed, **WHOLE}).tables["train"]["text"])
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_classes_are_brought_to_one_size(tmp_path):
+    rows = [(f"some good film number {i}", "pos") for i in range(40)] + [
+        (f"a bad book {i} here", "neg") for i in range(9)
+    ]
+    path = write_csv(tmp_path / "rows.csv", rows)
+    found = prepared(path, **{"augment.balance": True, **WHOLE})
+    assert Counter(found.tables["train"]["label"]) == {"pos": 40, "neg": 40}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("text-generation", {}, "would teach text-generation their mistakes"),
+        ("text-classification", {"augment.edits": ["entities"]}, "has no entities"),
+    ],
+)
+def test_what_would_make_targets_wrong_is_refused(tmp_path, kind, settings, message):
+    with pytest.raises(RecipeError, match=message):
+        made(tmp_path, kind, **settings)
+
+
+def test_the_embedded_model_knows_words_near_words():
+    near = Neighbours(ModelSpec())
+    assert "film" in near("movie")
+    assert "awful" in near("Terrible")
+    assert near("xqzzt") == ()
+
+
+def test_a_file_says_where_its_rows_are_from(tmp_path):
+    data = write_csv(tmp_path / "rows.csv", sentences(40))
+    out = tmp_path / "more.csv"
+    said = CliRunner().invoke(app, ["augment", str(data), str(out), "--show", "3", "--set", "augment.edits=typos"])
+    assert said.exit_code == 0, said.output
+    assert "typos" in said.output
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    new = [row for row in rows if row["augmented_by"]]
+    assert len(new) >= 35
+    by_number = {i: row for i, row in enumerate(csv.DictReader(data.read_text().splitlines()), 2)}
+    for row in new:
+        assert row["label"] == by_number[int(row["augmented_from"])]["label"]
+        assert row["text"] != by_number[int(row["augmented_from"])]["text"]
+    again = CliRunner().invoke(app, ["augment", str(data), str(out)])
+    assert isinstance(again.exception, RunError)
+
+
+def test_lists_want_json_lines(tmp_path):
+    path = write_jsonl(tmp_path / "ner.jsonl", rows_of("token-classification"))
+    arguments = ["augment", str(path), str(tmp_path / "more.csv"), "--task", "ner", "--set", "augment.edits=swap"]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
+    arguments[2] = str(tmp_path / "more.jsonl")
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 0, said.output
+    rows = [json.loads(line) for line in (tmp_path / "more.jsonl").read_text().splitlines()]
+    assert all(len(row["tokens"]) == len(row["tags"]) for row in rows)
