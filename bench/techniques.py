@@ -1,0 +1,175 @@
+"""Techniques, measured one switch at a time with few labels: tunesmith's defaults with and without, in pairs.
+
+    python bench/techniques.py --settings sst2-100,ag-100,scicite-100 --seeds 0,1,2 --out techniques.jsonl
+    python bench/techniques.py --settings conll-500 --switches plain,lora,rdrop --seeds 0 --out techniques.jsonl
+    python bench/techniques.py --table techniques.jsonl
+
+Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda". With the
+same seed all arms learn from the same rows and are measured on the same, as they are, with slips on the keyboard in a
+tenth of the words, and with near words in the place of a tenth. Real data is read from TUNESMITH_DATA (default
+../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import learning
+import tasks
+from turns import in_turns
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+PLAIN = "plain"
+FILES = {
+    "sst2": ("sst2/train_sentences.csv", learning.SST2_TEST),
+    "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
+    "scicite": ("science/scicite/train.csv.gz", "science/scicite/test.csv"),
+}
+TAGS = ("conll2003/train.conll.gz", "conll2003/test.conll")
+SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500"]
+EDITS = ("typos", "substitute")
+METRIC = {"conll": "entity_f1"}
+
+
+def settings_of(switch: str) -> dict[str, Any]:
+    """Return the settings of a switch, or of several."""
+    from ruamel.yaml import YAML
+
+    from tunesmith.workflow import switches
+
+    pairs = [] if switch == PLAIN else [text.split("=", 1) for text in switches.settings_of(switch)]
+    return {key: YAML(typ="safe", pure=True).load(value) for key, value in pairs}
+
+
+def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list]:
+    """Return the training rows of a seed, and the test rows, the same for all."""
+    data, _, n = name.rpartition("-")
+    if data == "conll":
+        train, test = (tasks.read_tags(tasks.DATA / file) for file in TAGS)
+        train = random.Random(seed).sample(train, int(n))
+    else:
+        train, test = (learning.read(file) for file in FILES[data])
+        train = learning.draw(train, int(n), seed)
+    return train, test if len(test) <= n_test else random.Random(1).sample(test, n_test)
+
+
+def one(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
+    """Train and measure one arm once."""
+    import tunesmith as ts
+    from tunesmith.core.hardware import peak_memory_bytes
+
+    train, test = rows_of(name, seed, n_test)
+    is_tags = name.startswith("conll")
+    write = tasks.write_tags if is_tags else lambda path, rows: learning.write(path.with_suffix(".csv"), rows)
+    usual = {"evaluate.baselines": False, "evaluate.resamples": 10}
+    if is_tags and settings_of(switch) and any(key.startswith("objectives.") for key in settings_of(switch)):
+        usual["task.crf"] = False
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        paths = [str(write(Path(folder) / part, rows)) for part, rows in (("train", train), ("test", test))]
+        settings = {**usual, "data.test": [paths[1]], **settings_of(switch)}
+        run = ts.train(paths[0], seed=seed, out=Path(folder) / "run", settings=settings)
+        found = {"value": run.metrics[METRIC.get(name.split("-", maxsplit=1)[0], "accuracy")]}
+        found["seconds"], found["steps"] = run.run.manifest["seconds"]["train"], run.run.manifest["step"]
+        found["memory"] = peak_memory_bytes()
+        if not is_tags:
+            found |= {edit: _share_right(run, test, edit) for edit in EDITS}
+        found["cpu_seconds"] = time.process_time() - began
+    return {"setting": name, "arm": switch, "seed": seed, **found}
+
+
+def _share_right(run: Any, test: list, edit: str) -> float:
+    """Return the accuracy on test rows with a tenth of their words edited, the same edits for all."""
+    from tunesmith.data.augment.edits import EDITS as edits
+    from tunesmith.data.augment.words import cut, join
+    from tunesmith.models.neighbours import Neighbours
+    from tunesmith.models.spec import ModelSpec
+
+    near = Neighbours(ModelSpec())
+    texts = [join(edits[edit](cut(text), random.Random(i), 0.1, near)) for i, (text, _) in enumerate(test)]
+    said = run.predict(texts)
+    return sum(str(one.label) == label for one, (_, label) in zip(said, test, strict=True)) / len(test)
+
+
+def table(path: Path) -> str:
+    """Return a Markdown table: each switch's gain over "plain", in points, over all pairs and in each setting."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    found = {(row["setting"], row["arm"], row["seed"]): row for row in rows}
+    names = [name for name in SETTINGS if any(row["setting"] == name for row in rows)]
+    gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (setting, arm, seed), row in found.items():
+        base = found.get((setting, PLAIN, seed))
+        if base is None or arm == PLAIN:
+            continue
+        gains[arm][setting].append(100 * (row["value"] - base["value"]))
+        for edit in EDITS:
+            if edit in row:
+                gains[arm][edit].append(100 * (row[edit] - base[edit]))
+        gains[arm]["time"].append(row["seconds"] / base["seconds"])
+        gains[arm]["memory"].append(row["memory"] / base["memory"])
+    head = ["switch", "pairs", "gain", *names, *(f"with {edit}" for edit in EDITS), "time", "memory"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for arm, one_ in sorted(gains.items(), key=lambda item: -_mean(_all(item[1], names))):
+        every = _all(one_, names)
+        cells = [arm, str(len(every)), _said(every), *(f"{_mean(one_[name]):+.1f}" for name in names)]
+        cells += [f"{_mean(one_[edit]):+.1f}" for edit in EDITS] + [f"{_mean(one_[k]):.2f}" for k in ("time", "memory")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _all(gains: dict[str, list[float]], names: Iterable[str]) -> list[float]:
+    return [value for name in names for value in gains[name]]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _said(values: list[float]) -> str:
+    """Return a mean with its 95% Student-t interval."""
+    import numpy as np
+    from scipy.stats import t
+
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{_mean(values):+.1f} ± {half:.1f}"
+
+
+def main() -> None:
+    from tunesmith.workflow.switches import SWITCHES
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settings", default=",".join(SETTINGS[:3]))
+    parser.add_argument("--switches", default=",".join([PLAIN, *(name for name in SWITCHES if name != "asymmetric")]))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--test-rows", type=int, default=2000)
+    parser.add_argument("--out", type=Path, default=Path("techniques.jsonl"))
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--one", action="store_true", help="run the one named arm here, in this process")
+    parser.add_argument("--arms", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.table:
+        print(table(args.table))
+    elif args.one:
+        print(json.dumps(one(args.settings, args.arms, int(args.seeds), args.test_rows)), flush=True)
+    else:
+        seeds = [int(seed) for seed in args.seeds.split(",")]
+        more = ["--test-rows", str(args.test_rows)]
+        in_turns(__file__, args.settings.split(","), args.switches.split(","), seeds, out=args.out, more=more)
+
+
+if __name__ == "__main__":
+    main()
