@@ -144,7 +144,8 @@ def how_training_ended(run: Run) -> str:
         return ""
     kept = f"the weights of step {best:,} were kept"
     if manifest.get("averaged"):
-        return f"Trained to the end; the weights of {count(manifest['averaged'], 'late step')} were averaged."
+        ended = "Training stopped early" if manifest.get("reason") == "patience" else "Trained to the end"
+        return f"{ended}; the weights of {count(manifest['averaged'], 'step')} were averaged."
     if manifest.get("reason") != "patience":
         return f"Trained to the end; {kept}, the best on dev rows." if best != step else ""
     epochs = max((event["epoch"] for event in run.events() if event["event"] == "step"), default=0)

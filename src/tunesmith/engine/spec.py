@@ -92,6 +92,9 @@ class TrainSpec(Spec):
     dev rows the average is taken unless the best measured weights beat it by more than chance."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """0: all averaged weights count alike; else an exponential moving average with this decay, such as 0.99."""
+    soup: PositiveInt = 1
+    """How many of the best measured weights the final ones are the mean of (Wortsman et al. 2022); 1: the best alone.
+    The mean is taken unless the best alone beats it by more than chance."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """bf16: autocast on GPUs that have it; weights stay float32. "auto" is bf16 there and float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

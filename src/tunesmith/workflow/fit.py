@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from tunesmith.engine.average import WeightAverage
 from tunesmith.engine.infer import infer
 from tunesmith.engine.loop import Setup, StepReport, train_steps
 from tunesmith.engine.plan import Plan
+from tunesmith.engine.soup import Soup
 from tunesmith.engine.spec import amount
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.adapt import merge
@@ -101,9 +102,10 @@ def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     plan = make_plan(recipe, setup.examples, world=setup.device.world)
     share, decay = float(recipe.train.average), recipe.train.average_decay
     average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=share, decay=decay)
-    step, best = _restore(setup, run, average)
+    soup = Soup(run.checkpoints_folder, n=recipe.train.soup)
+    step, best = _restore(setup, run, average, soup)
     watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
-    session = _Session(recipe, setup, plan, encoded, run, watch, best, average)
+    session = _Session(recipe, setup, plan, encoded, run, watch, best, average, soup)
     with interruptible() as asked_to_stop, memory_kept():
         stopped = session.go(step, asked_to_stop)
     return session.finish(stopped)
@@ -122,9 +124,10 @@ class _Session:
         watch: Watch,
         best: Best,
         average: WeightAverage,
+        soup: Soup,
     ) -> None:
         self.recipe, self.setup, self.plan, self.encoded = recipe, setup, plan, encoded
-        self.run, self.watch, self.best, self.average = run, watch, best, average
+        self.run, self.watch, self.best, self.average, self.soup = run, watch, best, average, soup
         self.step = 0
         self.began = self.saved = time.monotonic()
         self.tokens, self.step_seconds = 0, 0.0
@@ -169,10 +172,12 @@ class _Session:
         values = measure_split(self.setup, self.encoded, "dev")
         name = self.recipe.evaluate.metric
         self.best = self.best.after(self.step, values[name], values["loss"], sign=self.sign)
-        loss = values.pop("loss")
+        metric, loss = values[name], values.pop("loss")
         self.emit({"event": "evaluate", "step": self.step, "split": "dev", "loss": loss, "metrics": values})
-        if self.best.step == self.step and self.setup.device.is_main:
-            checkpoint.save_best(self.run.checkpoints_folder, self.setup.device.plain(self.setup.model), step=self.step)
+        plain, is_main = self.setup.device.plain(self.setup.model), self.setup.device.is_main
+        self.soup.after(self.step, self.sign * metric, plain, is_main=is_main)
+        if self.best.step == self.step and is_main:
+            checkpoint.save_best(self.run.checkpoints_folder, plain, step=self.step)
 
     def over_patience(self) -> bool:
         """Whether the dev numbers have not improved for too long."""
@@ -193,7 +198,7 @@ class _Session:
             return
         folder = self.run.checkpoints_folder
         plain = self.setup.device.plain(self.setup.model)
-        state = {"best": asdict(self.best), "averaged": self.average.n}
+        state = {"best": asdict(self.best), "averaged": self.average.n, "soup": self.soup.kept}
         checkpoint.save(folder, plain, self.setup.optimizer, step=self.step, state=state, average=self.average.tensors)
         checkpoint.keep_newest(folder, self.recipe.train.keep_checkpoints)
 
@@ -203,7 +208,11 @@ class _Session:
             self.measure()
         plain = self.setup.device.plain(self.setup.model)
         averaged = 0
-        if not stopped and self.average.n and self.average_is_good():
+        self.setup.device.wait()
+        if stopped != "interrupted" and len(self.soup.kept) > 1 and self.is_good(self.soup.tried(plain), "soup"):
+            self.soup.put(plain)
+            averaged = len(self.soup.kept)
+        elif not stopped and self.average.n and self.is_good(self.average.tried(), "average"):
             self.average.put()
             averaged = self.average.n
         elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
@@ -223,18 +232,18 @@ class _Session:
             self.step_seconds,
         )
 
-    def average_is_good(self) -> bool:
-        """Whether the weights' average is to be kept: yes, unless dev rows show better weights beyond chance."""
+    def is_good(self, tried: AbstractContextManager[None], what: str) -> bool:
+        """Whether averaged weights are to be kept: yes, unless dev rows show better ones beyond chance."""
         if not self.has_dev:
             return True
-        with self.average.tried():
+        with tried:
             values = measure_split(self.setup, self.encoded, "dev")
         name, loss = self.recipe.evaluate.metric, values.pop("loss")
         kept = self.best.metric is None or self.sign * (values[name] - self.best.metric) >= -chance(
             self.best.metric, len(self.encoded.tables["dev"])
         )
-        self.emit({"event": "average", "step": self.step, "n": self.average.n, "loss": loss, "metrics": values,
-                   "kept": kept})  # fmt: skip
+        n = self.average.n if what == "average" else len(self.soup.kept)
+        self.emit({"event": what, "step": self.step, "n": n, "loss": loss, "metrics": values, "kept": kept})
         return kept
 
 
@@ -292,7 +301,7 @@ def interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _restore(setup: Setup, run: Run, average: WeightAverage) -> tuple[int, Best]:
+def _restore(setup: Setup, run: Run, average: WeightAverage, soup: Soup) -> tuple[int, Best]:
     """Load the newest checkpoint of the run, if any; return the step to go on from and the best so far."""
     path = checkpoint.latest(run.checkpoints_folder)
     if path is None:
@@ -300,6 +309,7 @@ def _restore(setup: Setup, run: Run, average: WeightAverage) -> tuple[int, Best]
             run.truncate_log(0)
         return 0, Best()
     state = checkpoint.load(path, setup.device.plain(setup.model), setup.optimizer)
+    soup.kept = [tuple(one) for one in state.get("soup", ())]
     average.restore(int(state.get("averaged", 0)), checkpoint.load_average(path))
     if setup.device.is_main:
         run.truncate_log(state["step"])

@@ -36,6 +36,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "label_smoothing": ("task.label_smoothing=0.1",),
     "average": ("train.average=0.5",),
     "moving_average": ("train.average=1.0", "train.average_decay=0.99"),
+    "soup": ("train.soup=3",),
     "first_token": ("model.pooling=first",),
     "probe": ("model.head_start=probe",),
     "random_weights": ("model.weights=random",),
