@@ -30,7 +30,7 @@ from tunesmith.tasks.decisions import Decisions, of_tokens
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
 from tunesmith.tasks.tagsets import ENTITIES, PLAIN, Tagset, numbered_tags, unknown_labels
-from tunesmith.tasks.words import Target, join_windows, stack_targets, word_examples
+from tunesmith.tasks.words import Target, entity_tags, entity_words, join_windows, stack_targets, word_examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,20 +195,12 @@ class TokenClassification(Task):
 
     def words(self, row: Mapping[str, Any]) -> dict[str, list[Word]]:
         """Return the words; those of an entity have a group, and its type as their kind."""
-        texts, found, group = split_words(row[self.text]), [], -1
-        for text, tag in zip(texts, row[self.label], strict=True):
-            group += tag.startswith("B-")
-            found.append(Word(text) if tag == "O" else Word(text, " ", group, tag[2:]))
-        return {self.text: found}
+        return {self.text: entity_words(split_words(row[self.text]), row[self.label])}
 
     def edited(self, row: Mapping[str, Any], words: Mapping[str, Sequence[Word]]) -> dict[str, Any]:
         """Return a row with other words and their tags."""
         mine = words[self.text]
-        tags = []
-        for i, word in enumerate(mine):
-            goes_on = i > 0 and word.group is not None and mine[i - 1].group == word.group
-            tags.append("O" if word.group is None else f"{'I' if goes_on else 'B'}-{word.kind}")
-        return {**row, self.text: [word.text for word in mine], self.label: tags}
+        return {**row, self.text: [word.text for word in mine], self.label: entity_tags(mine)}
 
     # The model's way.
 

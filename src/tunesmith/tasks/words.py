@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tunesmith.data.augment.words import Word
 from tunesmith.models.words import IGNORED, first_tokens, word_windows
 from tunesmith.tasks.parts import Example, padded
 
@@ -106,3 +107,21 @@ def join_windows(examples: Sequence[Example], outputs: Sequence[Lattice], *, n_r
             rows[example.row] = Lattice(each, found.steps)
         rows[example.row].each[words] = found.each[tokens]
     return rows
+
+
+def entity_words(texts: Sequence[str], tags: Sequence[str]) -> list[Word]:
+    """Return words with IOB2 tags as words that can be edited: those of an entity have a group, its type as kind."""
+    found, group = [], -1
+    for text, tag in zip(texts, tags, strict=True):
+        group += tag.startswith("B-")
+        found.append(Word(text) if tag == "O" else Word(text, " ", group, tag[2:]))
+    return found
+
+
+def entity_tags(words: Sequence[Word]) -> list[str]:
+    """Return the IOB2 tags of edited words; see `entity_words`."""
+    tags = []
+    for i, word in enumerate(words):
+        goes_on = i > 0 and word.group is not None and words[i - 1].group == word.group
+        tags.append("O" if word.group is None else f"{'I' if goes_on else 'B'}-{word.kind}")
+    return tags
