@@ -1,18 +1,29 @@
 import csv
+import errno
 import json
+import random
+import signal
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 import tunesmith as ts
 from tests.tiny import sentences, tiny_bert, write_csv
 from tests.workflow.test_measure import leave_part
-from tunesmith.core.errors import DataError, ModelError
+from tunesmith.cli.train import how_training_ended
+from tunesmith.core.errors import DataError, ModelError, RecipeError, RunError, TunesmithError
 from tunesmith.inference.predictor import Predictor
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.write import to_yaml
+from tunesmith.run.folder import Run
+from tunesmith.workflow import fit as fitting
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.start import resume
 
 
 def quick(tiny, **more):
@@ -129,6 +140,151 @@ def test_nothing_is_written_when_the_data_is_wrong(tiny, tmp_path):
     path = write_csv(tmp_path / "one.csv", [(t, "same") for t, _ in sentences(30)])
     with pytest.raises(DataError, match="every row has the label"):
         ts.train(path, out=tmp_path / "run", **quick(tiny))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_never_overwritten(trained, reviews, tiny):
+    with pytest.raises(RunError, match="never overwritten"):
+        ts.train(reviews, out=trained.folder, **quick(tiny))
+
+
+def test_a_full_disk_is_one_clear_error_and_the_run_can_go_on(tiny, reviews, tmp_path, monkeypatch):
+    from tunesmith.workflow.start import resume
+
+    def full(*_args, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting.checkpoint, "save", full)
+        with pytest.raises(RunError, match="disk is full"):
+            ts.train(reviews, out=tmp_path / "run", **quick(tiny, **{"train.save_every": "2 steps"}))
+    run = Run.open(tmp_path / "run")
+    assert run.status == "failed"
+    assert "disk is full" in run.manifest["reason"]
+    assert resume(tmp_path / "run").status == "done"
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_late_weights_are_averaged_unless_dev_rows_say_no(tiny, reviews, tmp_path, monkeypatch, better):
+    if not better:
+        monkeypatch.setattr(fitting, "chance", lambda *_: -2.0)  # no average can reach that
+    settings = {"train.average": 0.5, "train.length": "8 steps", "data.split.dev": 0.2}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings)).run
+    (event,) = (e for e in run.events() if e["event"] == "average")
+    assert event["n"] == 4
+    assert event["kept"] is better
+    assert run.manifest["averaged"] == (4 if better else 0)
+    assert ("averaged over 4 late updates" in run.report_path.read_text()) is better
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_the_best_measurements_are_averaged(tiny, reviews, tmp_path, monkeypatch, stops):
+    found = iter([0.3, 0.9, 0.4, 0.8, 0.9, 0.9, 0.9])
+    monkeypatch.setattr(fitting, "measure_split", lambda *_: {"macro_f1": next(found), "accuracy": 0.5, "loss": 1.0})
+    settings = {"data.split.dev": 0.2, "evaluate.every": "1 steps", "train.soup": 2, "train.length": "5 steps"}
+    arguments = quick(tiny, **settings, **{"evaluate.patience": 2 if stops else 0})
+    run = ts.train(reviews, out=tmp_path / "run", **arguments)
+    event = next(e for e in run.run.events() if e["event"] == "soup")
+    assert (event["n"], event["kept"]) == (2, True)
+    assert run.run.manifest["averaged"] == 2
+    said = how_training_ended(run.run)
+    assert said.startswith("Training stopped early" if stops else "Trained to the end")
+    assert "weights of 2 steps were averaged" in said
+
+
+def test_a_few_updates_are_not_averaged(trained):
+    assert trained.run.manifest["averaged"] == 0
+
+
+def test_changed_data_is_refused_on_resume(tiny, tmp_path):
+    from tunesmith.workflow.start import resume
+
+    path = write_csv(tmp_path / "rows.csv", sentences(60))
+    ts.train(path, out=tmp_path / "run", **quick(tiny))
+    run = Run.open(tmp_path / "run")
+    with pytest.raises(RunError, match="done already"):
+        resume(tmp_path / "run")
+    run.mark("stopped")
+    write_csv(path, sentences(61))
+    with pytest.raises(RunError, match="data changed"):
+        resume(tmp_path / "run")
+
+
+def test_early_stopping_keeps_the_best_weights(tiny, reviews, tmp_path):
+    settings = {"train.length": "12 epochs", "train.lr": 3e-3, "data.split.dev": 0.3, "evaluate.patience": 1}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings))
+    manifest = run.run.manifest
+    assert manifest["step"] < manifest["steps"]
+    assert manifest["reason"] == "patience"
+    events = [e for e in run.run.events() if e["event"] == "evaluate"]
+    best = max(events, key=lambda e: (e["metrics"]["macro_f1"], -e["loss"]))
+    assert manifest["best_step"] == best["step"]
+    again = run.run.metrics["splits"]["dev"]["values"]["macro_f1"]["value"]
+    assert again == pytest.approx(best["metrics"]["macro_f1"], abs=1e-9)
+
+
+def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews, tmp_path, monkeypatch):
+    real = fitting.train_steps
+
+    def interrupted(*args, **more):
+        for report in real(*args, **more):
+            yield report
+            if report.step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(fitting, "train_steps", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"tunesmith\.resume"):
+        ts.train(reviews, out=tmp_path / "run", **quick(tiny))
+    monkeypatch.setattr(fitting, "train_steps", real)
+    random.seed(1)
+    wanted = random.Random(1).random()
+    assert ts.resume(tmp_path / "run").run.status == "done"
+    assert random.random() == wanted  # the caller's generators are left as they were
+    whole = ts.train(reviews, out=tmp_path / "whole", **quick(tiny))
+    texts = ["a good film", "so bad"]
+    assert [p.probabilities for p in whole.predict(texts)] == [
+        p.probabilities for p in ts.load(tmp_path / "run").predict(texts)
+    ]
+
+
+def test_a_done_run_keeps_no_checkpoints_and_its_plain_model_is_calibrated(trained):
+    assert not trained.run.checkpoints_folder.exists()
+    settings = json.loads((trained.run.model_folder / "tunesmith.json").read_text())
+    assert settings["temperature"] == trained.run.metrics["calibration"]["temperature"] != 1.0
+    rows = list(trained.run.predictions("test"))[:8]
+    said = transformers.pipeline("text-classification", str(trained.run.model_folder))([row["text"] for row in rows])
+    assert [s["score"] for s in said] == pytest.approx([row["confidence"] for row in rows], abs=1e-3)
+
+
+def test_a_resumed_run_refuses_settings_that_change_its_result(tiny, tmp_path):
+    data = write_csv(tmp_path / "rows.csv", sentences(60))
+    recipe, _ = compose(file=None, overrides=(), arguments={"data.path": [str(data)], "model.source": str(tiny)})
+    run = Run.create(tmp_path / "run", facts={"data": prepare(recipe).sources})
+    run.save_recipe(to_yaml(recipe))
+    with pytest.raises(RecipeError) as caught:
+        resume(run.folder, overrides=("train.lr=1e-3", "seed=2", "train.tokens_per_batch=512"))
+    assert [p.where.column for p in caught.value.problems] == ["train.lr", "seed"]
+    moved = tmp_path / "moved.csv"
+    data.rename(moved)
+    with pytest.raises(DataError, match="no such file"):
+        resume(run.folder)
+    fast = ("train.tokens_per_batch=512", f"data.path={moved}", "track=[]")
+    assert resume(run.folder, overrides=fast).status == "done"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"train.device": "cuda"}, "has no"),
+        ({"model.source": "./nothing"}, "no such model folder"),
+        ({"data.path": ["nowhere.csv"]}, "no such file"),
+    ],
+)
+def test_what_is_wrong_from_the_start_leaves_no_run_folder(tiny, reviews, tmp_path, settings, said):
+    if settings.get("train.device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(TunesmithError, match=said):
+        ts.train(reviews, out=tmp_path / "run", settings={"model.source": str(tiny), **settings})
     assert not (tmp_path / "run").exists()
 
 
