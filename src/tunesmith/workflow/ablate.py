@@ -69,10 +69,10 @@ def ablate(
             if name not in skipped:
                 trial = Trial(name, tuple(settings), seed, out / "runs" / f"{slug(name)}-seed{seed}")
                 why = _train(trial, out / RECIPE, tell)
+                if why and name == BASELINE:
+                    raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
                 if why:
                     skipped[name] = why
-        if BASELINE in skipped:
-            raise RunError(f"the baseline can't be trained: {skipped[BASELINE]}", where=Where(str(out)))
     runs = {
         name: [Run.open(out / "runs" / f"{slug(name)}-seed{seed}") for seed in seeds]
         for name in variants
