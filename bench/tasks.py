@@ -132,10 +132,11 @@ SETTINGS = {
     "conll-2000": tags("conll2003/train.conll.gz", "conll2003/test.conll", 2000),
     "wnut": tags("wnut17/train.conll", "wnut17/test.conll"),
     "qa-2000": answers("qa/squadshifts/wiki_train.json.gz", "qa/xquad_en/test.json.gz", 2000),
-    "subjqa": answers(
+    "subjqa-1500": answers(
         " ".join(f"qa/subjqa/{name}_train.json.gz" for name in SUBJECTS),
         "qa/subjqa/electronics_test.json.gz qa/subjqa/grocery_test.json.gz "
         "qa/subjqa/restaurants_test.json qa/subjqa/tripadvisor_test.json.gz",
+        1500,
     ),
     "stsb": Setting(
         read_columns,
