@@ -55,9 +55,10 @@ def engine_seconds(rows: list[tuple[str, str]], folder: Path) -> float:
     from tunesmith.recipe.compose import compose
     from tunesmith.run.folder import Run
     from tunesmith.workflow.build import make_setup
-    from tunesmith.workflow.fit import Watch, fit
+    from tunesmith.workflow.fit import fit
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.resolve import resolve
+    from tunesmith.workflow.session import Watch
 
     settings = {
         "data.path": [write(folder / "rows.csv", rows)],

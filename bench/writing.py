@@ -63,9 +63,10 @@ def translation(folder: Path, *, seed: int, settings: Settings) -> Settings:
     from tunesmith.run.folder import Run
     from tunesmith.workflow.assess import outputs
     from tunesmith.workflow.build import make_setup
-    from tunesmith.workflow.fit import Watch, fit
+    from tunesmith.workflow.fit import fit
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.resolve import resolve
+    from tunesmith.workflow.session import Watch
 
     here = DATA / "multi30k/en-de"
     fixed = {

@@ -23,7 +23,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.inference.predictor import Predictor
 from tunesmith.run.folder import Run
 from tunesmith.sklearn import TextClassifier
-from tunesmith.workflow import fit as fitting
+from tunesmith.workflow import session
 
 ROWS = sentences(60)
 X = [text for text, _ in ROWS]
@@ -248,7 +248,7 @@ def test_ctrl_c_is_not_swallowed(quick, monkeypatch):
     def interrupted(*_):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(fitting._Session, "log_step", interrupted)
+    monkeypatch.setattr(session.Session, "log_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quick.set_params(length="9 steps").fit(X, Y)
     assert not hasattr(quick, "classes_")

@@ -16,11 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tunesmith.api import TunedModel, load, resume, train
+    from tunesmith.api import TunedModel, load, resume, resume_several, train, train_several
     from tunesmith.core.errors import TunesmithError
     from tunesmith.recipe.recipe import Recipe
 
-__all__ = ["Recipe", "TunedModel", "TunesmithError", "__version__", "load", "resume", "train"]
+__all__ = [
+    "Recipe", "TunedModel", "TunesmithError", "__version__", "load", "resume", "resume_several", "train",
+    "train_several",
+]  # fmt: skip
 
 _HOMES = {
     "Recipe": "tunesmith.recipe.recipe",
@@ -28,7 +31,9 @@ _HOMES = {
     "TunesmithError": "tunesmith.core.errors",
     "load": "tunesmith.api",
     "resume": "tunesmith.api",
+    "resume_several": "tunesmith.api",
     "train": "tunesmith.api",
+    "train_several": "tunesmith.api",
 }
 
 try:

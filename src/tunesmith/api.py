@@ -112,7 +112,7 @@ def train(
         TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
         KeyboardInterrupt: training was interrupted; `tunesmith.resume` goes on with it.
     """
-    from tunesmith.workflow.fit import Watch
+    from tunesmith.workflow.session import Watch
     from tunesmith.workflow.start import start
 
     paths = None if data is None else [str(p) for p in ([data] if isinstance(data, str | Path) else data)]
@@ -140,11 +140,56 @@ def resume(run: PathLike) -> TunedModel:
         RunError: it is not a run, it is done already, or its data changed.
         KeyboardInterrupt: training was interrupted again.
     """
-    from tunesmith.workflow.fit import Watch
+    from tunesmith.workflow.session import Watch
     from tunesmith.workflow.start import resume as go_on
 
     with generators_kept():
         return _whole(go_on(Path(run), watch=Watch([_warn])))
+
+
+def train_several(
+    recipe: PathLike, *, out: PathLike | None = None, settings: Mapping[str, Any] | None = None
+) -> dict[str, TunedModel]:
+    """Train the tasks of a recipe together over one backbone, or its stages one after the other; see the guide.
+
+    Args:
+        recipe: a YAML file with `tasks` or `stages`.
+        out: folder of the whole; by default the next free `runs/multitask-N` or `runs/stages-N`.
+        settings: further settings by their dotted name, for all parts: {"train.lr": 3e-5}.
+
+    Returns:
+        The finished run of each part, by its name; of stages, the last one is the result.
+
+    Raises:
+        TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
+        KeyboardInterrupt: training was interrupted; `tunesmith.resume_several` goes on with it.
+    """
+    from tunesmith.recipe.several import compose_several
+    from tunesmith.workflow import multitask, stages
+    from tunesmith.workflow.session import Watch
+
+    several = compose_several(Path(recipe), arguments=settings or {})
+    whole = multitask if several.kind == "tasks" else stages
+    with generators_kept():
+        return _parts(whole.start(several, out=None if out is None else Path(out), watch=Watch([_warn])))
+
+
+def resume_several(run: PathLike) -> dict[str, TunedModel]:
+    """Go on with an interrupted training of several tasks or stages.
+
+    Raises:
+        RunError: it is not such a run, it is done already, or its data changed.
+        KeyboardInterrupt: training was interrupted again.
+    """
+    from tunesmith.workflow import multitask, stages
+    from tunesmith.workflow.session import Watch
+
+    opened = Run.open(run)
+    if not opened.parts:
+        raise RunError("this run has no parts", where=Where(str(run)), fix="use tunesmith.resume")
+    whole = multitask if opened.parts == "tasks" else stages
+    with generators_kept():
+        return _parts(whole.resume(opened, watch=Watch([_warn])))
 
 
 def load(run: PathLike) -> TunedModel:
@@ -161,6 +206,13 @@ def _whole(run: Run) -> TunedModel:
     if run.status != "done":
         raise KeyboardInterrupt(f'{run.manifest["reason"]}; tunesmith.resume("{run.folder}") goes on')
     return TunedModel(run)
+
+
+def _parts(run: Run) -> dict[str, TunedModel]:
+    """Return the parts of a finished run."""
+    if run.status != "done":
+        raise KeyboardInterrupt(f'{run.manifest["reason"]}; tunesmith.resume_several("{run.folder}") goes on')
+    return {name: TunedModel(Run.open(run.folder / name)) for name in run.part_names}
 
 
 def _warn(event: dict[str, Any]) -> None:

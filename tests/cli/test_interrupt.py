@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tests.tiny import sentences, write_csv
 from tunesmith.cli.main import app
 from tunesmith.run.folder import Run
-from tunesmith.workflow import fit
+from tunesmith.workflow import fit, session
 
 
 def interrupt(*_args, **_more):
@@ -80,7 +80,7 @@ def test_the_first_ctrl_c_is_acknowledged_at_once(capfd, number):
 
 
 def test_a_second_ctrl_c_in_training_stops_at_once(tiny, reviews, tmp_path, monkeypatch):
-    real = fit.train_steps
+    real = session.train_steps
 
     def impatient(*args, **more):
         for report in real(*args, **more):
@@ -89,7 +89,7 @@ def test_a_second_ctrl_c_in_training_stops_at_once(tiny, reviews, tmp_path, monk
                 signal.raise_signal(signal.SIGINT)
             yield report
 
-    monkeypatch.setattr(fit, "train_steps", impatient)
+    monkeypatch.setattr(session, "train_steps", impatient)
     out = tmp_path / "run"
     line = stopped(train(tiny, reviews, out, "train.save_every=3 steps"))
     assert line == f"Stopped: go on after step 3 with: tunesmith train --resume {out}"

@@ -14,7 +14,7 @@ from tunesmith.recipe.compose import compose
 from tunesmith.run import trackers
 from tunesmith.run.folder import Run
 from tunesmith.workflow import track
-from tunesmith.workflow.fit import Watch
+from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import resume, start
 
 QUICK = {"train.length": "6 steps", "data.split.dev": 0.2, "evaluate.resamples": 50, "evaluate.baselines": False}

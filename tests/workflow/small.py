@@ -4,7 +4,7 @@ import csv
 from contextlib import contextmanager
 
 from tunesmith.recipe.compose import compose
-from tunesmith.workflow import fit
+from tunesmith.workflow import session
 from tunesmith.workflow.prepare import prepare
 
 
@@ -30,7 +30,7 @@ def prepared(path, **arguments):
 @contextmanager
 def ended_after(step, monkeypatch):
     """Let training be interrupted after a step."""
-    real = fit.train_steps
+    real = session.train_steps
 
     def breaks(*args, **more):
         for report in real(*args, **more):
@@ -39,5 +39,5 @@ def ended_after(step, monkeypatch):
             yield report
 
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "train_steps", breaks)
+        patched.setattr(session, "train_steps", breaks)
         yield

@@ -8,7 +8,7 @@ import tunesmith as ts
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import DataError, RunError
 from tunesmith.run.folder import Run
-from tunesmith.workflow import fit
+from tunesmith.workflow import session
 from tunesmith.workflow.start import resume
 
 SETTINGS = {
@@ -23,7 +23,7 @@ def stopped(tiny, tmp_path, monkeypatch):
     shutil.copytree(tiny, home / "tiny")
     write_csv(home / "rows.csv", sentences(60))
     monkeypatch.chdir(home)
-    real = fit.train_steps
+    real = session.train_steps
 
     def breaks(*args, **more):
         for report in real(*args, **more):
@@ -32,7 +32,7 @@ def stopped(tiny, tmp_path, monkeypatch):
             yield report
 
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "train_steps", breaks)
+        patched.setattr(session, "train_steps", breaks)
         with pytest.raises(KeyboardInterrupt, match="go on after step 4 with: tunesmith train --resume run"):
             ts.train("rows.csv", model="./tiny", out="run", settings=SETTINGS)
     (tmp_path / "there").mkdir()

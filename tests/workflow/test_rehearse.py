@@ -5,11 +5,11 @@ import pytest
 
 from tunesmith.engine import checkpoint
 from tunesmith.recipe.compose import compose
-from tunesmith.workflow import fit, rehearse
+from tunesmith.workflow import rehearse, session
 from tunesmith.workflow.build import make_plan, make_setup
-from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve
+from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import start
 
 
@@ -55,7 +55,7 @@ def test_the_disk_estimate_is_what_a_run_needs(tiny, reviews, tmp_path, monkeypa
         checkpoint_keep_newest(*args)
 
     checkpoint_keep_newest = checkpoint.keep_newest
-    monkeypatch.setattr(fit.checkpoint, "keep_newest", keep_newest)
+    monkeypatch.setattr(session.checkpoint, "keep_newest", keep_newest)
     start(*compose_for(reviews, tiny, **settings), out=tmp_path / "run", watch=Watch([look]))
     look()
     assert estimate.disk_bytes == pytest.approx(max(largest), rel=0.3)

@@ -264,7 +264,7 @@ def test_a_family_that_writes_already_learns_too(models, data, tmp_path):
 def test_resumed_it_is_the_same(models, data, tmp_path, monkeypatch):
     settings = {**LEARNT, "train.length": "8 steps", "evaluate.every": "4 steps", "train.save_every": "3 steps"}
     whole = ts.train(data, model=str(models["bert"]), out=tmp_path / "whole", settings=settings)
-    monkeypatch.setattr("tunesmith.workflow.fit._Session.over_patience", stop_at(5))
+    monkeypatch.setattr("tunesmith.workflow.session.Session.over_patience", stop_at(5))
     with pytest.raises(KeyboardInterrupt):
         ts.train(data, model=str(models["bert"]), out=tmp_path / "cut", settings=settings)
     monkeypatch.undo()

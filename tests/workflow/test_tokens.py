@@ -33,7 +33,7 @@ from tunesmith.models.words import IGNORED
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
 from tunesmith.tasks.token_classification import TokenClassification
-from tunesmith.workflow import fit as fitting
+from tunesmith.workflow import session
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
@@ -299,7 +299,7 @@ def test_transformers_finds_the_same_in_a_fresh_process(name, request):
 
 
 def test_a_resumed_training_gives_the_same_weights(tiny_tags, conll, tmp_path, monkeypatch):
-    real = fitting.train_steps
+    real = session.train_steps
     settings = {**QUICK, "task.kind": "ner", "task.crf": True, "train.save_every": "2 steps"}
 
     def interrupted(*args, **more):
@@ -308,10 +308,10 @@ def test_a_resumed_training_gives_the_same_weights(tiny_tags, conll, tmp_path, m
             if report.step == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(fitting, "train_steps", interrupted)
+    monkeypatch.setattr(session, "train_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ts.train(conll, model=str(tiny_tags), out=tmp_path / "parts", settings=settings)
-    monkeypatch.setattr(fitting, "train_steps", real)
+    monkeypatch.setattr(session, "train_steps", real)
     parts = ts.resume(tmp_path / "parts")
     whole = ts.train(conll, model=str(tiny_tags), out=tmp_path / "whole", settings=settings)
     one, other = (load_file(run.run.model_folder / "model.safetensors") for run in (parts, whole))

@@ -18,7 +18,7 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
-from tunesmith.workflow import fit as fitting
+from tunesmith.workflow import session
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
 from tunesmith.workflow.predict import predict_file
@@ -155,7 +155,7 @@ def test_a_full_disk_is_one_clear_error_and_the_run_can_go_on(tiny, reviews, tmp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(fitting.checkpoint, "save", full)
+        patched.setattr(session.checkpoint, "save", full)
         with pytest.raises(RunError, match="disk is full"):
             ts.train(reviews, out=tmp_path / "run", **quick(tiny, **{"train.save_every": "2 steps"}))
     run = Run.open(tmp_path / "run")
@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_clear_error_and_the_run_can_go_on(tiny, reviews, tmp
 @pytest.mark.parametrize("better", [True, False])
 def test_late_weights_are_averaged_unless_dev_rows_say_no(tiny, reviews, tmp_path, monkeypatch, better):
     if not better:
-        monkeypatch.setattr(fitting, "chance", lambda *_: -2.0)  # no average can reach that
+        monkeypatch.setattr(session, "chance", lambda *_: -2.0)  # no average can reach that
     settings = {"train.average": 0.5, "train.length": "8 steps", "data.split.dev": 0.2}
     run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings)).run
     (event,) = (e for e in run.events() if e["event"] == "average")
@@ -180,7 +180,7 @@ def test_late_weights_are_averaged_unless_dev_rows_say_no(tiny, reviews, tmp_pat
 @pytest.mark.parametrize("stops", [False, True])
 def test_the_best_measurements_are_averaged(tiny, reviews, tmp_path, monkeypatch, stops):
     found = iter([0.3, 0.9, 0.4, 0.8, 0.9, 0.9, 0.9])
-    monkeypatch.setattr(fitting, "measure_split", lambda *_: {"macro_f1": next(found), "accuracy": 0.5, "loss": 1.0})
+    monkeypatch.setattr(session, "measure_split", lambda *_: {"macro_f1": next(found), "accuracy": 0.5, "loss": 1.0})
     settings = {"data.split.dev": 0.2, "evaluate.every": "1 steps", "train.soup": 2, "train.length": "5 steps"}
     arguments = quick(tiny, **settings, **{"evaluate.patience": 2 if stops else 0})
     run = ts.train(reviews, out=tmp_path / "run", **arguments)
@@ -224,7 +224,7 @@ def test_early_stopping_keeps_the_best_weights(tiny, reviews, tmp_path):
 
 
 def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews, tmp_path, monkeypatch):
-    real = fitting.train_steps
+    real = session.train_steps
 
     def interrupted(*args, **more):
         for report in real(*args, **more):
@@ -232,10 +232,10 @@ def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews
             if report.step == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(fitting, "train_steps", interrupted)
+    monkeypatch.setattr(session, "train_steps", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"tunesmith\.resume"):
         ts.train(reviews, out=tmp_path / "run", **quick(tiny))
-    monkeypatch.setattr(fitting, "train_steps", real)
+    monkeypatch.setattr(session, "train_steps", real)
     random.seed(1)
     wanted = random.Random(1).random()
     assert ts.resume(tmp_path / "run").run.status == "done"

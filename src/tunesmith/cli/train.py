@@ -19,6 +19,7 @@ from tunesmith.core.errors import RunError
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count, setting
 from tunesmith.recipe.compose import compose
+from tunesmith.recipe.several import kind_of
 from tunesmith.run.folder import RUNS, Run
 from tunesmith.samples import find_sample
 
@@ -33,9 +34,15 @@ def train(
     more: Sequence[str] = (),
 ) -> None:
     """Train, or with `dry_run` only rehearse it; `more`: further commands to suggest at the end."""
+    if kind_of(recipe):
+        from tunesmith.cli import several
+
+        assert recipe is not None
+        several.train(recipe, settings, arguments=arguments, out=out, dry_run=dry_run)
+        return
     composed = compose(file=recipe, overrides=settings, arguments=arguments)
     from tunesmith.workflow import start
-    from tunesmith.workflow.fit import Watch
+    from tunesmith.workflow.session import Watch
 
     console = show.console()
     if dry_run:
@@ -53,8 +60,13 @@ def resume(folder: Path, settings: Sequence[str], *, dry_run: bool = False) -> N
     """Go on with an interrupted run."""
     if dry_run:
         raise RunError("a dry run is of a new run, not of one that is resumed", fix="leave out --dry-run or --resume")
+    if (interrupted := Run.open(folder)).parts:
+        from tunesmith.cli import several
+
+        several.resume(interrupted, settings)
+        return
     from tunesmith.workflow import start
-    from tunesmith.workflow.fit import Watch
+    from tunesmith.workflow.session import Watch
 
     console = show.console()
     display = TrainingDisplay(console)

@@ -63,8 +63,10 @@ class Anchor:
         """Move each weight that was updated back towards its start, by its rate times the decay."""
         if not self._decay:
             return
+        named = dict(self._model.named_parameters())
+        starts = {id(named[name]): start for name, start in self._start.items()}
         with torch.no_grad():
             for group in optimizer.param_groups:
-                for name, parameter in zip(group["names"], group["params"], strict=True):
-                    if name in self._start and parameter.grad is not None:
-                        parameter.lerp_(self._start[name], min(1.0, group["lr"] * self._decay))
+                for parameter in group["params"]:
+                    if id(parameter) in starts and parameter.grad is not None:
+                        parameter.lerp_(starts[id(parameter)], min(1.0, group["lr"] * self._decay))

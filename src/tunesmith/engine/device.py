@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
@@ -58,6 +58,11 @@ class Device:
         """Move model and optimizer to the device and wrap them for several processes."""
         prepared: tuple[nn.Module, Any] = self._accelerator.prepare(model, optimizer)
         return prepared
+
+    def prepare_all(self, models: Sequence[nn.Module], optimizer: torch.optim.Optimizer) -> tuple[list[nn.Module], Any]:
+        """Likewise, for several models that one optimizer updates."""
+        *prepared, wrapped = self._accelerator.prepare(*models, optimizer)
+        return prepared, wrapped
 
     def plain(self, model: nn.Module) -> nn.Module:
         """Return the model without the wrapping of `prepare`."""

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.optim import depths
-from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import TrainSpec, amount
 from tunesmith.models.layers import LAYER
+
+if TYPE_CHECKING:
+    from tunesmith.engine.mixture import MixedPlan
+    from tunesmith.engine.plan import Plan
 
 NONE = "none"
 LAYERS = re.compile(r"(\d+) layers?")
@@ -81,14 +85,14 @@ class Thaw:
         """Whether some weights learn later than others."""
         return self._first != NONE or self._every != NONE
 
-    def depth(self, step: int, plan: Plan) -> int:
+    def depth(self, step: int, plan: Plan | MixedPlan) -> int:
         """Return how many layers below the head learn in a step (from 0); see `optim.depths`."""
         first = _steps(self._first, plan) if self._first != NONE else 0
         if step < first:
             return 0
         return 1 + (step - first) // _steps(self._every, plan) if self._every != NONE else self._lowest
 
-    def before(self, step: int, plan: Plan) -> None:
+    def before(self, step: int, plan: Plan | MixedPlan) -> None:
         """Let learn what is to learn in a step."""
         if self.is_on:
             reached = self.depth(step, plan)
@@ -96,7 +100,7 @@ class Thaw:
                 parameter.requires_grad_(depth <= reached)
 
 
-def _steps(length: str, plan: Plan) -> int:
+def _steps(length: str, plan: Plan | MixedPlan) -> int:
     """Return an amount of epochs or steps in whole steps, at least one."""
     number, unit = amount(length)
     per_epoch = len(plan) / plan.epoch_of(len(plan))

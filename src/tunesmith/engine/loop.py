@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,13 @@ from tunesmith.engine.passes import Learner
 from tunesmith.engine.plan import Plan, Share
 from tunesmith.engine.schedule import lr_factor
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.engine.weighing import Weighing
 from tunesmith.objectives.base import Objective
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch, Example
+
+if TYPE_CHECKING:
+    from tunesmith.engine.mixture import MixedPlan, Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Setup:
         anchor: where the weights started, if that is to hold them.
         thaw: which weights learn from when on.
         schedule: progress (0 to 1) to what the peak rate is multiplied by; None for that of the settings.
+        shared: the weights that other tasks learn in the same training.
     """
 
     task: Task
@@ -57,11 +63,22 @@ class Setup:
     anchor: Anchor | None = None
     thaw: Thaw | None = None
     schedule: Callable[[float], float] | None = None
+    shared: Sequence[nn.Parameter] = ()
 
     @property
     def exchanges_late(self) -> bool:
         """Whether processes exchange gradients at a step's end: passes go backward one by one, or some weights rest."""
-        return bool(self.objectives) or bool(self.thaw and self.thaw.is_on)
+        return bool(self.objectives or self.shared) or bool(self.thaw and self.thaw.is_on)
+
+    @property
+    def weighing(self) -> Weighing | None:
+        """What weighs the losses of several tasks: nothing (see `Mixture`)."""
+        return None
+
+    def member(self, turn: int) -> Setup:
+        """Return the setup of the task whose turn it is: the only one (see `Mixture`)."""
+        del turn
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,7 @@ class StepReport:
         tokens: real tokens read, padding not counted, over all processes.
         n_items: items learned from, over all processes.
         seconds: wall time of the step.
+        turn: which of several tasks it learnt from.
     """
 
     step: int
@@ -87,51 +105,66 @@ class StepReport:
     tokens: int
     n_items: float
     seconds: float
+    turn: int = 0
 
 
-def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepReport]:
+def train_steps(setup: Setup | Mixture, plan: Plan | MixedPlan, *, start: int = 0) -> Iterator[StepReport]:
     """Run updates `start` .. `len(plan)`, yielding after each.
 
     Raises:
         RunError: loss or gradient is not a finite number, or memory ran out. The weights are those of the last
             complete step.
     """
-    setup.model.train()
-    learner = Learner(setup.task, setup.objectives, setup.model, device=setup.device)
+    learners: dict[int, Learner] = {}
     for step in range(start, len(plan)):
-        began = time.perf_counter()
-        seed_all(plan.seed, "noise", step, setup.device.rank)
-        # The rate of a step is that of its end: the first step of a warm-up learns, the last one of a decay too.
-        progress = (step + 0.5) / len(plan)
-        factor = setup.schedule(progress) if setup.schedule else lr_factor(setup.spec, progress)
-        set_lr(setup.optimizer, factor)
-        shares = plan[step]
-        examples = drawn(setup, shares, seed=plan.seed, step=step)
-        n_items = _items(examples, shares)
-        if setup.thaw:
-            setup.thaw.before(step, plan)
-        with memory_errors():
-            with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
-                mine = shares[setup.device.rank]
-                sums = _accumulate(setup, learner, examples, mine, scale=setup.device.world / n_items)
-            norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
-        terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
-        _refuse_nan(sum(terms.values()), norm, step + 1)
-        setup.optimizer.step()
-        if setup.anchor:
-            setup.anchor.pull(setup.optimizer)
-        setup.optimizer.zero_grad(set_to_none=True)
-        yield StepReport(
-            step + 1,
-            terms.pop("loss"),
-            terms,
-            float(setup.spec.lr) * factor,
-            norm,
-            _tokens(examples, shares),
-            n_items,
-            time.perf_counter() - began,
-        )
         setup.model.train()
+        turn = plan.turn(step)
+        mine = setup.member(turn)
+        learner = learners.setdefault(turn, Learner(mine.task, mine.objectives, mine.model, device=mine.device))
+        yield _update(mine, learner, plan, step, turn=turn, weighing=setup.weighing)
+
+
+def _update(
+    setup: Setup, learner: Learner, plan: Plan | MixedPlan, step: int, *, turn: int, weighing: Weighing | None
+) -> StepReport:
+    """Do one update of the task whose turn it is."""
+    began = time.perf_counter()
+    seed_all(plan.seed, "noise", step, setup.device.rank)
+    # The rate of a step is that of its end: the first step of a warm-up learns, the last one of a decay too.
+    progress = (step + 0.5) / len(plan)
+    factor = setup.schedule(progress) if setup.schedule else lr_factor(setup.spec, progress)
+    set_lr(setup.optimizer, factor)
+    shares = plan[step]
+    examples = drawn(setup, shares, seed=plan.seed, step=step)
+    n_items = _items(examples, shares)
+    if setup.thaw:
+        setup.thaw.before(step, plan)
+    scale = setup.device.world / n_items * (weighing.weight(turn) if weighing else 1.0)
+    with memory_errors():
+        with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
+            sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=scale)
+        terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
+        if weighing:
+            weighing.learn(turn, sum(terms.values()), setup.shared)
+        norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
+    _refuse_nan(sum(terms.values()), norm, step + 1)
+    setup.optimizer.step()
+    if weighing:
+        weighing.settle()
+    if setup.anchor:
+        setup.anchor.pull(setup.optimizer)
+    setup.optimizer.zero_grad(set_to_none=True)
+    return StepReport(
+        step + 1,
+        terms.pop("loss"),
+        terms,
+        float(setup.spec.lr) * factor,
+        norm,
+        _tokens(examples, shares),
+        n_items,
+        time.perf_counter() - began,
+        turn,
+    )
 
 
 def drawn(setup: Setup, shares: Sequence[Share], *, seed: int, step: int) -> Mapping[int, Example]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,33 @@ def make_optimizer(model: nn.Module, spec: TrainSpec, *, head: nn.Module | None 
     """Return fused AdamW over the trained parameters; each group keeps its own peak rate under "peak_lr"."""
     groups = list(_groups(model, spec, head))
     return torch.optim.AdamW(groups, betas=(spec.beta1, spec.beta2), fused=True)
+
+
+def make_joint_optimizer(
+    models: Sequence[nn.Module],
+    specs: Sequence[TrainSpec],
+    heads: Sequence[nn.Module | None],
+    *,
+    more: Sequence[dict[str, Any]] = (),
+) -> torch.optim.AdamW:
+    """Return one optimizer over the weights of several models; those that they share learn as the first one wants.
+
+    Args:
+        models: plain ones.
+        specs: of each.
+        heads: of each; see `depths`.
+        more: further groups.
+    """
+    groups: list[dict[str, Any]] = list(more)
+    seen: set[int] = set()
+    for k, (model, spec, head) in enumerate(zip(models, specs, heads, strict=True)):
+        for group in _groups(model, spec, head):
+            new = [(f"tasks.{k}.{n}", p) for n, p in zip(group["names"], group["params"], strict=True)
+                   if id(p) not in seen]  # fmt: skip
+            if new:
+                seen |= {id(p) for _, p in new}
+                groups.append({**group, "params": [p for _, p in new], "names": [n for n, _ in new]})
+    return torch.optim.AdamW(groups, betas=(specs[0].beta1, specs[0].beta2), fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -72,6 +72,11 @@ class Plan:
         members = self.epoch(epoch)[offset]
         return tuple(self._share(members, rank) for rank in range(self.world))
 
+    def turn(self, step: int) -> int:
+        """Return which of several tasks a step learns from: the only one (see `MixedPlan`)."""
+        del step
+        return 0
+
     def epoch_of(self, step: int) -> float:
         """Return how many passes over the data are complete after `step` steps."""
         if step >= len(self):

@@ -56,9 +56,8 @@ def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequ
 
     Models whose word vectors are frozen, shared with an output layer, or of a class of their own are left alone.
     """
-    find = getattr(model, "get_input_embeddings", None)
-    embedding = find() if find else None
-    if type(embedding) is not nn.Embedding or not embedding.weight.requires_grad or _is_shared(model, embedding):
+    embedding = _word_vectors(model)
+    if embedding is None:
         return
     occurring = np.unique(np.concatenate([np.asarray(extra, dtype=np.int64), *map(np.asarray, ids)]).astype(np.int64))
     if len(occurring) > WORTH_IT * embedding.num_embeddings:
@@ -75,6 +74,19 @@ def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequ
     embedding.register_buffer("trained", trained, persistent=False)
     embedding.register_buffer("place", place, persistent=False)
     embedding.weight.requires_grad_(False)
+
+
+def has_rows_of_its_own(model: nn.Module) -> bool:
+    """Whether some rows of a model's word vectors can be trained without the others."""
+    return _word_vectors(model) is not None
+
+
+def _word_vectors(model: nn.Module) -> nn.Embedding | None:
+    find = getattr(model, "get_input_embeddings", None)
+    found = find() if find else None
+    if type(found) is not nn.Embedding or not found.weight.requires_grad or _is_shared(model, found):
+        return None
+    return found
 
 
 def make_plain(model: nn.Module) -> None:

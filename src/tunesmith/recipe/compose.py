@@ -30,15 +30,22 @@ def compose(*, file: Path | None, overrides: Sequence[str], arguments: Mapping[s
     Raises:
         RecipeError: with every mistake that was found.
     """
-    tree, places = ({}, {}) if file is None else _read(file)
+    tree, places = ({}, {}) if file is None else read(file)
+    return compose_tree(tree, places, overrides=overrides, arguments=arguments)
+
+
+def compose_tree(
+    tree: dict[str, Any], places: dict[str, Where], *, overrides: Sequence[str], arguments: Mapping[str, Any]
+) -> tuple[Recipe, Origins]:
+    """Likewise, of a file that was read: nested settings, and where each one stands."""
     given: dict[str, Kind] = {key: "file" for key in places if not isinstance(tree.get(key), dict)}
-    for key, value in _leaves(arguments):
-        _put(tree, key, value)
+    for key, value in leaves(arguments):
+        put(tree, key, value)
         given[key] = "argument"
         places[key] = Where(column=key, value=None)
     for text in overrides:
-        key, value = _parse_override(text)
-        _put(tree, key, value)
+        key, value = parse_override(text)
+        put(tree, key, value)
         given[key] = "--set"
         places[key] = Where("--set " + text)
     return _build(tree, places, given)
@@ -86,7 +93,12 @@ def _check_task(
         return {**tree, "task": None}, renamed
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, Where]]:
+def read(file: Path) -> tuple[dict[str, Any], dict[str, Where]]:
+    """Return what a recipe file says, and where each setting stands.
+
+    Raises:
+        RecipeError: it is not there, or no recipe.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -146,7 +158,8 @@ def _plain(node: Any) -> Any:
     return node
 
 
-def _parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str) -> tuple[str, Any]:
+    """Return key and value of "key=value"."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise RecipeError("not a setting", where=Where(f"--set {text}"), fix="write --set section.name=value")
@@ -157,14 +170,14 @@ def _parse_override(text: str) -> tuple[str, Any]:
     return key.strip(), parsed
 
 
-def _leaves(arguments: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(arguments: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and values; a section given as a mapping adds to what else is said of it."""
     for key, value in arguments.items():
         whole = isinstance(value, Mapping) and f"{prefix}{key}" not in VALUES
-        yield from _leaves(value, f"{prefix}{key}.") if whole else [(prefix + key, value)]
+        yield from leaves(value, f"{prefix}{key}.") if whole else [(prefix + key, value)]
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key in nested dictionaries, keeping what a short form (`data: FILE`) said."""
     *parents, last = key.split(".")
     node = tree

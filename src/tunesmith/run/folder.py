@@ -118,6 +118,11 @@ class Run:
                 return cls.open(folder.parent) if inside else alone
             return alone
         run = cls.open(folder)
+        if run.parts == "stages":
+            return cls.with_model(folder / run.part_names[-1])
+        if run.parts:
+            fix = f"name one of them: {', '.join(str(folder / name) for name in run.part_names)}"
+            raise RunError("this run has a model for each of its tasks", where=Where(str(folder)), fix=fix)
         if not (run.model_folder / SETTINGS).is_file():
             fix = f"tunesmith train --resume {folder}"
             raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
@@ -184,6 +189,16 @@ class Run:
         """The manifest's status; "interrupted" when it says "running" but no living process holds the lock."""
         status = str(self.manifest.get("status", ""))
         return "interrupted" if status == "running" and not is_locked(self.folder) else status
+
+    @property
+    def parts(self) -> str:
+        """What runs of their own lie in this one's folder: "tasks", "stages", or none: ""."""
+        return next((kind for kind in ("tasks", "stages") if kind in self.manifest), "")
+
+    @property
+    def part_names(self) -> list[str]:
+        """The folders of these runs."""
+        return [str(name) for name in self.manifest.get(self.parts, ())]
 
     @property
     def metrics(self) -> dict[str, Any]:

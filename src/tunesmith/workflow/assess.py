@@ -15,7 +15,7 @@ from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.scorer import Scorer, measure
 from tunesmith.models.source import find
 from tunesmith.tasks.parts import Tuned
-from tunesmith.workflow.fit import Fitted
+from tunesmith.workflow.session import Fitted
 
 TRAIN_SAMPLE = 2000
 """Training rows measured for the over- and under-fitting diagnosis."""

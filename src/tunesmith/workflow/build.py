@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from torch import nn
+from transformers import PreTrainedModel
 
 from tunesmith.core.seed import seed_all
 from tunesmith.engine.anchor import Anchor
@@ -51,33 +54,55 @@ def make_setup(resolved: Resolved) -> Setup:
     Raises:
         TunesmithError: the checkpoint can't carry the task.
     """
-    recipe, task, tokenizer = resolved.recipe, resolved.task, resolved.tokenizer
-    examples = resolved.encoded.examples["train"]
+    recipe, task = resolved.recipe, resolved.task
     device = Device(recipe.train)
+    model = make_model(resolved)
+    if not task.draws_tokens:
+        train_rows_of(model, ids_of(resolved), extra=[resolved.tokenizer.pad_id])
+    make_fast(model, device)
+    optimizer = make_optimizer(model, recipe.train, head=task.head(model))
+    return put_together(resolved, device, *device.prepare(model, optimizer))
+
+
+def make_model(resolved: Resolved) -> PreTrainedModel:
+    """Return the model as training starts from it, on the CPU: head, added and frozen parts as the recipe has them."""
+    recipe, task, tokenizer = resolved.recipe, resolved.task, resolved.tokenizer
     seed_all(recipe.seed, "head")
-    model = task.build(find(recipe.model), recipe.model)
+    model: PreTrainedModel = task.build(find(recipe.model), recipe.model)
     task.equip(model, tokenizer)
     if recipe.model.head_start == "probe":
-        start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+        start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id)
     drop_layers(model, recipe.model.drop_layers)
     adapt(model, recipe.model.adapt, head=task.head(model))
     freeze(model, recipe.train.freeze, head=task.head(model))
-    if not task.draws_tokens:
-        train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
+    return model
+
+
+def ids_of(resolved: Resolved) -> Iterator[Sequence[int]]:
+    """Yield the token ids of each training example."""
+    return (example.ids for example in resolved.encoded.examples["train"])
+
+
+def make_fast(model: nn.Module, device: Device) -> None:
+    """Put in the forms of layers that are fast on a CPU, where it is one; parameters stay."""
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
         use_onednn(model)
-    optimizer = make_optimizer(model, recipe.train, head=task.head(model))
-    prepared, wrapped = device.prepare(model, optimizer)
-    plain, head = device.plain(prepared), task.head(model)
+
+
+def put_together(resolved: Resolved, device: Device, model: nn.Module, optimizer: Any) -> Setup:
+    """Return what a training step needs, from a model and an optimizer that are prepared for a device."""
+    recipe, task = resolved.recipe, resolved.task
+    plain: Any = device.plain(model)
+    head = task.head(plain)
     return Setup(
         task,
         recipe.train,
         device,
-        prepared,
-        wrapped,
-        examples,
-        tokenizer.pad_id,
+        model,
+        optimizer,
+        resolved.encoded.examples["train"],
+        resolved.tokenizer.pad_id,
         recipe.objectives.active(task),
         Anchor(plain, recipe.train, head=head),
         Thaw(plain, recipe.train, head=head),

@@ -20,9 +20,9 @@ from tunesmith.run.card import model_card
 from tunesmith.run.folder import Run
 from tunesmith.run.report import write_report
 from tunesmith.workflow.assess import add_baselines, answer, assess
-from tunesmith.workflow.fit import Fitted, Watch
 from tunesmith.workflow.prepare import Prepared
 from tunesmith.workflow.save import save_model, verify
+from tunesmith.workflow.session import Fitted, Watch
 
 
 def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch: Watch, began: float) -> None:

@@ -2,94 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.core.allocator import memory_kept
 from tunesmith.core.hardware import is_main_process
-from tunesmith.engine import checkpoint
-from tunesmith.engine.average import WeightAverage
-from tunesmith.engine.infer import infer
-from tunesmith.engine.loop import Setup, StepReport, train_steps
-from tunesmith.engine.plan import Plan
-from tunesmith.engine.soup import Soup
-from tunesmith.engine.spec import amount
-from tunesmith.metrics.names import lower_is_better
+from tunesmith.engine.loop import Setup
 from tunesmith.models.adapt import merge
 from tunesmith.models.vocabulary import make_plain
-from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.workflow.build import make_plan
-from tunesmith.workflow.resolve import Encoded, Resolved
+from tunesmith.workflow.resolve import Resolved
+from tunesmith.workflow.session import Fitted, Session, Watch
 
-SECONDS_BETWEEN_SAVES = 120.0
-"""With `train.save_every: auto`: lost work after a crash costs at most this, plus one evaluation."""
 STOPPING = b"\nstopping after this step, then saving; press Ctrl-C again to stop without saving\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best measurement so far; `n_worse` measurements followed without a better one."""
-
-    step: int = 0
-    metric: float | None = None
-    loss: float = 0.0
-    n_worse: int = 0
-
-    def after(self, step: int, metric: float, loss: float, *, sign: int = 1) -> Best:
-        """Return what is best after one more measurement; equal metrics are told apart by the loss.
-
-        Args:
-            step: the updates done.
-            metric: what was measured.
-            loss: on the same rows.
-            sign: -1 where a lower metric is better.
-        """
-        if self.metric is None or (sign * metric, -loss) > (sign * self.metric, -self.loss):
-            return Best(step, metric, loss)
-        return replace(self, n_worse=self.n_worse + 1)
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model.
-
-    Attributes:
-        model: with the best weights (the last ones where there are no dev rows), in evaluation mode.
-        step: updates done; `planned` were planned; `best_step` is where the weights are from.
-        averaged: how many steps' weights the model is the mean of, 0 where it has those of one step.
-        stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
-        seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
-    """
-
-    model: Any
-    step: int
-    planned: int
-    best_step: int
-    averaged: int
-    stopped: str
-    seconds: float
-    tokens: int
-    step_seconds: float
-
-
-@dataclass
-class Watch:
-    """Who is told what happens: functions that take an event (see `log.jsonl`)."""
-
-    listeners: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
-
-    def tell(self, event: dict[str, Any]) -> None:
-        """Pass one event to everybody."""
-        for listener in self.listeners:
-            listener(event)
 
 
 def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
@@ -98,180 +29,24 @@ def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     Raises:
         RunError: training broke; the run can be resumed.
     """
-    recipe, encoded = resolved.recipe, resolved.encoded
-    plan = make_plan(recipe, setup.examples, world=setup.device.world)
-    share, decay = float(recipe.train.average), recipe.train.average_decay
-    average = WeightAverage(setup.device.plain(setup.model), n_steps=len(plan), share=share, decay=decay)
-    soup = Soup(run.checkpoints_folder, n=recipe.train.soup)
-    step, best = _restore(setup, run, average, soup)
-    watch.tell({"event": "start", "step": step, "steps": len(plan), "best_step": best.step, "best": best.metric})
-    session = _Session(recipe, setup, plan, encoded, run, watch, best, average, soup)
+    plan = make_plan(resolved.recipe, setup.examples, world=setup.device.world)
+    fitted = go(Session(resolved.recipe, setup, plan, encoded=resolved.encoded, run=run, watch=watch))
+    return replace(fitted, model=plain_again(fitted.model))
+
+
+def go(session: Session) -> Fitted:
+    """Train from where a session's run was left to the end or an interruption."""
+    session.restore()
     with interruptible() as asked_to_stop, memory_kept():
-        stopped = session.go(step, asked_to_stop)
+        stopped = session.go(asked_to_stop)
     return session.finish(stopped)
 
 
-class _Session:
-    """One stretch of training: from a start or a checkpoint to the end or an interruption."""
-
-    def __init__(  # noqa: PLR0917
-        self,
-        recipe: Recipe,
-        setup: Setup,
-        plan: Plan,
-        encoded: Encoded,
-        run: Run,
-        watch: Watch,
-        best: Best,
-        average: WeightAverage,
-        soup: Soup,
-    ) -> None:
-        self.recipe, self.setup, self.plan, self.encoded = recipe, setup, plan, encoded
-        self.run, self.watch, self.best, self.average, self.soup = run, watch, best, average, soup
-        self.step = 0
-        self.began = self.saved = time.monotonic()
-        self.tokens, self.step_seconds = 0, 0.0
-        self.has_dev = bool(encoded.examples.get("dev"))
-        self.sign = -1 if lower_is_better(str(recipe.evaluate.metric)) else 1
-
-    def go(self, start: int, asked_to_stop: threading.Event) -> str:
-        """Train from step `start`; return why it ended, "" for the plan's end."""
-        self.step = start
-        if self.over_patience():
-            return "patience"
-        for report in train_steps(self.setup, self.plan, start=start):
-            self.step = report.step
-            self.average.after(report.step)
-            self.log_step(report)
-            if self.has_dev and due(self.recipe.evaluate.every, report.step, self.plan):
-                self.measure()
-            stop = "interrupted" if asked_to_stop.is_set() else "patience" if self.over_patience() else ""
-            if stop or self.save_is_due():
-                self.save()
-            if stop:
-                return stop if report.step < len(self.plan) else ""
-        return ""
-
-    def log_step(self, report: StepReport) -> None:
-        """Write the step's line and tell the watchers."""
-        self.tokens += report.tokens
-        self.step_seconds += report.seconds
-        event = {"event": "step", "epoch": self.plan.epoch_of(report.step), **asdict(report)}
-        event["rows"] = event.pop("n_items")
-        event |= {"terms": report.terms} if event.pop("terms") else {}
-        self.emit(event)
-
-    def emit(self, event: dict[str, Any]) -> None:
-        """Log an event and tell the watchers, in the main process."""
-        if self.setup.device.is_main:
-            self.run.log(event)
-            self.watch.tell(event)
-
-    def measure(self) -> None:
-        """Measure the dev rows; keep the weights if they are the best so far."""
-        values = measure_split(self.setup, self.encoded, "dev")
-        name = self.recipe.evaluate.metric
-        self.best = self.best.after(self.step, values[name], values["loss"], sign=self.sign)
-        metric, loss = values[name], values.pop("loss")
-        self.emit({"event": "evaluate", "step": self.step, "split": "dev", "loss": loss, "metrics": values})
-        plain, is_main = self.setup.device.plain(self.setup.model), self.setup.device.is_main
-        self.soup.after(self.step, self.sign * metric, plain, is_main=is_main)
-        if self.best.step == self.step and is_main:
-            checkpoint.save_best(self.run.checkpoints_folder, plain, step=self.step)
-
-    def over_patience(self) -> bool:
-        """Whether the dev numbers have not improved for too long."""
-        patience = int(self.recipe.evaluate.patience)
-        return patience > 0 and self.best.n_worse >= patience
-
-    def save_is_due(self) -> bool:
-        """Whether a checkpoint is to be written after this step."""
-        every = self.recipe.train.save_every
-        if every != "auto":
-            return due(every, self.step, self.plan) and self.step < len(self.plan)
-        return time.monotonic() - self.saved > SECONDS_BETWEEN_SAVES and self.step < len(self.plan)
-
-    def save(self) -> None:
-        """Write a checkpoint to resume from."""
-        self.saved = time.monotonic()
-        if not self.setup.device.is_main:
-            return
-        folder = self.run.checkpoints_folder
-        plain = self.setup.device.plain(self.setup.model)
-        state = {"best": asdict(self.best), "averaged": self.average.n, "soup": self.soup.kept}
-        checkpoint.save(folder, plain, self.setup.optimizer, step=self.step, state=state, average=self.average.tensors)
-        checkpoint.keep_newest(folder, self.recipe.train.keep_checkpoints)
-
-    def finish(self, stopped: str) -> Fitted:
-        """Measure the end, go back to the best weights and describe what was done."""
-        if self.has_dev and not stopped and self.best.step + self.best.n_worse == 0:
-            self.measure()
-        plain = self.setup.device.plain(self.setup.model)
-        averaged = 0
-        self.setup.device.wait()
-        if stopped != "interrupted" and len(self.soup.kept) > 1 and self.is_good(self.soup.tried(plain), "soup"):
-            self.soup.put(plain)
-            averaged = len(self.soup.kept)
-        elif not stopped and self.average.n and self.is_good(self.average.tried(), "average"):
-            self.average.put()
-            averaged = self.average.n
-        elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
-            self.setup.device.wait()
-            checkpoint.load_best(self.run.checkpoints_folder, plain)
-        merge(plain)
-        make_plain(plain)
-        return Fitted(
-            plain.eval(),
-            self.step,
-            len(self.plan),
-            self.step if averaged else self.best.step or self.step,
-            averaged,
-            stopped,
-            time.monotonic() - self.began,
-            self.tokens,
-            self.step_seconds,
-        )
-
-    def is_good(self, tried: AbstractContextManager[None], what: str) -> bool:
-        """Whether averaged weights are to be kept: yes, unless dev rows show better ones beyond chance."""
-        if not self.has_dev:
-            return True
-        with tried:
-            values = measure_split(self.setup, self.encoded, "dev")
-        name, loss = self.recipe.evaluate.metric, values.pop("loss")
-        kept = self.best.metric is None or self.sign * (values[name] - self.best.metric) >= -chance(
-            self.best.metric, len(self.encoded.tables["dev"])
-        )
-        n = self.average.n if what == "average" else len(self.soup.kept)
-        self.emit({"event": what, "step": self.step, "n": n, "loss": loss, "metrics": values, "kept": kept})
-        return kept
-
-
-def chance(share: float, n_rows: int) -> float:
-    """Return the standard error of a share measured on some rows."""
-    return math.sqrt(max(0.0, share * (1 - share)) / n_rows)
-
-
-def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float]:
-    """Return the task's quick metrics of one split; processes share the work."""
-    examples, table = encoded.examples[split], encoded.tables[split]
-    device = setup.device
-    mine = list(range(device.rank, len(examples), device.world))
-    plain = device.plain(setup.model)
-    found = infer(plain, [examples[i] for i in mine], task=setup.task, pad_id=setup.pad_id, run=setup.task.dev_run)
-    by_index = dict(device.gather(list(zip(mine, found, strict=True))))
-    outputs = [by_index[i] for i in range(len(examples))]
-    return setup.task.dev_metrics(examples, outputs, table)
-
-
-def due(every: str, step: int, plan: Plan) -> bool:
-    """Whether something that happens "every 200 steps" or "every 0.5 epochs" happens after `step`, or at the end."""
-    if step == len(plan):
-        return True
-    number, unit = amount(every)
-    if unit == "steps":
-        return step % int(number) == 0
-    return int(plan.epoch_of(step) / number + 1e-9) > int(plan.epoch_of(step - 1) / number + 1e-9)
+def plain_again(model: Any) -> Any:
+    """Undo what was done to a model for training only; return it."""
+    merge(model)
+    make_plain(model)
+    return model
 
 
 @contextmanager
@@ -299,18 +74,3 @@ def interruptible() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _restore(setup: Setup, run: Run, average: WeightAverage, soup: Soup) -> tuple[int, Best]:
-    """Load the newest checkpoint of the run, if any; return the step to go on from and the best so far."""
-    path = checkpoint.latest(run.checkpoints_folder)
-    if path is None:
-        if setup.device.is_main:
-            run.truncate_log(0)
-        return 0, Best()
-    state = checkpoint.load(path, setup.device.plain(setup.model), setup.optimizer)
-    soup.kept = [tuple(one) for one in state.get("soup", ())]
-    average.restore(int(state.get("averaged", 0)), checkpoint.load_average(path))
-    if setup.device.is_main:
-        run.truncate_log(state["step"])
-    return int(state["step"]), Best(**state["best"])

@@ -23,8 +23,8 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
 from tunesmith.workflow.assess import TRAIN_SAMPLE
 from tunesmith.workflow.build import make_plan, make_setup
-from tunesmith.workflow.fit import SECONDS_BETWEEN_SAVES, due
 from tunesmith.workflow.resolve import Resolved
+from tunesmith.workflow.session import SECONDS_BETWEEN_SAVES, due
 
 TIMED_STEPS = 5
 """Updates that are timed, after two that warm up: the first, and the one that needs most memory."""

@@ -16,7 +16,7 @@ from tunesmith.models.targets import FOLDER as TARGET_FOLDER
 from tunesmith.run.folder import Run
 from tunesmith.run.manifest import versions
 from tunesmith.workflow.assess import Answers
-from tunesmith.workflow.fit import Fitted
+from tunesmith.workflow.session import Fitted
 
 CHECKED_ROWS = 32
 """Rows whose answers the saved model must reproduce in a fresh process."""

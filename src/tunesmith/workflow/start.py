@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import RunError, TunesmithError, Where
+from tunesmith.core.errors import Problem, RunError, TunesmithError, Where
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
@@ -23,9 +23,9 @@ from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
 from tunesmith.workflow.build import make_setup
-from tunesmith.workflow.fit import Watch
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
+from tunesmith.workflow.session import Watch
 from tunesmith.workflow.track import tracking
 from tunesmith.workflow.train import train
 
@@ -72,10 +72,29 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     """
     watch = watch or Watch()
     run = Run.open(folder)
+    refuse_done(run)
+    if whole := run.manifest.get("part_of"):
+        fix = f"tunesmith train --resume {run.folder.parent}"
+        raise RunError(f"this is a part of {whole}, which goes on as a whole", where=Where(str(folder)), fix=fix)
+    prepared, resolved = reopen(run, overrides=overrides, watch=watch)
+    _train(resolved, prepared, make_setup(resolved), run=run, watch=watch)
+    return run
+
+
+def refuse_done(run: Run) -> None:
+    """Raise RunError if a run is done."""
     if run.status == "done":
         raise RunError(
-            "this run is done already", where=Where(str(folder)), fix="see its report.html, or start a new run"
+            "this run is done already", where=Where(str(run.folder)), fix="see its report.html, or start a new run"
         )
+
+
+def reopen(run: Run, *, overrides: Sequence[str], watch: Watch) -> tuple[Prepared, Resolved]:
+    """Read the data of an interrupted run again, and settle what it had settled.
+
+    Raises:
+        TunesmithError: it would not go on as it was.
+    """
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
     refuse_other_result(run, recipe)
     given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
@@ -87,8 +106,7 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe.model_copy(update={"model": found.model}), origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
-    _train(resolved, prepared, make_setup(resolved), run=run, watch=watch)
-    return run
+    return prepared, resolved
 
 
 def _train(resolved: Resolved, prepared: Prepared, setup: Setup, *, run: Run, watch: Watch) -> None:
@@ -134,22 +152,27 @@ def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
     Raises:
         TunesmithError: with all that was found.
     """
-    checks: list[Callable[[], object]] = [
+    refuse_all(
         lambda: refuse_missing_files(recipe.data),
         lambda: find(recipe.model),
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
-    ]
-    if out is not None:
-        checks.append(lambda: Run.refuse_taken(out))
+        lambda: None if out is None else Run.refuse_taken(out),
+    )
+
+
+def refuse_all(*checks: Callable[[], object]) -> None:
+    """Run all checks; raise all that they raise as one error."""
     errors: list[TunesmithError] = []
+    problems: list[Problem] = []
     for check in checks:
         try:
             check()
         except TunesmithError as error:
             errors.append(error)
+            problems += [problem for problem in error.problems if problem not in problems]
     if errors:
-        raise type(errors[0]).of([problem for error in errors for problem in error.problems])
+        raise type(errors[0]).of(problems)
 
 
 def data_stem(paths: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from tunesmith.core.notes import Note
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import Ending, Hook, make_tracker
-from tunesmith.workflow.fit import Watch
+from tunesmith.workflow.session import Watch
 
 
 @contextmanager

@@ -1,0 +1,163 @@
+"""Recipes of several trainings in one file: tasks that are learnt together, or stages one after the other.
+
+    tasks:                        stages:
+      topic: news.csv               broad: many_reviews.csv
+      entities: mails.conll         mine: my_reviews.csv
+    multitask:                    train:
+      mixing: temperature           lr: 1e-4
+
+What stands outside holds for all of them; each may have any setting of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from tunesmith.core.errors import Problem, RecipeError, Where, did_you_mean
+from tunesmith.engine.mix_spec import MixSpec
+from tunesmith.recipe.compose import compose_tree, leaves, parse_override, put, read
+from tunesmith.recipe.origins import Origins
+from tunesmith.recipe.problems import problems_of
+from tunesmith.recipe.recipe import Recipe
+
+Kind = Literal["tasks", "stages"]
+KINDS: tuple[Kind, ...] = ("tasks", "stages")
+MIX = "multitask"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several trainings.
+
+    Attributes:
+        own: the settings that were given for it alone.
+    """
+
+    recipe: Recipe
+    origins: Origins
+    own: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Several:
+    """Several trainings, by name in the order of the file; `text` is the file."""
+
+    kind: Kind
+    parts: Mapping[str, Part]
+    mix: MixSpec
+    text: str
+
+
+def kind_of(file: Path | None) -> Kind | None:
+    """Return what a recipe file holds several of; None for the recipe of one training."""
+    tree = {} if file is None else read(file)[0]
+    return next((kind for kind in KINDS if kind in tree), None)
+
+
+def compose_several(
+    file: Path, *, overrides: Sequence[str] = (), arguments: Mapping[str, Any] | None = None
+) -> Several:
+    """Return the recipes of a file that has `tasks` or `stages`.
+
+    Args:
+        file: the recipes.
+        overrides: "key=value" for all of them, "tasks.NAME.key=value" for one, "multitask.key=value".
+        arguments: dotted key to value, for all of them.
+
+    Raises:
+        RecipeError: with every mistake that was found.
+    """
+    tree, places = read(file)
+    kind: Kind = "stages" if "stages" in tree else "tasks"
+    for text in (text for text in overrides if parse_override(text)[0].split(".")[0] in (*KINDS, MIX)):
+        key, value = parse_override(text)
+        put(tree, key, value)
+        places[key] = Where("--set " + text)
+    mix, parts = tree.pop(MIX, {}), tree.pop(kind, None)
+    _refuse(parts, kind, tree, places, str(file))
+    shared = [text for text in overrides if parse_override(text)[0].split(".")[0] not in (*KINDS, MIX)]
+    problems: list[Problem] = []
+    found: dict[str, Part] = {}
+    for name, own in parts.items():
+        try:
+            part, at = _merged(own, f"{kind}.{name}", tree, places)
+            composed = compose_tree(part, at, overrides=shared, arguments=arguments or {})
+            found[name] = Part(*composed, frozenset(_dotted(own)))
+        except RecipeError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    problems += [] if problems else list(_mistakes_of(mix, list(parts), kind, places))
+    if problems:
+        raise RecipeError.of(problems)
+    return Several(kind, found, MixSpec.model_validate(mix), file.read_text(encoding="utf-8-sig"))
+
+
+def _refuse(parts: Any, kind: str, tree: Mapping[str, Any], places: Mapping[str, Where], file: str) -> None:
+    """Raise RecipeError unless there are at least two parts with names that folders can have."""
+    where = places.get(kind, Where(file))
+    where = Where(where.file, where.row, kind)
+    if any(other in tree for other in KINDS):
+        raise RecipeError("a recipe has either tasks or stages", where=where, fix="write two recipes")
+    if not isinstance(parts, dict) or len(parts) < 2:
+        fix = f"write two or more under {kind}, for example  first: a.csv  and  second: b.csv"
+        raise RecipeError("there are less than two", where=where, fix=fix)
+    for name in parts:
+        if not re.fullmatch(r"[\w-][\w.-]*", name):
+            place = places.get(f"{kind}.{name}", where)
+            message = "a name has letters, digits, - and _ only"
+            raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")
+
+
+def _merged(
+    own: Any, key: str, shared: Mapping[str, Any], places: Mapping[str, Where]
+) -> tuple[dict[str, Any], dict[str, Where]]:
+    """Return the settings of one part, the shared ones included, and where each stands."""
+    place = places.get(key, Where())
+    own = _whole(own)
+    if not isinstance(own, dict):
+        fix = f"write {key.rpartition('.')[2]}: FILE"
+        raise RecipeError("is no recipe", where=Where(place.file, place.row, key, own), fix=fix)
+    tree = copy.deepcopy(dict(shared))
+    for name, value in leaves(own):
+        put(tree, name, value)
+    outside = {k: where for k, where in places.items() if k.split(".")[0] not in (*KINDS, MIX)}
+    inside = {k.removeprefix(f"{key}."): where for k, where in places.items() if k.startswith(f"{key}.")}
+    return tree, outside | (inside or {"data": place})
+
+
+def _whole(own: Any) -> Any:
+    """Return a part whose short form names its data only."""
+    return {"data": own} if isinstance(own, str | list) else own
+
+
+def _dotted(own: Any) -> Iterator[str]:
+    """Yield the settings of a part, the sections they are in included."""
+    for name, _ in leaves(_whole(own)):
+        parts = name.split(".")
+        yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
+def _mistakes_of(mix: Any, names: Sequence[str], kind: str, places: Mapping[str, Where]) -> Iterator[Problem]:
+    place = places.get(MIX, Where())
+    if mix and kind == "stages":
+        yield Problem("stages are not mixed", Where(place.file, place.row, MIX), f"remove {MIX}, or write tasks")
+        return
+    try:
+        spec = MixSpec.model_validate(mix)
+    except ValidationError as error:
+        inside = {k.removeprefix(f"{MIX}."): where for k, where in places.items() if k.startswith(f"{MIX}.")}
+        for found in problems_of(error, model=MixSpec, places=inside):
+            where = found.where
+            key = f"{MIX}.{where.column}"
+            yield Problem(found.message, Where(where.file, where.row, key, where.value), found.fix)
+        return
+    for name in spec.weights:
+        if name not in names:
+            where = Where(place.file, place.row, f"{MIX}.weights", name)
+            yield Problem("there is no such task", where, did_you_mean(name, names) or f"one of: {', '.join(names)}")

@@ -1,0 +1,306 @@
+"""Several tasks in one training over one backbone; each ends as a run of its own, with a plain model of its own."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, geometric_mean
+from typing import Any
+
+from tunesmith.core import hardware
+from tunesmith.core.errors import ModelError, Where
+from tunesmith.core.notes import Note
+from tunesmith.engine.device import Device, from_main
+from tunesmith.engine.mix_spec import MixSpec
+from tunesmith.engine.mixture import Members, MixedPlan, Mixture, mix
+from tunesmith.engine.optim import make_joint_optimizer
+from tunesmith.engine.weighing import Weighing
+from tunesmith.metrics.names import lower_is_better
+from tunesmith.models.share import share
+from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
+from tunesmith.recipe.several import Several
+from tunesmith.run.folder import Run
+from tunesmith.workflow.build import ids_of, make_fast, make_model, make_plan, put_together
+from tunesmith.workflow.finish import finish
+from tunesmith.workflow.fit import go, plain_again
+from tunesmith.workflow.prepare import Prepared, prepare
+from tunesmith.workflow.resolve import Resolved, resolve
+from tunesmith.workflow.session import Session, Watch, measure_split
+from tunesmith.workflow.start import (
+    interrupts_explained,
+    refuse_all,
+    refuse_done,
+    refuse_early,
+    reopen,
+    write_inputs,
+)
+from tunesmith.workflow.track import tracking
+from tunesmith.workflow.train import failures_noted, mark_interrupted
+
+SHARED = ("lr", "layer_decay", "head_lr_factor", "average")
+"""What one training has once: chosen for the task with most rows."""
+MEANS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "arithmetic": fmean,
+    "geometric": lambda values: geometric_mean([max(value, 1e-9) for value in values]),
+    "lowest": min,
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the tasks: its name, its data, and what was settled for it."""
+
+    name: str
+    prepared: Prepared
+    resolved: Resolved
+
+
+def start(several: Several, *, out: Path | None = None, watch: Watch | None = None, command: str = "") -> Run:
+    """Prepare all data, make the folder of the whole and of each task, train, measure and save each.
+
+    Returns:
+        The run of the whole; those of the tasks are in its folder, under their names.
+
+    Raises:
+        TunesmithError: what the user can mend.
+    """
+    watch = watch or Watch()
+    refuse(several, out)
+    members = settled(several, watch)
+    mixture, plan = make_mixture(members, several.mix)
+
+    def create() -> Run:
+        recipe = members[0].resolved.recipe
+        facts = {"hardware": asdict(hardware.look()), "seed": recipe.seed, "started_in": str(Path.cwd())}
+        parts = {"multitask": several.mix.model_dump(), "tasks": [one.name for one in members]}
+        run = Run.create(out, name_hint="multitask", command=command, facts={**facts, **parts})
+        with interrupts_explained(run):
+            for one in members:
+                more = {"data": one.prepared.sources, "part_of": run.name}
+                child = Run.create(run.folder / one.name, command=command, facts={**facts, **more})
+                write_inputs(child, one.prepared, one.resolved)
+            run.save_recipe(several.text)
+        return run
+
+    run = from_main(create, on_cpu=members[0].resolved.recipe.train.device == "cpu")
+    _train(members, mixture, plan, several.mix, run=run, watch=watch)
+    return run
+
+
+def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = None) -> Run:
+    """Go on with an interrupted training of several tasks; it ends as it would have.
+
+    Raises:
+        RunError: the run is done, or its data changed.
+    """
+    watch = watch or Watch()
+    refuse_done(run)
+    spec = MixSpec.model_validate(run.manifest["multitask"])
+    members = []
+    for name in run.manifest["tasks"]:
+        watch.tell({"event": "task", "name": name})
+        members.append(Member(name, *reopen(Run.open(run.folder / name), overrides=overrides, watch=watch)))
+    mixture, plan = make_mixture(members, spec)
+    _train(members, mixture, plan, spec, run=run, watch=watch)
+    return run
+
+
+def refuse(several: Several, out: Path | None = None) -> None:
+    """Raise what is known to be wrong before any data is read."""
+    checks = [partial(refuse_early, part.recipe) for part in several.parts.values()]
+    refuse_all(*checks, lambda: None if out is None else Run.refuse_taken(out))
+
+
+def settled(several: Several, watch: Watch) -> list[Member]:
+    """Read all data and choose every "auto"; the task with most rows comes first, and chooses what is chosen once."""
+    prepared = {}
+    for name, part in several.parts.items():
+        watch.tell({"event": "task", "name": name})
+        watch.tell({"event": "phase", "name": "reading"})
+        prepared[name] = prepare(part.recipe)
+        watch.tell({"event": "prepared", "prepared": prepared[name]})
+    members: list[Member] = []
+    for name in sorted(prepared, key=lambda name: -len(prepared[name].tables["train"])):
+        recipe, origins = several.parts[name].recipe, several.parts[name].origins
+        if members:
+            first = members[0]
+            reason = f'as for "{first.name}", which has most rows'
+            choices = {
+                f"train.{key}": (getattr(first.resolved.recipe.train, key), reason)
+                for key in SHARED
+                if getattr(recipe.train, key) == "auto"
+            }
+            recipe, origins = origins.choose(recipe, choices)
+        members.append(Member(name, prepared[name], resolve(recipe, origins, prepared=prepared[name])))
+    plan = _plan(members, several.mix)
+    found = [_with_turns(one, plan, k, several.mix) for k, one in enumerate(members)]
+    for one in found:
+        watch.tell({"event": "task", "name": one.name})
+        watch.tell({"event": "resolved", "resolved": one.resolved})
+    return found
+
+
+def _plan(members: Sequence[Member], spec: MixSpec, *, world: int = 1) -> MixedPlan:
+    plans = [make_plan(one.resolved.recipe, one.resolved.encoded.examples["train"], world=world) for one in members]
+    rows = [len(one.prepared.tables["train"]) for one in members]
+    names = [one.name for one in members]
+    return mix(plans, rows, spec, names=names, seed=members[0].resolved.recipe.seed)
+
+
+def _with_turns(member: Member, plan: MixedPlan, k: int, spec: MixSpec) -> Member:
+    """Return a member whose recipe says how often it has its turn, and how often all are measured."""
+    every = max(1, len(plan) // spec.measurements)
+    choices = {
+        "train.length": (plan.plans[k].length, f"its turns, of {len(plan):,} updates of all tasks"),
+        "evaluate.every": (f"{every} steps", f"multitask.measurements: {spec.measurements}"),
+        "evaluate.patience": (spec.patience, "multitask.patience"),
+    }
+    recipe, origins = member.resolved.origins.choose(member.resolved.recipe, choices)
+    return replace(member, resolved=replace(member.resolved, recipe=recipe, origins=origins))
+
+
+def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, MixedPlan]:
+    """Build all models over one backbone, one optimizer, and the order of all updates.
+
+    Raises:
+        TunesmithError: the checkpoint can't carry a task, or the models have no weights in common.
+    """
+    recipes = [one.resolved.recipe for one in members]
+    tasks = [one.resolved.task for one in members]
+    device = Device(recipes[0].train)
+    models: list[Any] = [make_model(one.resolved) for one in members]
+    if not any(task.draws_tokens for task in tasks) and all(map(has_rows_of_its_own, models)):
+        ids = [one for member in members for one in ids_of(member.resolved)]
+        pads = [one.resolved.tokenizer.pad_id for one in members]
+        for model in models:
+            train_rows_of(model, ids, extra=pads)
+    common = share(models, [task.head(model) for task, model in zip(tasks, models, strict=True)])
+    if not common:
+        what = ", ".join(dict.fromkeys(type(model).__name__ for model in models))
+        fix = "name one model for all tasks, outside of them"
+        raise ModelError(f"the models have no weights in common: {what}", where=Where(column="model"), fix=fix)
+    for model in models:
+        make_fast(model, device)
+    weighing = Weighing([spec.weights.get(one.name, 1.0) for one in members], spec.weighting, alpha=spec.alpha)
+    own = weighing.group(spec.rate)
+    heads = [task.head(model) for task, model in zip(tasks, models, strict=True)]
+    optimizer = make_joint_optimizer(models, [r.train for r in recipes], heads, more=[own] if own else [])
+    wrapped, prepared = device.prepare_all(models, optimizer)
+    weighing.to(device.torch_device)
+    setups = [
+        replace(put_together(one.resolved, device, model, prepared), shared=common)
+        for one, model in zip(members, wrapped, strict=True)
+    ]
+    names = [one.name for one in members]
+    mixture = Mixture(names, setups, Members([device.plain(model) for model in wrapped], weighing), weighing)
+    return mixture, _plan(members, spec, world=device.world)
+
+
+class MixedSession(Session):
+    """A training of several tasks: all are measured at once, and logged in their own runs too."""
+
+    def __init__(self, members: Sequence[Member], spec: MixSpec, *, mixture: Mixture, plan: MixedPlan, run: Run,
+                 watch: Watch) -> None:  # fmt: skip
+        first = members[0].resolved
+        super().__init__(first.recipe, mixture, plan, encoded=first.encoded, run=run, watch=watch)
+        self.members, self.mixture, self.spec = members, mixture, spec
+        self.runs = [Run(run.folder / one.name) for one in members]
+        self.each: dict[str, dict[str, float]] = {}
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether any task has rows to measure by."""
+        return any(one.resolved.encoded.examples.get("dev") for one in self.members)
+
+    @property
+    def n_dev(self) -> int:
+        """How many rows the task with the fewest has to measure by."""
+        tables = [one.resolved.encoded.tables.get("dev", ()) for one in self.members]
+        return min(len(table) for table in tables if len(table))
+
+    @property
+    def metric(self) -> str:
+        """What training is judged by: the mean of the tasks' own metrics."""
+        return "mean"
+
+    def dev_values(self) -> dict[str, float]:
+        """Measure the dev rows of all tasks."""
+        self.each, goods, shown = {}, [], {}
+        for one, setup in zip(self.members, self.mixture.setups, strict=True):
+            if one.resolved.encoded.examples.get("dev"):
+                values = measure_split(setup, one.resolved.encoded, "dev")
+                name = str(one.resolved.recipe.evaluate.metric)
+                self.each[one.name] = values
+                shown[f"{one.name} {name}"] = values[name]
+                goods.append(1 / (1 + values[name]) if lower_is_better(name) else values[name])
+        loss = fmean(values["loss"] for values in self.each.values())
+        return {"mean": MEANS[self.spec.mean](goods), **shown, "loss": loss}
+
+    def named(self, turn: int) -> dict[str, Any]:
+        """Return the name of the task whose turn a step was."""
+        return {"task": self.members[turn].name}
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Log an event here and in the runs of the tasks that it is about."""
+        super().emit(event)
+        if not self.setup.device.is_main:
+            return
+        for one, run in zip(self.members, self.runs, strict=True):
+            if event.get("task") == one.name:
+                run.log(event)
+            elif "metrics" in event and one.name in self.each:
+                values = self.each[one.name]
+                mine = {name: value for name, value in values.items() if name != "loss"}
+                run.log({**event, "loss": values["loss"], "metrics": mine})
+
+    def truncate_logs(self) -> None:
+        """Drop what was logged after the step that training goes on from."""
+        for run in (self.run, *self.runs):
+            run.truncate_log(self.step)
+
+
+def _train(
+    members: Sequence[Member], mixture: Mixture, plan: MixedPlan, spec: MixSpec, *, run: Run, watch: Watch
+) -> None:
+    began = time.monotonic()
+    with interrupts_explained(run):
+        watch.tell({"event": "run", "run": run})
+        with tracking(run, members[0].resolved.recipe, watch) as tracked:
+            session = MixedSession(members, spec, mixture=mixture, plan=plan, run=run, watch=tracked)
+            if not hardware.is_main_process():
+                go(session)
+                return
+            with run.lock(), failures_noted(run):
+                _train_in(session, began)
+
+
+def _train_in(session: MixedSession, began: float) -> None:
+    run = session.run
+    run.mark("running")
+    fitted = go(session)
+    if fitted.stopped == "interrupted":
+        mark_interrupted(run, fitted)
+        return
+    for member, model, child in zip(session.members, session.mixture.model.tasks, session.runs, strict=True):
+        if child.status != "done":
+            session.watch.tell({"event": "task", "name": member.name})
+            mine = replace(fitted, model=plain_again(copy.deepcopy(model)))
+            _note_others(member, child, session)
+            finish(member.resolved, member.prepared, fitted=mine, run=child, watch=session.watch, began=began)
+    seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}
+    run.update_manifest({"seconds": seconds, "step": fitted.step, "steps": fitted.planned})
+    run.mark("done", reason=fitted.stopped)
+    shutil.rmtree(run.checkpoints_folder, ignore_errors=True)
+
+
+def _note_others(member: Member, run: Run, session: MixedSession) -> None:
+    """Say in the run of one task how it was trained."""
+    others = ", ".join(one.name for one in session.members if one is not member)
+    together = f"trained together with {others}; train {session.run.recipe_path} again for the same model"
+    notes = [note for note in run.notes if note.topic != "multi-task"]
+    run.save_notes([*notes, Note("info", "multi-task", together)])

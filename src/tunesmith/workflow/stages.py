@@ -1,0 +1,116 @@
+"""Stages: one training after the other, each from the model of the one before (intermediate-task transfer).
+
+(Phang et al. 2018, "Sentence Encoders on STILTs"; Gururangan et al. 2020 for going on with language first.) Each stage
+is a run of its own in the folder of the whole; what is done stays done.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from tunesmith.core.errors import RunError, Where
+from tunesmith.data.read import refuse_missing_files
+from tunesmith.engine import checkpoint
+from tunesmith.engine.device import from_main, refuse_missing_device
+from tunesmith.recipe.origins import Origins
+from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.several import Part, Several, compose_several
+from tunesmith.run.folder import Run
+from tunesmith.run.trackers import refuse_missing
+from tunesmith.workflow import start as one
+from tunesmith.workflow.again import find_files
+from tunesmith.workflow.session import Watch
+
+
+def start(several: Several, *, out: Path | None = None, watch: Watch | None = None, command: str = "") -> Run:
+    """Train all stages; return the run of the whole, whose stages lie in its folder.
+
+    Raises:
+        TunesmithError: what the user can mend; what of it can be seen before, before the first stage.
+    """
+    refuse(several, out)
+    recipe = next(iter(several.parts.values())).recipe
+
+    def create() -> Run:
+        facts = {"stages": folders(several), "seed": recipe.seed, "started_in": str(Path.cwd())}
+        run = Run.create(out, name_hint="stages", command=command, facts=facts)
+        run.save_recipe(several.text)
+        return run
+
+    run = from_main(create, on_cpu=recipe.train.device == "cpu")
+    _go(run, several, watch or Watch())
+    return run
+
+
+def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = None) -> Run:
+    """Go on with the first stage that is not done.
+
+    Raises:
+        RunError: the run is done, or its data changed.
+    """
+    one.refuse_done(run)
+    if overrides:
+        where, fix = Where(str(run.folder), value=overrides[0]), "resume the stage it is meant for with it"
+        raise RunError("stages go on as they were started", where=where, fix=fix)
+    several = compose_several(run.recipe_path)
+    _go(run, several, watch or Watch())
+    return run
+
+
+def folders(several: Several) -> list[str]:
+    """Return the names of the stages' folders, in their order."""
+    return [f"{i}-{name}" for i, name in enumerate(several.parts, 1)]
+
+
+def refuse(several: Several, out: Path | None = None) -> None:
+    """Raise what is known to be wrong before any data is read."""
+    first, *others = (part.recipe for part in several.parts.values())
+    checks = [partial(one.refuse_early, first, out)]
+    for recipe in others:
+        checks += [
+            partial(refuse_missing_files, recipe.data),
+            partial(refuse_missing_device, recipe.train),
+            partial(refuse_missing, recipe.track),
+        ]
+    one.refuse_all(*checks)
+
+
+def _go(run: Run, several: Several, watch: Watch) -> None:
+    run.mark("running")
+    for stage, folder, recipe, origins in _stages(run, several):
+        watch.tell({"event": "task", "name": stage})
+        mine = Run(folder)
+        if not (folder / "manifest.json").is_file():
+            mine = one.start(recipe, origins, out=folder, watch=watch)
+        elif mine.status != "done":
+            mine = _again(mine, recipe, origins, watch)
+        if mine.status != "done":
+            run.mark("stopped", reason=f'stage "{stage}" was {mine.manifest["reason"]}')
+            return
+    run.mark("done")
+
+
+def _again(run: Run, recipe: Recipe, origins: Origins, watch: Watch) -> Run:
+    """Go on with a stage from its checkpoint; without one, begin it anew."""
+    if checkpoint.latest(run.checkpoints_folder) is not None:
+        return one.resume(run.folder, watch=watch)
+    shutil.rmtree(run.folder)
+    return one.start(recipe, origins, out=run.folder, watch=watch)
+
+
+def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Origins]]:
+    """Yield name, folder, recipe and origins of each stage; it starts from the one before, unless it names a model."""
+    before: Path | None = None
+    for (name, part), folder in zip(several.parts.items(), folders(several), strict=True):
+        recipe, origins = part.recipe, part.origins
+        if before is not None and not _names_model(part):
+            recipe, origins = origins.choose(recipe, {"model.source": (str(before), "the stage before")})
+        before = run.folder / folder
+        yield name, before, find_files(run, recipe, given=()), origins
+
+
+def _names_model(part: Part) -> bool:
+    return bool({"model", "model.source"} & part.own)
