@@ -13,7 +13,7 @@ from statistics import fmean, geometric_mean
 from typing import Any
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import ModelError, Where
+from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.core.notes import Note
 from tunesmith.engine.device import Device, from_main
 from tunesmith.engine.mix_spec import MixSpec
@@ -113,7 +113,22 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
 def refuse(several: Several, out: Path | None = None) -> None:
     """Raise what is known to be wrong before any data is read."""
     checks = [partial(refuse_early, part.recipe) for part in several.parts.values()]
-    refuse_all(*checks, lambda: None if out is None else Run.refuse_taken(out))
+    refuse_all(
+        *checks,
+        partial(_refuse_other_models, several),
+        lambda: None if out is None else Run.refuse_taken(out),
+    )
+
+
+def _refuse_other_models(several: Several) -> None:
+    """Raise RecipeError unless all tasks start from the same weights."""
+    models = [part.recipe.model for part in several.parts.values()]
+    for name, model in zip(several.parts, models, strict=True):
+        for key in ("source", "revision", "weights"):
+            if getattr(model, key) != getattr(models[0], key):
+                where = Where(column=f"tasks.{name}.model.{key}", value=getattr(model, key))
+                message = "the tasks share one backbone, so they start from the same weights"
+                raise RecipeError(message, where=where, fix="name the model once, outside of the tasks")
 
 
 def settled(several: Several, watch: Watch) -> list[Member]:
@@ -182,7 +197,7 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
     common = share(models, [task.head(model) for task, model in zip(tasks, models, strict=True)])
     if not common:
         what = ", ".join(dict.fromkeys(type(model).__name__ for model in models))
-        fix = "name one model for all tasks, outside of them"
+        fix = "leave one of these tasks out"
         raise ModelError(f"the models have no weights in common: {what}", where=Where(column="model"), fix=fix)
     for model in models:
         make_fast(model, device)
