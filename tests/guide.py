@@ -16,10 +16,12 @@ import typer
 
 from tunesmith.cli.main import app
 from tunesmith.core.spec import Spec
+from tunesmith.engine.mix_spec import MixSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.origins import flat
 from tunesmith.recipe.problems import settings_of
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.several import KINDS, MIX, compose_several, kind_of
 from tunesmith.recipe.write import HIDDEN
 from tunesmith.tasks import TASKS
 
@@ -86,6 +88,11 @@ def _parse(arguments: list[str], folder: Path) -> None:
     known = folder / file if file and (folder / file).is_file() else None
     named = {"preset": values.get("preset"), "task.kind": values.get("task")}
     arguments_ = {key: value for key, value in named.items() if value}
+    if kind_of(known):
+        compose_several(known, overrides=values.get("settings") or [], arguments=arguments_)
+        return
+    if file and known is None:  # a recipe of the page, maybe of several parts
+        values["settings"] = [s for s in values.get("settings") or [] if s.split(".")[0] not in (*KINDS, MIX)]
     compose(file=known, overrides=values.get("settings") or [], arguments=arguments_)
 
 
@@ -113,6 +120,11 @@ def settings() -> dict[str, Any]:
     usual = dict(settings_of(Recipe))
     found = {**usual, **{key: field for key, field in of_tasks.items() if key not in usual}}
     return {key: field for key, field in found.items() if key not in HIDDEN}
+
+
+def settings_of_several() -> dict[str, Any]:
+    """Return dotted name to field, of the settings of several tasks together."""
+    return {f"{MIX}.{name}": field for name, field in MixSpec.model_fields.items()}
 
 
 def table() -> str:

@@ -7,12 +7,27 @@ import pytest
 import typer
 
 import tunesmith as ts
-from tests.guide import FENCE, GUIDE, PAGES, ROOT, blocks, check_command, commands, options, settings, table, with_table
+from tests.guide import (
+    FENCE,
+    GUIDE,
+    PAGES,
+    ROOT,
+    blocks,
+    check_command,
+    commands,
+    options,
+    settings,
+    settings_of_several,
+    table,
+    with_table,
+)  # fmt: skip
 from tests.tiny import sentences, write_csv
 from tunesmith.core.errors import RecipeError
+from tunesmith.engine.mix_spec import MixSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.origins import flat
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.several import compose_several, kind_of
 from tunesmith.recipe.write import HIDDEN
 
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
@@ -60,6 +75,9 @@ def test_the_check_reads_pipes_quotes_and_launchers(tmp_path):
 @pytest.mark.parametrize("block", YAML, ids=name)
 def test_recipes_in_the_text_are_recipes(block, tmp_path):
     (tmp_path / "r.yaml").write_text(block.text, encoding="utf-8")
+    if kind_of(tmp_path / "r.yaml"):
+        assert len(compose_several(tmp_path / "r.yaml").parts) > 1
+        return
     _, origins = compose(file=tmp_path / "r.yaml", overrides=[], arguments={})
     assert "file" in {entry["origin"] for entry in origins.as_dict().values()}
 
@@ -68,7 +86,8 @@ def test_recipes_in_the_text_are_recipes(block, tmp_path):
 def test_settings_and_options_named_in_sentences_exist(page):
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     code = re.findall(r"`([^`\n]+)`", prose)
-    known, sections = settings(), tuple({key.split(".")[0] for key in settings() if "." in key})
+    known = settings() | settings_of_several()
+    sections = tuple({key.split(".")[0] for key in known if "." in key})
     dotted = {word for text in code for word in re.findall(rf"\b(?:{'|'.join(sections)})\.[a-z_.]+\b", text)}
     files = {word for word in dotted if word.endswith((".csv", ".jsonl", ".yaml"))}
     assert sorted(dotted - files - set(known)) == []
@@ -109,6 +128,15 @@ def test_the_table_of_settings_is_complete_and_current():
     rows = re.findall(r"^\| `([\w.]+)` \| .* \| .+ \|$", table(), re.MULTILINE)
     assert set(flat(Recipe())) - HIDDEN <= set(rows) <= set(settings())
     assert text == with_table(text), "run: python -m tests.guide"
+
+
+def test_the_settings_of_several_tasks_are_all_described():
+    rows = re.findall(r"^\| `(multitask\.\w+)` \| (.+?) \|", (GUIDE / "several.md").read_text(), re.MULTILINE)
+    assert {name for name, _ in rows} == set(settings_of_several())
+    defaults = {name: MixSpec().model_dump()[name.rpartition(".")[2]] for name, _ in rows}
+    shown = {name: "none" if value == {} else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+             for name, value in defaults.items()}  # fmt: skip
+    assert dict(rows) == shown
 
 
 def test_python_in_the_guide_runs(trained, tmp_path, monkeypatch, capsys):
