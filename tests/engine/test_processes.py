@@ -92,3 +92,30 @@ def test_a_whole_run_under_a_launcher(tmp_path):
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["rows-1"]
     assert done.stdout.count("Next:") == 1
     assert (tmp_path / "runs" / "rows-1" / "report.html").exists()
+
+
+def test_several_tasks_under_a_launcher_give_what_one_process_gives(tmp_path):
+    model = tiny_bert(tmp_path / "still", dropout=0.0)
+    parts = {name: str(write_csv(tmp_path / f"{name}.csv", sentences(60, seed=seed))) for seed, name in enumerate("ab")}
+    recipe = {"tasks": parts, "model": str(model), "multitask": {"weighting": "grad_norm", "mixing": "uniform"}}
+    recipe |= {"train": {"length": "4 steps", "device": "cpu"}, "evaluate": {"resamples": 20, "baselines": False}}
+    (tmp_path / "both.yaml").write_text(json.dumps(recipe))
+    losses = []
+    for processes in (1, 2):
+        launcher = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={processes}",
+            "-m",
+        ]
+        command = [*(launcher if processes > 1 else [sys.executable, "-m"]), "tunesmith", "train", "-c", "both.yaml"]
+        done = subprocess.run([*command, "--out", f"run{processes}"], capture_output=True, text=True, check=False,
+                              timeout=240, cwd=tmp_path)  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        events = [json.loads(line) for line in (tmp_path / f"run{processes}/log.jsonl").read_text().splitlines()]
+        losses.append([(event["task"], event["loss"]) for event in events if event["event"] == "step"])
+        assert {(tmp_path / f"run{processes}" / name / "report.html").exists() for name in parts} == {True}
+    assert [task for task, _ in losses[0]] == [task for task, _ in losses[1]]
+    assert max(abs(a - b) for (_, a), (_, b) in zip(*losses, strict=True)) < 1e-4
