@@ -1,7 +1,7 @@
 """Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, and BitFit.
 
 What is learnt beside the pre-trained weights is multiplied into them when training ends: the saved model is a plain
-one, as large and as fast as any other.
+one, as large and as fast as any other. What was learnt is kept as well (`models/adapter.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 
 from tunesmith.core.errors import RecipeError, Where
-from tunesmith.models.layers import stacks
+from tunesmith.models.layers import NEW, stacks
 from tunesmith.models.spec import AdaptSpec
 
 
 def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None) -> None:
-    """Freeze a model but for its head, and add the few weights that learn.
+    """Freeze a model but for its head and all else that is new, and add the few weights that learn.
 
     Raises:
         RecipeError: peft is missing, or the model has no part of the names that are given.
@@ -24,6 +24,7 @@ def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None) -> None:
     if spec.kind == "none":
         return
     new = {id(parameter) for parameter in head.parameters()} if head is not None else set()
+    new |= {id(parameter) for parameter in model.parameters() if hasattr(parameter, NEW)}
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     targets = [] if spec.kind == "bitfit" else _targets(model, spec, new)
     if spec.kind != "bitfit":
@@ -95,3 +96,4 @@ def merge(model: nn.Module) -> None:
         module.merge()
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, module.get_base_layer())
+    vars(model).pop("peft_config", None)

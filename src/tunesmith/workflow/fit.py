@@ -23,6 +23,8 @@ from tunesmith.engine.soup import Soup
 from tunesmith.engine.spec import amount
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.adapt import merge
+from tunesmith.models.adapter import Adapter, take
+from tunesmith.models.source import find
 from tunesmith.models.vocabulary import make_plain
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -67,6 +69,7 @@ class Fitted:
         averaged: how many steps' weights the model is the mean of, 0 where it has those of one step.
         stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
         seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
+        adapter: what was learnt beside the source's weights, and is merged into them.
     """
 
     model: Any
@@ -78,6 +81,7 @@ class Fitted:
     seconds: float
     tokens: int
     step_seconds: float
+    adapter: Adapter | None = None
 
 
 @dataclass
@@ -218,6 +222,7 @@ class _Session:
         elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
+        adapter = self.adapter(plain) if stopped != "interrupted" else None
         merge(plain)
         make_plain(plain)
         return Fitted(
@@ -230,7 +235,14 @@ class _Session:
             time.monotonic() - self.began,
             self.tokens,
             self.step_seconds,
+            adapter,
         )
+
+    def adapter(self, plain: Any) -> Adapter | None:
+        """Return what peft's layers have learnt, in the main process; None where there are none."""
+        if not self.setup.device.is_main or not hasattr(plain, "peft_config"):
+            return None
+        return take(plain, find(self.recipe.model), self.recipe.model, auto_class=self.setup.task.auto_class)
 
     def is_good(self, tried: AbstractContextManager[None], what: str) -> bool:
         """Whether averaged weights are to be kept: yes, unless dev rows show better ones beyond chance."""
