@@ -20,6 +20,7 @@ import tunesmith as ts
 from tests.families.build import FAMILIES
 from tests.tagged import rows, tiny_tagger, write_spans
 from tests.tiny import sentences, write_csv
+from tunesmith.core.errors import ModelError
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.adapter import take
 from tunesmith.models.classifier import build_classifier, divide_logits, head_of
@@ -143,6 +144,12 @@ def test_layers_that_start_anew_are_kept_whole(checkpoint, tmp_path):
     found = take(model, source, spec, auto_class="AutoModelForSequenceClassification")
     assert "bert.encoder.layer.1.output.dense" in found.settings.modules_to_save
     assert not [name for name in found.settings.target_modules if "layer.1" in name]
+
+
+def test_a_family_whose_layers_are_not_found_is_refused(checkpoint):
+    model = build_classifier(Source("ALBERT", checkpoint("ALBERT")), ModelSpec(), ("a", "b"))
+    with pytest.raises(ModelError, match=r"no layers are found.*model.adapt.kind=adapter"):
+        adapt(model, AdaptSpec(kind="lora"), head=head_of(model))
 
 
 def test_where_nothing_is_the_sources_there_is_no_adapter(tiny, tmp_path):

@@ -26,6 +26,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "dora": ("model.adapt.kind=dora",),
     "ia3": ("model.adapt.kind=ia3",),
     "bitfit": ("model.adapt.kind=bitfit",),
+    "adapter": ("model.adapt.kind=adapter",),
     "reinit": ("model.reinit_layers=1",),
     "drop_layers": ("model.drop_layers=0.2",),
     "more_dropout": ("model.dropout=0.2",),
