@@ -1,4 +1,4 @@
-"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, BitFit, and adapters.
+"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, BitFit, adapters, and prompts.
 
 What is learnt beside the pre-trained weights is merged into them when training ends: the saved model is a plain one,
 which any tool opens. What peft's layers learnt is kept as well (`models/adapter.py`).
@@ -6,6 +6,7 @@ which any tool opens. What peft's layers learnt is kept as well (`models/adapter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -13,13 +14,20 @@ from torch import nn
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.models.bottleneck import add_adapters, merge_adapters
 from tunesmith.models.layers import NEW, stacks
+from tunesmith.models.prompt import learn_prompt
 from tunesmith.models.spec import AdaptSpec
 
 BY_PEFT = ("lora", "dora", "ia3")
 
 
-def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None) -> None:
+def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None, prompt: Sequence[int] = ()) -> None:
     """Freeze a model but for its head and all else that is new, and add the few weights that learn.
+
+    Args:
+        model: just built.
+        spec: which weights.
+        head: what is new in the model.
+        prompt: ids of the tokens before every text.
 
     Raises:
         TunesmithError: peft is missing, or the model has no parts of the kind or of the names that are given.
@@ -39,6 +47,8 @@ def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None) -> None:
     for name, parameter in model.named_parameters():
         is_bias = spec.kind == "bitfit" and name.endswith("bias") and name in learns
         parameter.requires_grad_(id(parameter) in new or is_bias or _is_added(name))
+    if spec.kind == "prompt":
+        learn_prompt(model, prompt)
 
 
 def _is_added(name: str) -> bool:

@@ -27,6 +27,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "ia3": ("model.adapt.kind=ia3",),
     "bitfit": ("model.adapt.kind=bitfit",),
     "adapter": ("model.adapt.kind=adapter",),
+    "prompt": ("model.adapt.kind=prompt",),
     "reinit": ("model.reinit_layers=1",),
     "drop_layers": ("model.drop_layers=0.2",),
     "more_dropout": ("model.dropout=0.2",),
