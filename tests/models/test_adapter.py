@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 import torch
+import transformers
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import (
@@ -24,6 +25,8 @@ from tunesmith.core.errors import ModelError
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.adapter import take
 from tunesmith.models.classifier import build_classifier, divide_logits, head_of
+from tunesmith.models.language import build_language_model
+from tunesmith.models.seq2seq import build_seq2seq, new_parts
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
 
@@ -150,6 +153,39 @@ def test_a_family_whose_layers_are_not_found_is_refused(checkpoint):
     model = build_classifier(Source("ALBERT", checkpoint("ALBERT")), ModelSpec(), ("a", "b"))
     with pytest.raises(ModelError, match=r"no layers are found.*model.adapt.kind=adapter"):
         adapt(model, AdaptSpec(kind="lora"), head=head_of(model))
+
+
+WRITERS = {
+    "GPT-2": ("AutoModelForCausalLM", build_language_model),
+    "BERT": ("AutoModelForMaskedLM", build_language_model),
+    "T5": ("AutoModelForSeq2SeqLM", build_seq2seq),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_adapter_of_a_model_that_writes(checkpoint, tmp_path, name):
+    kind, build = WRITERS[name]
+    source, spec = Source(name, checkpoint(name)), ModelSpec(source=str(checkpoint(name)), adapt=AdaptSpec(kind="lora"))
+    more = {"decoder_layers": None} if build is build_seq2seq else {"auto_class": kind}
+    model = build(source, spec, **more).eval()
+    adapt(model, spec.adapt, head=None)
+    shaken(model)
+    found = take(model, source, spec, auto_class=kind)
+    merge(model)
+    found.save(tmp_path, model)
+    base = getattr(transformers, kind).from_pretrained(source.folder, config=AutoConfig.from_pretrained(tmp_path))
+    ids = torch.tensor([[5, 7, 9, 1]])
+    given = {"input_ids": ids, **({"decoder_input_ids": ids} if build is build_seq2seq else {})}
+    with torch.inference_mode():
+        again = PeftModel.from_pretrained(base, tmp_path).eval()(**given).logits
+        assert torch.allclose(again, model(**given).logits, atol=1e-5)
+
+
+def test_two_encoders_made_one_model_have_no_adapter(checkpoint):
+    source, spec = Source("BERT", checkpoint("BERT")), ModelSpec(adapt=AdaptSpec(kind="lora"))
+    model = build_seq2seq(source, spec, decoder_layers=1)
+    adapt(model, spec.adapt, head=new_parts(model))
+    assert take(model, source, spec, auto_class="AutoModelForSeq2SeqLM") is None
 
 
 def test_where_nothing_is_the_sources_there_is_no_adapter(tiny, tmp_path):

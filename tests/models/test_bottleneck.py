@@ -147,3 +147,19 @@ def test_a_run_is_resumed_to_the_same_weights_and_opens_anywhere(tiny, tmp_path,
     texts = ["good lovely film", "awful sad book"]
     assert [one["label"] for one in pipe(texts)] == [one.label for one in whole.predict(texts)]
     assert pipe.model.config.intermediate_size == 64 + 8
+
+
+ALL = {"objectives.rdrop": True, "objectives.freelb": True, "objectives.contrast": True, "augment.copies": 1,
+       "train.mixout": 0.2, "train.decay_to_start": 1.0, "train.soup": 2, "train.unfreeze_every": "4 steps",
+       "model.drop_layers": 0.2, "model.dropout": 0.2, "evaluate.every": "4 steps"}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["adapter", "prompt", "lora"])
+def test_all_techniques_at_once(tiny, tmp_path, kind):
+    data = write_csv(tmp_path / "rows.csv", sentences(80))
+    settings = {**SETTINGS, **ALL, "model.adapt.kind": kind, "model.adapt.tokens": 4}
+    run = ts.train(data, model=str(tiny), out=tmp_path / "run", settings=settings)
+    assert run.run.status == "done"
+    pipe = transformers.pipeline("text-classification", str(run.run.model_folder), device="cpu")
+    texts = ["good lovely film", "awful sad book"]
+    assert [one["label"] for one in pipe(texts)] == [one.label for one in run.predict(texts)]
