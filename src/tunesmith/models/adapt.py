@@ -1,50 +1,75 @@
-"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, and BitFit.
+"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, BitFit, adapters, and prompts.
 
-What is learnt beside the pre-trained weights is multiplied into them when training ends: the saved model is a plain
-one, as large and as fast as any other.
+What is learnt beside the pre-trained weights is merged into them when training ends: the saved model is a plain one,
+which any tool opens. What peft's layers learnt is kept as well (`models/adapter.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
-from tunesmith.core.errors import RecipeError, Where
-from tunesmith.models.layers import stacks
+from tunesmith.core.errors import ModelError, RecipeError, Where
+from tunesmith.models.bottleneck import add_adapters, merge_adapters
+from tunesmith.models.layers import NEW, stacks
+from tunesmith.models.prompt import learn_prompt
 from tunesmith.models.spec import AdaptSpec
 
+BY_PEFT = ("lora", "dora", "ia3")
 
-def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None) -> None:
-    """Freeze a model but for its head, and add the few weights that learn.
+
+def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None, prompt: Sequence[int] = ()) -> None:
+    """Freeze a model but for its head and all else that is new, and add the few weights that learn.
+
+    Args:
+        model: just built.
+        spec: which weights.
+        head: what is new in the model.
+        prompt: ids of the tokens before every text.
 
     Raises:
-        RecipeError: peft is missing, or the model has no part of the names that are given.
+        TunesmithError: peft is missing, or the model has no parts of the kind or of the names that are given.
     """
     if spec.kind == "none":
         return
     new = {id(parameter) for parameter in head.parameters()} if head is not None else set()
+    new |= {id(parameter) for parameter in model.parameters() if hasattr(parameter, NEW)}
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    targets = [] if spec.kind == "bitfit" else _targets(model, spec, new)
-    if spec.kind != "bitfit":
-        _inject(model, spec, targets)
+    if spec.kind in BY_PEFT:
+        _inject(model, spec, _targets(model, spec, new))
+    elif spec.targets != "auto":
+        where = Where(column="model.adapt.targets", value=", ".join(spec.targets))
+        raise RecipeError(f"{spec.kind} has none", where=where, fix="leave it out, or use --set model.adapt.kind=lora")
+    if spec.kind == "adapter":
+        add_adapters(model, spec)
     for name, parameter in model.named_parameters():
         is_bias = spec.kind == "bitfit" and name.endswith("bias") and name in learns
         parameter.requires_grad_(id(parameter) in new or is_bias or _is_added(name))
+    if spec.kind == "prompt":
+        learn_prompt(model, prompt)
 
 
 def _is_added(name: str) -> bool:
-    return "lora_" in name or ".ia3_" in name
+    return "lora_" in name or ".ia3_" in name or ".added." in name
 
 
 def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:
-    """Return the names of the linear layers that get weights beside them."""
+    """Return the names of the linear layers that get weights beside them.
+
+    Raises:
+        TunesmithError: there are none, or none of the names that are given.
+    """
     inside = {id(module) for layers in stacks(model).values() for layer in layers for module in layer.modules()}
     linear = {
         name: module
         for name, module in model.named_modules()
         if _is_linear(module) and id(module) in inside and id(module.weight) not in new
     }
+    if not linear:
+        where = Where(column="model.adapt.kind", value=spec.kind)
+        raise ModelError("no layers are found in this family", where=where, fix="--set model.adapt.kind=adapter")
     if spec.targets == "auto":
         return list(linear)
     found = [name for name in linear if name.rpartition(".")[2] in spec.targets or name in spec.targets]
@@ -89,9 +114,11 @@ def _feeds_forward(module: Any) -> bool:
 
 
 def merge(model: nn.Module) -> None:
-    """Multiply what was added into the weights it was added to, and take it out: the model is plain again."""
+    """Bring what was added into the weights it was added to, and take it out: the model is plain again."""
     for name in [name for name, module in model.named_modules() if hasattr(module, "get_base_layer")]:
         module: Any = model.get_submodule(name)
         module.merge()
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, module.get_base_layer())
+    vars(model).pop("peft_config", None)
+    merge_adapters(model)

@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
-from tunesmith.models.layers import ADDED, reinit_top
+from tunesmith.models.layers import ADDED, NEW, reinit_top
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -106,6 +106,10 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     if renamed:  # or the old names would be saved, which the class can't open
         del model._weight_conversions
     reinit_top(model, spec.reinit_layers)
+    missing = set(report["missing_keys"])
+    for name, parameter in model.named_parameters():
+        if name in missing:
+            setattr(parameter, NEW, True)
     return model
 
 

@@ -17,6 +17,8 @@ LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
 T5."""
 ADDED = "is_added"
 """Marks a layer that is no pre-trained one."""
+NEW = "is_new"
+"""Marks a weight that the checkpoint does not hold: it learns also where few weights do."""
 
 
 def stacks(model: nn.Module) -> dict[str, list[nn.Module]]:
@@ -43,6 +45,7 @@ def reinit_top(model: PreTrainedModel, n: int) -> None:
             for tensor in (*layer.parameters(), *layer.buffers()):
                 # transformers marks what a checkpoint filled, and initialises no such tensor again.
                 tensor._is_hf_initialized = False  # type: ignore[attr-defined]
+                setattr(tensor, NEW, True)
             layer.apply(model._init_weights)
 
 

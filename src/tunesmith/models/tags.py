@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tunesmith.models.layers import NEW
 from tunesmith.models.words import IGNORED
 
 NAME = "transitions"
@@ -21,6 +22,7 @@ GAIN = 100.0
 def add_transitions(model: nn.Module, n_tags: int) -> None:
     """Give a model steps to learn, shape (tags + 1, tags + 1), all 0; they are in its output as "transitions"."""
     parameter = nn.Parameter(torch.zeros(n_tags + 1, n_tags + 1))
+    setattr(parameter, NEW, True)
     model.register_parameter(NAME, parameter)
 
     def with_transitions(module: Any, _inputs: Any, out: Any) -> Any:

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any, Literal, NamedTuple, Self
 
 from tunesmith.core.errors import ModelError, Where
+from tunesmith.models.prompt import with_prompt
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.targets import Target
@@ -99,11 +100,13 @@ class Tokenizer:
 
     Attributes:
         target: how the model writes, where it does.
+        prompt: ids of the tokens before every text whose vectors are learnt.
     """
 
     plain: Any
     max_tokens: int
     target: Target | None = None
+    prompt: tuple[int, ...] = ()
 
     @cached_property
     def frames(self) -> tuple[Frame, Frame]:
@@ -206,7 +209,7 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
     """Load the tokenizer of `source`; `max_tokens` is held to what the model can read.
 
     Raises:
-        ModelError: it needs a library that isn't there.
+        TunesmithError: it needs a library that isn't there, or can't be given a prompt.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -224,7 +227,8 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
         plain.pad_token = plain.eos_token or plain.unk_token or plain.bos_token
     limit = _limit(plain, config)
     target = Target.find(source.folder, plain, config)
-    return Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit), target)
+    found = Tokenizer(plain, limit if max_tokens == "auto" else min(max_tokens, limit), target)
+    return with_prompt(found, spec.adapt.tokens) if spec.adapt.kind == "prompt" else found
 
 
 def _limit(plain: Any, config: Any) -> int:

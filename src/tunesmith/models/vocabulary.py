@@ -51,24 +51,58 @@ class RowsEmbedding(nn.Embedding):
             self.weight[self.trained] = self.rows
 
 
+class FewRowsEmbedding(RowsEmbedding):
+    """Likewise, but in training mode, too, any id may be looked up; those of other rows cost a look into `weight`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the vectors of token ids, shape (..., width)."""
+        if not self.training:
+            return super().forward(input)
+        place = self.place[input]
+        trained = F.embedding(place.clamp(min=0), self.rows)
+        return torch.where((place >= 0)[..., None], trained, F.embedding(input, self.weight, self.padding_idx))
+
+
 def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequence[int] = ()) -> None:
     """Freeze the word vectors of ids that occur neither in `ids` nor in `extra`, where that is most of them.
 
     Models whose word vectors are frozen, shared with an output layer, or of a class of their own are left alone.
     """
-    embedding = _word_vectors(model)
-    if embedding is None:
+    if not has_rows_of_its_own(model):
         return
+    embedding = cast(nn.Embedding, _own_embedding(model))
     occurring = np.unique(np.concatenate([np.asarray(extra, dtype=np.int64), *map(np.asarray, ids)]).astype(np.int64))
-    if len(occurring) > WORTH_IT * embedding.num_embeddings:
-        return
-    trained = torch.as_tensor(occurring, device=embedding.weight.device)
+    if len(occurring) <= WORTH_IT * embedding.num_embeddings:
+        _put_rows(embedding, occurring, RowsEmbedding)
+
+
+def train_few_rows(model: nn.Module, ids: Sequence[int]) -> bool:
+    """Let a few word vectors learn and no others; return whether the model has word vectors of which that can be said.
+
+    Not so where they are shared with an output layer, or of a class of their own.
+    """
+    embedding = _own_embedding(model)
+    if embedding is None:
+        return False
+    _put_rows(embedding, np.asarray(ids, dtype=np.int64), FewRowsEmbedding)
+    return True
+
+
+def _own_embedding(model: nn.Module) -> nn.Embedding | None:
+    """Return a model's word vectors; None where they are shared with an output layer, or of a class of their own."""
+    find = getattr(model, "get_input_embeddings", None)
+    embedding = find() if find else None
+    return embedding if type(embedding) is nn.Embedding and not _is_shared(model, embedding) else None
+
+
+def _put_rows(embedding: nn.Embedding, ids: np.ndarray, kind: type[RowsEmbedding]) -> None:
+    trained = torch.as_tensor(ids, device=embedding.weight.device)
     place = torch.full((embedding.num_embeddings,), -1, device=trained.device)
     place[trained] = torch.arange(len(trained), device=trained.device)
     padding = embedding.padding_idx
     # A plain number, found once: asking the tensor in every step would make a GPU wait.
     padding_row = None if padding is None or place[padding] < 0 else int(place[padding])
-    embedding.__class__ = cast(type[nn.Embedding], RowsEmbedding)
+    embedding.__class__ = cast(type[nn.Embedding], kind)
     cast(RowsEmbedding, embedding).padding_row = padding_row
     embedding.rows = nn.Parameter(embedding.weight.detach()[trained].clone())
     embedding.register_buffer("trained", trained, persistent=False)
@@ -78,19 +112,12 @@ def train_rows_of(model: nn.Module, ids: Iterable[Sequence[int]], *, extra: Sequ
 
 def has_rows_of_its_own(model: nn.Module) -> bool:
     """Whether some rows of a model's word vectors can be trained without the others."""
-    return _word_vectors(model) is not None
-
-
-def _word_vectors(model: nn.Module) -> nn.Embedding | None:
-    find = getattr(model, "get_input_embeddings", None)
-    found = find() if find else None
-    if type(found) is not nn.Embedding or not found.weight.requires_grad or _is_shared(model, found):
-        return None
-    return found
+    embedding = _own_embedding(model)
+    return embedding is not None and embedding.weight.requires_grad
 
 
 def make_plain(model: nn.Module) -> None:
-    """Undo `train_rows_of`: the rows move into `weight`, the class is `nn.Embedding` again."""
+    """Undo `train_rows_of` and `train_few_rows`: the rows move into `weight`, the class is `nn.Embedding` again."""
     for module in model.modules():
         if isinstance(module, RowsEmbedding):
             module.fold()

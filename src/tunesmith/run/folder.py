@@ -144,6 +144,11 @@ class Run:
         return self.folder if self.is_bare else self.folder / "model"
 
     @property
+    def adapter_folder(self) -> Path:
+        """What LoRA, DoRA or (IA)3 learnt, in peft's format; the model has it in its weights."""
+        return self.folder / "adapter"
+
+    @property
     def checkpoints_folder(self) -> Path:
         """What a resumed training starts from."""
         return self.folder / "checkpoints"

@@ -20,6 +20,7 @@ from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.layers import drop_layers
 from tunesmith.models.linear import use_onednn
+from tunesmith.models.prompt import add_vectors
 from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
 from tunesmith.recipe.recipe import Recipe
@@ -70,10 +71,12 @@ def make_model(resolved: Resolved) -> PreTrainedModel:
     seed_all(recipe.seed, "head")
     model: PreTrainedModel = task.build(find(recipe.model), recipe.model)
     task.equip(model, tokenizer)
+    if tokenizer.prompt:
+        add_vectors(model, tokenizer, ids_of(resolved), seed=recipe.seed)
     if recipe.model.head_start == "probe":
         start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id)
     drop_layers(model, recipe.model.drop_layers)
-    adapt(model, recipe.model.adapt, head=task.head(model))
+    adapt(model, recipe.model.adapt, head=task.head(model), prompt=tokenizer.prompt)
     freeze(model, recipe.train.freeze, head=task.head(model))
     return model
 

@@ -14,6 +14,8 @@ from tunesmith.core.allocator import memory_kept
 from tunesmith.core.hardware import is_main_process
 from tunesmith.engine.loop import Setup
 from tunesmith.models.adapt import merge
+from tunesmith.models.adapter import take
+from tunesmith.models.source import find
 from tunesmith.models.vocabulary import make_plain
 from tunesmith.run.folder import Run
 from tunesmith.workflow.build import make_plan
@@ -31,7 +33,7 @@ def fit(resolved: Resolved, setup: Setup, *, run: Run, watch: Watch) -> Fitted:
     """
     plan = make_plan(resolved.recipe, setup.examples, world=setup.device.world)
     fitted = go(Session(resolved.recipe, setup, plan, encoded=resolved.encoded, run=run, watch=watch))
-    return replace(fitted, model=plain_again(fitted.model))
+    return merged(fitted, resolved, is_main=setup.device.is_main)
 
 
 def go(session: Session) -> Fitted:
@@ -42,11 +44,15 @@ def go(session: Session) -> Fitted:
     return session.finish(stopped)
 
 
-def plain_again(model: Any) -> Any:
-    """Undo what was done to a model for training only; return it."""
+def merged(fitted: Fitted, resolved: Resolved, *, is_main: bool) -> Fitted:
+    """Return a trained model as a plain one, and in the main process what peft's layers have learnt."""
+    model, spec = fitted.model, resolved.recipe.model
+    adapter = None
+    if is_main and fitted.stopped != "interrupted" and hasattr(model, "peft_config"):
+        adapter = take(model, find(spec), spec, auto_class=resolved.task.auto_class)
     merge(model)
     make_plain(model)
-    return model
+    return replace(fitted, adapter=adapter)
 
 
 @contextmanager

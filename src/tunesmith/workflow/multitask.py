@@ -27,7 +27,7 @@ from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.workflow.build import ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
-from tunesmith.workflow.fit import go, plain_again
+from tunesmith.workflow.fit import go, merged
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Session, Watch, measure_split
@@ -304,7 +304,7 @@ def _train_in(session: MixedSession, began: float) -> None:
     for member, model, child in zip(session.members, session.mixture.model.tasks, session.runs, strict=True):
         if child.status != "done":
             session.watch.tell({"event": "task", "name": member.name})
-            mine = replace(fitted, model=plain_again(copy.deepcopy(model)))
+            mine = merged(replace(fitted, model=copy.deepcopy(model)), member.resolved, is_main=True)
             _note_others(member, child, session)
             finish(member.resolved, member.prepared, fitted=mine, run=child, watch=session.watch, began=began)
     seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}

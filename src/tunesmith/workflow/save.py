@@ -25,7 +25,7 @@ TOLERANCE = 0.02
 
 
 def save_model(resolved: Any, fitted: Fitted, answers: Answers, *, run: Run) -> None:
-    """Write `model/`: Hugging Face's files, and `tunesmith.json`."""
+    """Write `model/`: Hugging Face's files, and `tunesmith.json`; beside it `adapter/`, if few weights were learnt."""
     source, tuned = find(resolved.recipe.model), answers.tuned
     settings = ModelSettings(
         version=versions().get("tunesmith", ""),
@@ -46,6 +46,9 @@ def save_model(resolved: Any, fitted: Fitted, answers: Answers, *, run: Run) -> 
         if resolved.tokenizer.target:
             resolved.tokenizer.target.plain.save_pretrained(folder / TARGET_FOLDER)
         settings.save(folder)
+    if fitted.adapter:
+        with replacing_folder(run.adapter_folder) as folder:
+            fitted.adapter.save(folder, fitted.model)
 
 
 def verify(resolved: Any, answers: Answers, *, run: Run) -> None:

@@ -19,6 +19,7 @@ from tunesmith.engine.plan import Plan
 from tunesmith.engine.soup import Soup
 from tunesmith.engine.spec import amount
 from tunesmith.metrics.names import lower_is_better
+from tunesmith.models.adapter import Adapter
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.workflow.resolve import Encoded
@@ -60,6 +61,7 @@ class Fitted:
         averaged: how many steps' weights the model is the mean of, 0 where it has those of one step.
         stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
         seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
+        adapter: what was learnt beside the source's weights, and is merged into them.
     """
 
     model: Any
@@ -71,6 +73,7 @@ class Fitted:
     seconds: float
     tokens: int
     step_seconds: float
+    adapter: Adapter | None = None
 
 
 @dataclass
