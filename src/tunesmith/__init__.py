@@ -15,6 +15,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.models.register import register
+
 if TYPE_CHECKING:
     from tunesmith.api import TunedModel, load, resume, train
     from tunesmith.core.errors import TunesmithError
@@ -30,6 +32,8 @@ _HOMES = {
     "resume": "tunesmith.api",
     "train": "tunesmith.api",
 }
+
+register()
 
 try:
     __version__ = version("tunesmith")

@@ -17,6 +17,8 @@ LAYER = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
 T5."""
 ADDED = "is_added"
 """Marks a layer that is no pre-trained one."""
+NEW = "is_new"
+"""Marks a part that learns as the head does, since no pre-training has seen it."""
 
 
 def stacks(model: nn.Module) -> dict[str, list[nn.Module]]:
