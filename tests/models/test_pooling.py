@@ -19,7 +19,7 @@ from tunesmith.engine.optim import depths
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.classifier import build_classifier, head_of
 from tunesmith.models.pooled import GAIN, Pooling, to_the_left
-from tunesmith.models.pooling import new_parts, usual_pooling
+from tunesmith.models.pooling import new_parts
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
 from tunesmith.models.vectors import Seen, features_seen
@@ -141,7 +141,10 @@ def test_what_is_new_learns_as_the_head_does(tiny, pooling):
     new = own | LEARN[pooling]
     found = {n for n, depth in depths(model, head=head).items() if depth == 0}
     assert {n.split("self.")[-1] for n in found} == new
-    for prepare in (lambda: freeze(model, ["backbone"], head=head), lambda: adapt(model, AdaptSpec(kind="lora"), head=head)):
+    for prepare in (
+        lambda: freeze(model, ["backbone"], head=head),
+        lambda: adapt(model, AdaptSpec(kind="lora"), head=head),
+    ):
         prepare()
         learns = {n.split("self.")[-1] for n, p in model.named_parameters() if p.requires_grad and "lora" not in n}
         assert learns == new
@@ -160,18 +163,6 @@ def test_layers_are_found_in_the_own_class(tiny):
     changed = {n for n in before if not torch.equal(before[n], after[n])}
     assert changed
     assert all(".layer.1." in n for n in changed)
-
-
-@pytest.mark.parametrize(
-    ("spec", "pooling"),
-    [
-        (ModelSpec(), "mean"),
-        (ModelSpec(head_layers=1), "mean"),
-        (ModelSpec(head_layers=0), "mean"),
-    ],
-)
-def test_bert_is_pooled_by_its_mean(tiny, spec, pooling):
-    assert usual_pooling(Source("tiny", tiny), spec)[0] == pooling
 
 
 def recipe(**model):
@@ -251,13 +242,18 @@ def test_what_is_saved_is_no_code(pooled):
     assert "import tunesmith" in (pooled.folder / "report.html").read_text()
 
 
-def test_it_learns(pooled):
-    assert pooled.metrics["accuracy"] > 0.9
+@pytest.mark.parametrize("pooling", ["max", "layers", "attention"])
+def test_texts_are_learnt(tiny, reviews, tmp_path, pooling):
+    settings = {"model.pooling": pooling, "train.length": "6 epochs", "train.lr": 3e-3, "data.split.test": 0.2}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings))
+    assert run.metrics["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("settings", [{"pooling": "layers", "head_layers": 1}, {"pooling": "attention"}, {"pooling": "max"}])
+@pytest.mark.parametrize("settings", [{"pooling": "layers", "head_layers": 1}, {"pooling": "attention"}])
 def test_a_resumed_run_ends_with_the_same_weights(tiny, rows, tmp_path, monkeypatch, settings):
-    wanted = quick(tiny, **{f"model.{name}": value for name, value in settings.items()}, **{"train.save_every": "2 steps"})
+    wanted = quick(
+        tiny, **{f"model.{name}": value for name, value in settings.items()}, **{"train.save_every": "2 steps"}
+    )
     whole = ts.train(rows, out=tmp_path / "whole", **wanted)
     with ended_after(5, monkeypatch), pytest.raises(KeyboardInterrupt):
         ts.train(rows, out=tmp_path / "cut", **wanted)
@@ -309,7 +305,7 @@ def test_its_pre_trained_part_is_used_for_another_task(pooled, task, kind):
     else:
         auto = "AutoModelForMaskedLM" if task == "fill-mask" else "AutoModelForCausalLM"
         model = build_language_model(source, spec, auto_class=auto)
-        assert any(note.code == "new head" for note in announce(source, spec, auto_class=auto))
+        assert any(note.topic == "new head" for note in announce(source, spec, auto_class=auto))
     assert type(model).__name__ == kind
     backbone = pooled.predictor.model.backbone.state_dict()
     parts = [model.encoder, model.decoder.bert] if task == "translation" else [model.base_model]

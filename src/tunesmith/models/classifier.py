@@ -24,7 +24,10 @@ from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
 WHOLE_TEXTS = "AutoModelForSequenceClassification"
-_OTHER = {"AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT"}
+_OTHER = {
+    "AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT",
+    WHOLE_TEXTS: "choose an encoder such as BERT, or one of tunesmith's own heads: --set model.pooling=mean",
+}
 """What to choose instead of an architecture that has no head of a class."""
 
 DROPOUTS = (
