@@ -6,7 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+import tunesmith as ts
 from tests.families.build import FAMILIES
+from tests.families.columns import COLUMNS
+from tests.families.fresh import look
+from tests.families.test_matrix import SAME, SETTINGS
 from tests.families.test_models import NO_BIAS, TEXTS, batch_of
 from tunesmith.core.errors import ModelError
 from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, quiet
@@ -128,3 +132,33 @@ def test_of_an_encoder_decoder_the_encoder_is_kept(load, name, tmp_path):
     for auto_class in ("AutoModelForSequenceClassification", "AutoModelForQuestionAnswering"):
         with pytest.raises(ModelError, match=r"holds the encoder alone|has no such head"):
             build_classifier(Source("saved", tmp_path), ModelSpec(), ("a", "b"), auto_class=auto_class)
+
+
+RUNS = {
+    "RoBERTa": ("text-classification", {"pooling": "attention", "head_layers": 2, "adapt.kind": "lora"}),
+    "DistilBERT": ("text-classification", {"pooling": "layers", "drop_layers": 0.5, "reinit_layers": 1}),
+    "GPT-2": ("text-regression", {"pooling": "mean"}),
+    "XLNet": ("multi-label-classification", {"pooling": "max", "head_layers": 1, "head_activation": "gelu"}),
+    "T5": ("text-classification, pairs", {"pooling": "layers", "head_start": "probe"}),
+    "ModernBERT": ("text-classification", {"pooling": "mean"}),
+    "Marian": ("text-classification", {"pooling": "attention", "adapt.kind": "bitfit"}),
+    "Llama": ("text-classification, pairs", {"head_layers": 1, "adapt.kind": "dora"}),
+}
+TRAIN = {**SETTINGS, "train.head_first": "1 steps", "objectives.rdrop": True, "data.split.dev": 0.3}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_opens_again_and_in_a_pipeline(checkpoint, tmp_path, name, monkeypatch):
+    # A fresh process is tried in tests/models/test_pooling.py.
+    monkeypatch.setattr("tunesmith.workflow.finish.verify", lambda *_, **__: None)
+    kind, chosen = RUNS[name]
+    settings = {**TRAIN, **COLUMNS[kind].settings, **{f"model.{key}": value for key, value in chosen.items()}}
+    data = COLUMNS[kind].data(tmp_path)
+    run = ts.train(data, model=str(checkpoint(name)), out=tmp_path / "run", settings=settings)
+    task, rows = run.predictor.task, list(run.run.predictions("test"))
+    columns = {column: [row[field] for row in rows] for field, column in task.columns.items()}
+    found = look(kind, str(run.run.model_folder), columns)
+    said, alone = ([task.prediction.of(record) for record in found[part]] for part in ("said", "alone"))
+    before = [task.prediction.of(record) for record in rows]
+    assert max(task.distance(said, before), task.distance(said, alone), found["pipeline"]) < SAME
+    assert (type(run.predictor.model).__name__ == "PooledForSequenceClassification") == (name != "ModernBERT")

@@ -36,7 +36,8 @@ class _Waiting(MetaPathFinder):
             return None
         sys.meta_path.remove(self)
         spec = find_spec(name)
-        assert spec is not None
+        if spec is None:
+            return None
         loader: Any = spec.loader
         run = loader.exec_module
 
