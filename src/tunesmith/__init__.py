@@ -15,6 +15,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.models.register import register
+
 if TYPE_CHECKING:
     from tunesmith.api import TunedModel, load, resume, resume_several, train, train_several
     from tunesmith.core.errors import TunesmithError
@@ -35,6 +37,8 @@ _HOMES = {
     "train": "tunesmith.api",
     "train_several": "tunesmith.api",
 }
+
+register()
 
 try:
     __version__ = version("tunesmith")

@@ -70,7 +70,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: "fast", "balanced" (the default) or "best": how long training is where `length` is None.
         length: how long to train, for example "5 epochs" or "500 steps".
         lr: peak learning rate of the top layer, more than 0.
-        pooling: "first" or "mean": how token vectors become one text vector.
+        pooling: "first", "mean", "max", "attention", "last" or "layers": how token vectors become one text vector.
         class_weight: "balanced" lets rows of rare classes count more, in inverse proportion to their class's share.
         device: "cpu", "cuda" or "mps", to train and to predict on; None is the GPU where there is one.
         settings: any other setting of a recipe by its dotted name, for example {"train.step_size": "8 rows"}.
@@ -92,7 +92,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: Literal["fast", "balanced", "best"] | None = None,
         length: str | None = None,
         lr: float | None = None,
-        pooling: Literal["first", "mean"] | None = None,
+        pooling: Literal["first", "mean", "max", "attention", "last", "layers"] | None = None,
         class_weight: Literal["balanced"] | None = None,
         device: Literal["cpu", "cuda", "mps"] | None = None,
         settings: Mapping[str, Any] | None = None,

@@ -38,7 +38,8 @@ What to know of some families:
 - **XLNet** looks at the last position to classify: batches are filled on the left, which the saved tokenizer knows. Its
   language model reads words in any order; trained on the next word it would only learn to copy it, so it is refused.
 - **BART, mBART, T5** are read at the end-of-text token of their decoder.
-- `model.pooling: mean` fits the plain class of **BERT** alone; the others use their own heads.
+- `model.pooling` and `model.head_layers` work with all of them, also with **Marian** and **Pegasus**, of which the
+  encoder is kept; the marks below are for each family's own head, and for the mean with **BERT**.
 - **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
 """
 

@@ -110,7 +110,7 @@ def test_the_template_is_a_valid_recipe_that_changes_nothing(tmp_path):
 def facts(**changes):
     fields = {
         "n_rows": 100, "n_dev": 0, "n_classes": 2, "mean_tokens": 20.0, "share_too_long": 0.0, "share_cut": 0.0,
-        "may_cut": True, "max_tokens": 512, "hidden_size": 384, "can_pool_mean": True, "has_gpu": False,
+        "may_cut": True, "max_tokens": 512, "hidden_size": 384, "pooling": ("mean", "why"), "has_gpu": False,
         "main_metric": "macro_f1",
     }  # fmt: skip
     return Facts(**{**fields, **changes})
@@ -146,11 +146,6 @@ def test_long_trainings_average_their_late_weights():
     assert chosen(n_rows=67_000, n_dev=2000)["train.average"] == 0.5
     assert chosen(n_rows=800)["train.average"] == 0
     assert chosen({"train.length": "2000 steps"}, n_rows=800)["train.average"] == 0.5
-
-
-def test_texts_are_pooled_by_their_mean_where_that_can_be_saved():
-    assert {chosen(n_rows=n)["model.pooling"] for n in (100, 67_000)} == {"mean"}
-    assert chosen(can_pool_mean=False)["model.pooling"] == "first"
 
 
 def test_many_classes_get_more_updates():

@@ -46,7 +46,8 @@ def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None, prompt: 
         add_adapters(model, spec)
     for name, parameter in model.named_parameters():
         is_bias = spec.kind == "bitfit" and name.endswith("bias") and name in learns
-        parameter.requires_grad_(id(parameter) in new or is_bias or _is_added(name))
+        is_new = id(parameter) in new and name in learns
+        parameter.requires_grad_(is_new or is_bias or _is_added(name))
     if spec.kind == "prompt":
         learn_prompt(model, prompt)
 

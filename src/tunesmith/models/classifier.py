@@ -1,8 +1,6 @@
-"""A pre-trained encoder with a classification head, always one of transformers' own classes.
+"""A pre-trained encoder with a classification head: one of transformers' own classes wherever one can hold it.
 
-Mean pooling has no class of its own for most families. For BERT it is expressed in the plain class: one more
-encoder layer whose queries and keys are zero attends to all tokens evenly, so that its first position holds the
-mean. The saved model stays a `BertForSequenceClassification` that any tool opens (one layer more to compute).
+What none can hold, other ways to pool and deeper heads, is of tunesmith's own (`models/pooled.py`).
 """
 
 from __future__ import annotations
@@ -13,18 +11,23 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
-from tunesmith.models.layers import ADDED, NEW, reinit_top
+from tunesmith.models.layers import NEW, reinit_top
+from tunesmith.models.opening import config_of, part_names, pooled_of
+from tunesmith.models.pooled import PooledForSequenceClassification, bare
+from tunesmith.models.pooled_config import PooledConfig
+from tunesmith.models.pooling import OWN, needs_own_class, pool_within, pooled_config, refuse_unpoolable
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
 WHOLE_TEXTS = "AutoModelForSequenceClassification"
-RESIDUAL_SHARE = 1000.0
-"""How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
-_OTHER = {"AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT"}
+_OTHER = {
+    "AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT",
+    WHOLE_TEXTS: "choose an encoder such as BERT, or one of tunesmith's own heads: --set model.pooling=mean",
+}
 """What to choose instead of an architecture that has no head of a class."""
 
 DROPOUTS = (
@@ -59,24 +62,41 @@ def build_classifier(
     Raises:
         ModelError: the architecture has no such head in transformers, or can't pool as asked.
     """
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
-    config.num_labels = len(names)
-    config.id2label = dict(enumerate(names))
-    config.label2id = {name: index for index, name in enumerate(names)}
-    config.problem_type = problem_type
+    own = auto_class == WHOLE_TEXTS and needs_own_class(source, spec)
+    if auto_class != WHOLE_TEXTS and (spec.pooling not in ("auto", "first") or spec.head_layers != "auto"):
+        raise ModelError(
+            "only whole texts are pooled", fix="use --set model.pooling=first --set model.head_layers=auto"
+        )
+    config = config_of(source, spec)
     set_dropout(config, spec)
     for memory in MEMORIES:
         if hasattr(config, memory):
             setattr(config, memory, False)
+    if spec.pooling == "mean" and hasattr(config, OWN):
+        setattr(config, OWN, "mean")
+    whole = pooled_config(source, spec, config) if own else config
+    whole.num_labels = len(names)
+    whole.id2label = dict(enumerate(names))
+    whole.label2id = {name: index for index, name in enumerate(names)}
+    whole.problem_type = problem_type
     with quiet():
-        model = load_with_head(source, spec, config, auto_class)
+        model = _pooled(source, spec, whole) if own else load_with_head(source, spec, config, auto_class)
+    if own:
+        refuse_unpoolable(model, source, spec)
+        return model
     if spec.head_dropout != "auto":
         set_head_dropout(model, float(spec.head_dropout))
-    if spec.pooling == "mean":
-        if auto_class != WHOLE_TEXTS:
-            raise ModelError("only whole texts can be read as a mean", fix="use --set model.pooling=first")
-        add_mean_pooling(model)
+    pool_within(model, spec.pooling)
     return model
+
+
+def _pooled(source: Source, spec: ModelSpec, config: PooledConfig) -> PreTrainedModel:
+    """Load `source` as tunesmith's own class; of a checkpoint of that class, the head as well where it fits."""
+    if pooled_of(source, spec) is not None:
+        return load_with_head(source, spec, config, WHOLE_TEXTS)
+    backbone = bare(load_with_head(source, spec, config.backbone, "AutoModel"))
+    config.backbone.architectures = [type(backbone).__name__]
+    return PooledForSequenceClassification(config, backbone)
 
 
 def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:
@@ -91,7 +111,8 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     if spec.weights == "random":
         model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
         return model
-    renamed = _renamed(config, auto_class)
+    is_own = isinstance(config, PooledConfig)
+    renamed = {} if is_own else part_names(source, spec) | _renamed(config, auto_class)
     model, report = opener.from_pretrained(
         source.folder,
         config=config,
@@ -132,7 +153,8 @@ def _renamed(config: Any, auto_class: str) -> dict[str, str]:
 
 def _refuse_other_weights(source: Source, model: PreTrainedModel, report: Mapping[str, Any]) -> None:
     """Raise ModelError if the weights are not those that config.json speaks of; only a head may be new."""
-    inner = {name for name in model.state_dict() if name.startswith(f"{model.base_model_prefix}.")}
+    names = set(model.state_dict())
+    inner = {name for name in names if name.startswith(f"{model.base_model_prefix}.")} or names
     other = sorted(inner.intersection(name for name, *_ in report["mismatched_keys"]))
     missing = inner.intersection(report["missing_keys"])
     vectors = {name for name, weight in model.named_parameters() if weight is model.get_input_embeddings().weight}
@@ -166,41 +188,6 @@ def set_head_dropout(model: PreTrainedModel, probability: float) -> None:
         dropout.p = probability
 
 
-def can_pool_mean(model_type: str) -> bool:
-    """Whether mean pooling can be expressed in the plain class of this family."""
-    return model_type == "bert"
-
-
-def add_mean_pooling(model: PreTrainedModel) -> None:
-    """Append the averaging layer to a BERT classifier, so that its first position becomes the mean of all tokens.
-
-    The new queries, keys and feed-forward weights are zero and frozen; the values start as the identity and learn.
-    The pooler starts as the identity too, since the checkpoint's was made for the first token.
-    """
-    config = model.config
-    if not can_pool_mean(config.model_type):
-        raise ModelError(
-            f'mean pooling is not available for "{config.model_type}"', fix="use --set model.pooling=first"
-        )
-    encoder = model.bert.encoder
-    layer = type(encoder.layer[0])(config, layer_idx=len(encoder.layer))
-    with torch.no_grad():
-        for weight in layer.parameters():
-            weight.zero_()
-        layer.attention.self.value.weight.copy_(torch.eye(config.hidden_size))
-        layer.attention.output.dense.weight.copy_(RESIDUAL_SHARE * torch.eye(config.hidden_size))
-        layer.attention.output.LayerNorm.weight.fill_(1.0)
-        layer.output.LayerNorm.weight.fill_(1.0)
-        model.bert.pooler.dense.weight.copy_(torch.eye(config.hidden_size))
-        model.bert.pooler.dense.bias.zero_()
-    for part in (layer.attention.self.query, layer.attention.self.key, layer.intermediate, layer.output.dense):
-        part.requires_grad_(False)
-    layer.attention.output.dense.requires_grad_(False)
-    setattr(layer, ADDED, True)
-    encoder.layer.append(layer)
-    config.num_hidden_layers = len(encoder.layer)
-
-
 def head_of(model: PreTrainedModel) -> nn.Linear:
     """Return the last linear layer, the one with an output per class."""
     n_labels = model.config.num_labels
@@ -210,7 +197,9 @@ def head_of(model: PreTrainedModel) -> nn.Linear:
 
 def has_bias(source: Source, spec: ModelSpec) -> bool:
     """Whether the head that `source` gets for whole texts adds a number of its own to each output."""
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    if needs_own_class(source, spec):
+        return True
+    config = config_of(source, spec)
     refuse_headless(source, config, WHOLE_TEXTS)
     with torch.device("meta"), quiet():
         opener = getattr(transformers, WHOLE_TEXTS)

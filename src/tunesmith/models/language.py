@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from tunesmith.core.errors import ModelError, Where
 from tunesmith.core.notes import Note
 from tunesmith.models.classifier import load_with_head, quiet, set_dropout
+from tunesmith.models.opening import config_of
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -57,11 +58,11 @@ def build_language_model(source: Source, spec: ModelSpec, *, auto_class: str) ->
 def announce(source: Source, spec: ModelSpec, *, auto_class: str) -> list[Note]:
     """Return notes on what of the model is new or changed: its architecture, its head."""
     notes = []
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    config = config_of(source, spec)
     changed = _change(source.name, config) if auto_class == "AutoModelForCausalLM" else ""
     if changed:
         notes.append(Note("info", "architecture", changed, fix="a model made for writing starts from more: --model"))
-    if not _has_head(source):
+    if not _has_head(source, spec):
         message = (
             f"{source.name} comes without a head over its vocabulary: a new one is trained, tied to its word vectors"
         )
@@ -211,7 +212,7 @@ def _id(plain: Any, token: str) -> int:
 
 
 def _config(source: Source, spec: ModelSpec, auto_class: str) -> Any:
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    config = config_of(source, spec)
     if auto_class == "AutoModelForCausalLM" and _is_encoder(config):
         config.is_decoder = True
     return config
@@ -226,7 +227,7 @@ def _is_encoder(config: Any) -> bool:
     return both and not config.is_encoder_decoder and not getattr(config, "is_decoder", False)
 
 
-def _has_head(source: Source) -> bool:
+def _has_head(source: Source, spec: ModelSpec) -> bool:
     """Whether the checkpoint holds weights of a head over the vocabulary, or is of a class that ties all of it."""
     from safetensors import safe_open
 
@@ -235,7 +236,7 @@ def _has_head(source: Source) -> bool:
         with safe_open(file, framework="pt") as opened:
             names.update(opened.keys())
     heads = ("cls.predictions", "lm_head", "vocab_", "generator_", "predictions.", "lm_predictions", "decoder.")
-    config = AutoConfig.from_pretrained(source.folder)
+    config = config_of(source, spec)
     kinds = ("LMHeadModel", "CausalLM", "MaskedLM", "ConditionalGeneration", "MTModel")
     whole = any(str(name).endswith(kinds) for name in config.architectures or [])
     return whole or any(name.startswith(heads) for name in names)

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from tunesmith.models.classifier import quiet
+from tunesmith.models.opening import pooled_of
 from tunesmith.models.source import find
 from tunesmith.models.spec import ModelSpec
 
@@ -27,13 +28,15 @@ class Neighbours:
     def __init__(self, spec: ModelSpec) -> None:
         """Read the word vectors of a model's vocabulary."""
         import torch
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-        folder = find(spec).folder
+        source = find(spec)
+        folder = source.folder
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
         with quiet(), torch.no_grad():
             options = {"use_safetensors": True, "trust_remote_code": spec.trust_remote_code}
-            table = AutoModel.from_pretrained(folder, **options).get_input_embeddings().weight
+            opener = AutoModel if pooled_of(source, spec) is None else AutoModelForSequenceClassification
+            table = opener.from_pretrained(folder, **options).get_input_embeddings().weight
             vectors = table.float().numpy()
         tokens = tokenizer.convert_ids_to_tokens(list(range(min(len(vectors), len(tokenizer)))))
         has_mark = any(token.startswith(_BEGINNINGS) for token in tokens)

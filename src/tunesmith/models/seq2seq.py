@@ -16,11 +16,12 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, EncoderDecoderModel, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, EncoderDecoderModel, PreTrainedModel
 
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.models.classifier import load_with_head, quiet, set_dropout
 from tunesmith.models.layers import reinit_top
+from tunesmith.models.opening import config_of, part_names
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.targets import MOST_TOKENS, Target, own_tokenizer
@@ -46,7 +47,7 @@ def build_seq2seq(source: Source, spec: ModelSpec, *, decoder_layers: int | None
     Raises:
         ModelError: the architecture can't write.
     """
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=spec.trust_remote_code)
+    config = config_of(source, spec)
     set_dropout(config, spec)
     with quiet():
         if config.is_encoder_decoder:
@@ -85,6 +86,7 @@ def _open(auto: Any, source: Source, spec: ModelSpec, config: Any) -> PreTrained
         model = auto.from_config(config)
     else:
         opened = {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": spec.trust_remote_code}
+        opened |= {"key_mapping": renamed} if (renamed := part_names(source, spec)) else {}
         model = auto.from_pretrained(source.folder, config=config, **opened)
         reinit_top(model, spec.reinit_layers)
     return model

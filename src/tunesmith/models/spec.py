@@ -45,8 +45,15 @@ class ModelSpec(Spec):
     """Run Python code that comes with a checkpoint. Leave off unless you have read that code."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """random: the same architecture trained from nothing, to see what the pre-trained weights bring."""
-    pooling: Literal["auto", "first", "mean"] = "auto"
-    """How token vectors become one text vector: the family's own head on the first token, or their mean."""
+    pooling: Literal["auto", "first", "mean", "max", "attention", "last", "layers"] = "auto"
+    """How token vectors become one text vector. first: the family's own head, mostly on the first token; mean, max: of
+    all tokens; attention: a mean weighted by what a learnt query finds in them; last: the last token; layers: a learnt
+    mix of all layers' means (Peters et al. 2018, equation 1)."""
+    head_layers: NonNegativeInt | Literal["auto"] = "auto"
+    """Hidden layers between the text vector and the last linear layer; "auto" keeps the family's own head, or has none
+    where the text is pooled in another way."""
+    head_activation: Literal["tanh", "gelu"] = "tanh"
+    """What these hidden layers end with."""
     head_start: Literal["auto", "random", "probe"] = "auto"
     """probe: the head starts from a logistic regression on the frozen text vectors."""
     reinit_layers: NonNegativeInt = 0

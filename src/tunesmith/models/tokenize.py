@@ -211,10 +211,12 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
     Raises:
         TunesmithError: it needs a library that isn't there, or can't be given a prompt.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
+
+    from tunesmith.models.opening import config_of
 
     own_code = spec.trust_remote_code
-    config = AutoConfig.from_pretrained(source.folder, trust_remote_code=own_code)
+    config = config_of(source, spec)
     # Encoder-decoders pool at the end-of-text token: "</s>" in a text (struck out, in HTML) must not become one.
     as_text = {"split_special_tokens": True} if config.is_encoder_decoder else {}
     try:

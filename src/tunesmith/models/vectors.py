@@ -56,12 +56,13 @@ def vectors_seen(model: nn.Module, seen: Seen) -> Iterator[None]:
 
 @contextmanager
 def features_seen(head: nn.Module, seen: Seen) -> Iterator[None]:
-    """Note what a head receives in the `with`."""
+    """Note what the last linear layer of a head receives in the `with`."""
 
     def note(_module: nn.Module, inputs: Any) -> None:
         seen.features = inputs[0]
 
-    hook = head.register_forward_pre_hook(note)
+    last = [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
+    hook = last.register_forward_pre_hook(note)
     try:
         yield
     finally:

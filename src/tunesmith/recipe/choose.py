@@ -59,12 +59,8 @@ def _texts(facts: Facts) -> Choices:
 
 
 def _model(facts: Facts) -> Choices:
-    if facts.can_pool_mean:
-        pooling = ("mean", "the mean of the tokens needs less to learn from than the first token")
-    else:
-        pooling = ("first", "this family's own head")
     return {
-        "model.pooling": pooling,
+        "model.pooling": facts.pooling,
         "model.head_start": (
             "random",
             "beginning with a head fitted on frozen vectors gained nothing where it was measured",

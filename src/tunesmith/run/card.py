@@ -13,6 +13,7 @@ from tunesmith.core.wording import rows
 from tunesmith.metrics.names import METRICS, shown, titled
 from tunesmith.run.folder import Run
 from tunesmith.run.report.numbers import ends, interval, primary_split
+from tunesmith.run.usage import usage
 from tunesmith.tasks import TASKS
 
 _LONG_TEXTS = {
@@ -39,7 +40,7 @@ def model_card(run: Run) -> str:
         "## What it was trained on",
         _rows(run),
         "## How to use it",
-        "```python\n" + task.usage.replace("FOLDER", '"path/to/this/folder"') + "\n```",
+        f"```python\n{usage(run, task, 'path/to/this/folder')}\n```",
         _cleaning(task, settings["clean"])
         + _LONG_TEXTS.get(settings["task"].get("long_text", ""), "")
         + "."

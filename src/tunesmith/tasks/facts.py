@@ -31,7 +31,7 @@ class Facts:
         share_cut: of the training rows' tokens, those beyond what the model reads.
         max_tokens: the model reads at once.
         hidden_size: width of the model.
-        can_pool_mean: whether mean pooling fits the model's plain class.
+        pooling: how token vectors become one text vector, and why.
         has_gpu: whether training runs on a GPU.
         main_metric: of the task, or what training is judged by instead.
         length_factor: what the preset multiplies the length of training by.
@@ -49,7 +49,7 @@ class Facts:
     may_cut: bool
     max_tokens: int
     hidden_size: int
-    can_pool_mean: bool
+    pooling: tuple[str, str]
     has_gpu: bool
     main_metric: str
     length_factor: float = 1.0

@@ -87,6 +87,13 @@ class TextTask(Task):
 
         agree_on_padding(model, tokenizer)
 
+    def head(self, model: PreTrainedModel) -> nn.Module:
+        """Return the last linear layer, with what pools before it and its hidden layers where these are new as well."""
+        from tunesmith.models.classifier import head_of
+        from tunesmith.models.pooling import new_parts
+
+        return new_parts(model, head_of(model))
+
     def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
         """Return logits, shape (batch, outputs)."""
         logits: np.ndarray = model(**batch.inputs).logits.detach().float().cpu().numpy()

@@ -13,7 +13,8 @@ from tunesmith.core.errors import RecipeError, Where, did_you_mean
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
-from tunesmith.models.classifier import can_pool_mean
+from tunesmith.models.opening import config_of
+from tunesmith.models.pooling import FAMILYS_OWN, usual_pooling
 from tunesmith.models.source import find
 from tunesmith.models.tokenize import Tokenizer, load_tokenizer
 from tunesmith.recipe.choose import LENGTH_FACTORS, choose
@@ -96,18 +97,23 @@ def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
 
 
 def refuse_pooling(recipe: Recipe, task: Any) -> None:
-    """Raise RecipeError if a setting asks for a vector of the whole text where the task makes none."""
-    for name, value in (("pooling", "mean"), ("head_start", "probe")):
-        if getattr(recipe.model, name) == value and not task.pools:
+    """Raise RecipeError if a setting asks for a vector of the whole text, or a layer, where there is none."""
+    model = recipe.model
+    idle = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
+    for name, values in idle.items():
+        value = getattr(model, name)
+        if value not in values and not task.pools:
             where = Where(column=f"model.{name}", value=value)
             raise RecipeError(f"{task.kind} makes no vector of the whole text", where=where, fix="leave it out")
+    if model.head_activation != "tanh" and model.head_layers in ("auto", 0):
+        where = Where(column="model.head_activation", value=model.head_activation)
+        raise RecipeError("there are no hidden layers in the head", where=where, fix="--set model.head_layers=1")
 
 
 def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:
     """Gather what the defaults depend on."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(find(recipe.model).folder, trust_remote_code=recipe.model.trust_remote_code)
+    source = find(recipe.model)
+    config = config_of(source, recipe.model)
     array = np.array(lengths)
     train = prepared.tables["train"]
     gpu = recipe.train.device != "cpu" and bool(hardware.look().accelerators)
@@ -121,7 +127,7 @@ def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths
         share_cut=float(np.maximum(array - tokenizer.max_tokens, 0).sum() / max(1, array.sum())),
         max_tokens=tokenizer.max_tokens,
         hidden_size=int(getattr(getattr(config, "decoder", config), "hidden_size", 768)),
-        can_pool_mean=prepared.task.pools and can_pool_mean(config.model_type),
+        pooling=usual_pooling(source, recipe.model) if prepared.task.pools else FAMILYS_OWN,
         has_gpu=gpu,
         main_metric=prepared.task.dev_metric or prepared.task.main_metric,
         length_factor=LENGTH_FACTORS[recipe.preset],

@@ -40,6 +40,11 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "moving_average": ("train.average=1.0", "train.average_decay=0.99"),
     "soup": ("train.soup=3",),
     "first_token": ("model.pooling=first",),
+    "last_token": ("model.pooling=last",),
+    "max_pooling": ("model.pooling=max",),
+    "attention_pooling": ("model.pooling=attention",),
+    "layer_mix": ("model.pooling=layers",),
+    "head_layer": ("model.head_layers=1",),
     "probe": ("model.head_start=probe",),
     "random_weights": ("model.weights=random",),
 }

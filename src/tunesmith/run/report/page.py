@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import math
 import shlex
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from tunesmith.recipe.recipe import DEFAULT_TASK
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
 from tunesmith.run.report.numbers import ends, interval, primary_split
+from tunesmith.run.usage import usage
 from tunesmith.tasks import TASKS
 from tunesmith.tasks.base import Task
 
@@ -84,7 +84,7 @@ def content(run: Run) -> dict[str, Any]:
         "errors": worst(run, split, task),
         "counted": task.counted,
         "folder": shlex.quote(str(seen_from_start(run))),
-        "usage": task.usage.replace("FOLDER", json.dumps(str(seen_from_start(run) / "model"), ensure_ascii=False)),
+        "usage": usage(run, task, str(seen_from_start(run) / "model")),
         "origins": run.origins,
         "whisker": lambda low, value, high: Markup(charts.whisker(value, low, high)),
         "model": run.origins.get("model.source", {}).get("value", ""),
