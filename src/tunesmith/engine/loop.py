@@ -27,6 +27,7 @@ from tunesmith.engine.passes import Learner
 from tunesmith.engine.plan import Plan, Share
 from tunesmith.engine.schedule import lr_factor
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.engine.twins import Twins
 from tunesmith.objectives.base import Objective
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch, Example
@@ -44,6 +45,7 @@ class Setup:
         anchor: where the weights started, if that is to hold them.
         thaw: which weights learn from when on.
         schedule: progress (0 to 1) to what the peak rate is multiplied by; None for that of the settings.
+        twins: unlabeled texts, where an objective learns from them.
     """
 
     task: Task
@@ -57,6 +59,7 @@ class Setup:
     anchor: Anchor | None = None
     thaw: Thaw | None = None
     schedule: Callable[[float], float] | None = None
+    twins: Twins | None = None
 
     @property
     def exchanges_late(self) -> bool:
@@ -113,7 +116,8 @@ def train_steps(setup: Setup, plan: Plan, *, start: int = 0) -> Iterator[StepRep
         with memory_errors():
             with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
                 mine = shares[setup.device.rank]
-                sums = _accumulate(setup, learner, examples, mine, scale=setup.device.world / n_items)
+                scale, seed = setup.device.world / n_items, derive(plan.seed, "twins", step)
+                sums = _accumulate(setup, learner, examples, mine, scale=scale, seed=seed)
             norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
         terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
         _refuse_nan(sum(terms.values()), norm, step + 1)
@@ -141,20 +145,29 @@ def drawn(setup: Setup, shares: Sequence[Share], *, seed: int, step: int) -> Map
 
 
 def _accumulate(
-    setup: Setup, learner: Learner, examples: Mapping[int, Example], share: Share, *, scale: float
+    setup: Setup, learner: Learner, examples: Mapping[int, Example], share: Share, *, scale: float, seed: int
 ) -> dict[str, Tensor]:
     """Add up the gradients of one process's batches; return the sums of what was learnt, scalar tensors by name."""
     sums: dict[str, Tensor] = {}
     for i, indices in enumerate(share.batches):
         batch = load(setup, [examples[int(i)] for i in indices], blank=share.blank)
+        weights = {int(i): 0.0 if share.blank else examples[int(i)].weight for i in indices}
+        twins = _twins(setup, weights, seed=seed) if setup.twins else None
         sync = not setup.exchanges_late and i == len(share.batches) - 1
         with setup.device.forward(setup.model, sync=sync):
             # Several processes average their gradients; `scale` holds the factor that undoes it.
-            for name, term in learner.learn(batch, scale=scale):
+            for name, term in learner.learn(batch, scale=scale, twins=twins):
                 sums[name] = sums.get(name, torch.zeros_like(term)) + term
     if setup.exchanges_late:
         setup.device.exchange(setup.model)
     return sums
+
+
+def _twins(setup: Setup, weights: Mapping[int, float], *, seed: int) -> Iterator[tuple[Batch, Batch]]:
+    """Yield batches of the unlabeled examples that some examples bring, as they are and edited."""
+    assert setup.twins is not None
+    for still, edited in setup.twins.beside(weights, seed=seed):
+        yield load(setup, still), load(setup, edited)
 
 
 def load(setup: Setup, examples: Sequence[Example], *, blank: bool = False) -> Batch:

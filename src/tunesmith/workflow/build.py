@@ -13,6 +13,7 @@ from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import Setup
 from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
+from tunesmith.engine.twins import Twins
 from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.layers import drop_layers
@@ -21,6 +22,7 @@ from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
+from tunesmith.workflow.augment import near_words
 from tunesmith.workflow.probe import start_head
 from tunesmith.workflow.resolve import Resolved
 
@@ -62,7 +64,8 @@ def make_setup(resolved: Resolved) -> Setup:
     drop_layers(model, recipe.model.drop_layers)
     adapt(model, recipe.model.adapt, head=task.head(model))
     freeze(model, recipe.train.freeze, head=task.head(model))
-    if not task.draws_tokens:
+    twins = _twins(resolved)
+    if twins is None and not task.draws_tokens:  # others hold tokens that no training row does
         train_rows_of(model, (example.ids for example in examples), extra=[tokenizer.pad_id])
     if device.torch_device.type == "cpu":
         use_byte_dropout(model)
@@ -81,4 +84,21 @@ def make_setup(resolved: Resolved) -> Setup:
         recipe.objectives.active(task),
         Anchor(plain, recipe.train, head=head),
         Thaw(plain, recipe.train, head=head),
+        twins=twins,
+    )
+
+
+def _twins(resolved: Resolved) -> Twins | None:
+    """Return what unlabeled examples are drawn from; None where nothing learns from them."""
+    recipe, spec = resolved.recipe, resolved.recipe.objectives.consistency
+    if spec is None:
+        return None
+    table = resolved.encoded.tables["train"] if resolved.unlabeled is None else resolved.unlabeled
+    return Twins.of(
+        table,
+        task=resolved.task,
+        tokenizer=resolved.tokenizer,
+        spec=spec,
+        near=near_words(spec.edits, recipe.model),
+        tokens_per_batch=int(recipe.train.tokens_per_batch),
     )
