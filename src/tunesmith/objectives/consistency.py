@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveInt
 
-from tunesmith.data.augment.spec import EDA, WordEdit
+from tunesmith.data.augment.spec import EDA, WordEdit, not_empty
 from tunesmith.objectives.base import Adding, Pass, meaningless
 from tunesmith.tasks.base import Task
 
@@ -38,7 +38,7 @@ class Consistency(Adding):
     """How far answers are sharpened before they are learnt: 1 not at all, near 0 to all or nothing (tau)."""
     confidence: Annotated[float, Field(ge=0, lt=1)] = 0.8
     """Answers of no more than this probability are not learnt (beta); 0: all are."""
-    edits: Annotated[tuple[WordEdit, ...], Field(min_length=1)] = EDA
+    edits: Annotated[tuple[WordEdit, ...], AfterValidator(not_empty)] = EDA
     """The noise: one of these edits of words for each text and step, drawn anew."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of a text's words that an edit changes, at least one word."""
