@@ -42,7 +42,7 @@ tokenizer = load_tokenizer(Source("tiny", Path(sys.argv[1])), ModelSpec(source=s
 setup = replace(
     setup,
     objectives=objectives.active(setup.task),
-    twins=objectives.consistency and Twins.of(
+    twins=objectives.consistency and Twins(
         unlabeled, task=setup.task, tokenizer=tokenizer, spec=objectives.consistency, near=lambda _: (),
         tokens_per_batch=64,
     ),

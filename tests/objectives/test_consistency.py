@@ -1,18 +1,21 @@
 """Consistency training: which unlabeled texts a step sees, and that their words are what is learnt."""
 
+import itertools
+import random
+
 import numpy as np
 import pytest
 import torch
 
 from tests.objectives.test_objectives import alike, gradients, on, setup_for
-from tests.tiny import tiny_bert
+from tests.tiny import GOOD, OTHER, tiny_bert
 from tests.writers import write_jsonl
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.table import Table
 from tunesmith.engine import checkpoint
 from tunesmith.engine.infer import infer
 from tunesmith.engine.loop import train_steps
-from tunesmith.engine.twins import Twins, in_parts
+from tunesmith.engine.twins import Twins, halves
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
@@ -42,7 +45,7 @@ def twins(model, *texts, columns=("text",), long_text="windows", tokens=4096, **
     table = Table.of({name: [text.split("|")[i] for text in texts] for i, name in enumerate(columns)}, file="u.txt")
     tokenizer = load_tokenizer(Source("tiny", model), ModelSpec(source=str(model)))
     spec = Consistency(**{"edits": ("delete", "swap"), **settings})
-    return Twins.of(table, task=task, tokenizer=tokenizer, spec=spec, near=lambda _: (), tokens_per_batch=tokens)
+    return Twins(table, task=task, tokenizer=tokenizer, spec=spec, near=lambda _: (), tokens_per_batch=tokens)
 
 
 def seen(found):
@@ -75,23 +78,36 @@ def test_batches_of_unlabeled_texts_are_no_larger_than_others(tiny):
             assert len(side) * max(len(one.ids) for one in side) <= 40
 
 
-def test_long_texts_are_read_in_parts_and_nothing_of_them_is_lost(tiny):
-    words = " ".join(["good", "film", "day", "warm", "book", "sad", "old"] * 13)
-    found = twins(tiny, words, "a bad day")
-    assert [len(parts) for parts in found.rows] == [4, 1]
-    assert " ".join(part["text"] for part in found.rows[0]) == words
-    pair = twins(tiny, f"{words}|a bad day", columns=("text", "other"))
-    assert {part["other"] for part in pair.rows[0]} == {"a bad day"}
-    assert max(len(one.ids) for batch in pair.beside({0: 1.0}, seed=0) for one in batch[0]) <= 32
-    assert [len(parts) for parts in twins(tiny, words, long_text="head").rows] == [1]
-    with pytest.raises(DataError, match=r"u\.txt:1.*the text has 91 tokens.*task\.long_text=windows"):
-        twins(tiny, words, long_text="error")
+def drawn(found, n=60):
+    """Return the different texts that are drawn, as they are."""
+    return {tuple(row.items()) for seed in range(n) for row in found._drawn([random.Random(seed)])}
 
 
-def test_a_text_without_spaces_is_halved_within():
-    parts = in_parts({"text": "x" * 37}, lambda row: len(row["text"]) <= 10)
-    assert "".join(part["text"] for part in parts) == "x" * 37
-    assert in_parts({"text": "x"}, lambda _row: False) == [{"text": "x"}]
+def test_of_long_texts_parts_are_read_that_leave_nothing_out(tiny):
+    words = " ".join(f"{GOOD[i % 8]} {OTHER[i % 19]}" for i in range(50))
+    parts = {row[0][1] for row in drawn(twins(tiny, words))}
+    assert len(parts) == 4
+    assert words in {" ".join(some) for some in itertools.permutations(parts)}
+    pairs = drawn(twins(tiny, f"{words}|a bad day", columns=("text", "other")))
+    assert {row[1] for row in pairs} == {("other", "a bad day")}
+    assert " ".join(sorted(w for row in pairs for w in row[0][1].split())) == " ".join(sorted(words.split()))
+    batches = twins(tiny, words, "a bad day", ratio=9, rate=1.0, edits=("swap", "shuffle")).beside({0: 1.0}, seed=0)
+    assert max(len(one.ids) for batch in batches for side in batch for one in side) <= 32
+    assert drawn(twins(tiny, words, long_text="head")) == {(("text", words),)}
+
+
+def test_halves_keep_words_whole_where_there_are_some():
+    assert halves({"text": "one two three", "other": "x"}) == (
+        {"text": "one", "other": "x"}, {"text": "two three", "other": "x"},
+    )  # fmt: skip
+    assert halves({"text": "xxxyyyy"}) == ({"text": "xxx"}, {"text": "yyyy"})
+
+
+def test_a_text_that_is_too_long_is_an_error_where_it_is_to_be_one(tiny, tmp_path):
+    path = lines(tmp_path / "u.txt", "a bad day", "good " * 40)
+    settings = {"data.unlabeled": [path], "task.long_text": "error", **on("consistency")}
+    with pytest.raises(DataError, match=r"u\.txt:2.*the text has 40 tokens.*task\.long_text=windows"):
+        setup_for(KIND, tiny, tmp_path, **settings)
 
 
 def test_the_term_is_that_of_the_unlabeled_texts(still, tmp_path):

@@ -33,7 +33,7 @@ class Consistency(Adding):
     weight: NonNegativeFloat = 1.0
     """What its term is multiplied by (lambda)."""
     ratio: PositiveInt = 3
-    """Unlabeled texts for each labelled one in a step."""
+    """Unlabeled texts for each labelled one in a step, or for each window of a long one."""
     temperature: Annotated[float, Field(gt=0, le=1)] = 0.4
     """How far answers are sharpened before they are learnt: 1 not at all, near 0 to all or nothing (tau)."""
     confidence: Annotated[float, Field(ge=0, lt=1)] = 0.8

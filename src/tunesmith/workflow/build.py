@@ -94,7 +94,7 @@ def _twins(resolved: Resolved) -> Twins | None:
     if spec is None:
         return None
     table = resolved.encoded.tables["train"] if resolved.unlabeled is None else resolved.unlabeled
-    return Twins.of(
+    return Twins(
         table,
         task=resolved.task,
         tokenizer=resolved.tokenizer,

@@ -72,6 +72,8 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     recipe.objectives.active(task)  # refused here, if at all
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
+    if prepared.unlabeled is not None and task.long_text == "error":
+        task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
     read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
     notes = task.announce(find(recipe.model), recipe.model)
