@@ -20,24 +20,37 @@ from pathlib import Path
 from safetensors.torch import save_file
 sys.path.insert(0, sys.argv[3])
 from tests.engine.test_loop import make
+from tests.tiny import sentences
+from tunesmith.data.table import Table
 from tunesmith.engine.anchor import Anchor
 from tunesmith.engine.checkpoint import weights
 from tunesmith.engine.freeze import Thaw
 from tunesmith.engine.loop import train_steps
 from tunesmith.engine.plan import Plan
+from tunesmith.engine.twins import Twins
 from tunesmith.models.classifier import head_of
+from tunesmith.models.source import Source
+from tunesmith.models.spec import ModelSpec
+from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.objectives import ObjectivesSpec
 setup, plan = make(Path(sys.argv[1]), length="2 epochs", step_size="7 rows", **json.loads(sys.argv[4]))
 device = setup.device
 plain = device.plain(setup.model)
+objectives = ObjectivesSpec(**json.loads(sys.argv[5]))
+unlabeled = Table.of({"text": [text for text, _ in sentences(30, seed=1)]})
+tokenizer = load_tokenizer(Source("tiny", Path(sys.argv[1])), ModelSpec(source=sys.argv[1]))
 setup = replace(
     setup,
-    objectives=ObjectivesSpec(**json.loads(sys.argv[5])).active(setup.task),
+    objectives=objectives.active(setup.task),
+    twins=objectives.consistency and Twins(
+        unlabeled, task=setup.task, tokenizer=tokenizer, spec=objectives.consistency, near=lambda _: (),
+        tokens_per_batch=64,
+    ),
     anchor=Anchor(plain, setup.spec, head=head_of(plain)),
     thaw=Thaw(plain, setup.spec, head=head_of(plain)),
 )
 plan = Plan(plan.lengths, plan.weights, plan.length, plan.step_size, plan.tokens_per_batch, plan.seed, device.world)
-losses = [report.loss for report in train_steps(setup, plan)]
+losses = [report.loss + sum(report.terms.values()) for report in train_steps(setup, plan)]
 if device.is_main:
     print(device.world, losses)
     save_file(weights(device.plain(setup.model)), sys.argv[2])
@@ -67,7 +80,7 @@ def run(script, model, out, *, processes, train=None, objectives=None):
         ({}, {}),
         (
             {"unfreeze_every": "2 steps", "mixout": 0.3, "decay_to_start": 1.0},
-            {"rdrop": True, "freelb": True, "smart": {"start": 1e-9}},
+            {"rdrop": True, "freelb": True, "smart": {"start": 1e-9}, "consistency": {"confidence": 0.0}},
         ),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 
 from tunesmith.objectives import ObjectivesSpec
 from tunesmith.objectives.class_balanced import ClassBalanced
+from tunesmith.objectives.consistency import Consistency
 from tunesmith.objectives.contrast import Contrast
 from tunesmith.objectives.noise import sizes, unit, within
 from tunesmith.tasks.decisions import Decisions
@@ -97,3 +98,38 @@ def test_noise_has_the_size_that_is_asked_for():
     assert sizes(unit(noise)).flatten().tolist() == pytest.approx([1, 0])
     assert sizes(within(noise, 2.0)).flatten().tolist() == pytest.approx([2, 0])
     assert torch.equal(within(noise, 9.0), noise)
+
+
+def answers(kind, *logits):
+    n = len(logits)
+    return Decisions(kind, torch.tensor(logits), torch.zeros(n), torch.full((n,), 0.5), torch.arange(n))
+
+
+def kl(p, q):
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def sharp(p, temperature):
+    powers = [a ** (1 / temperature) for a in p]
+    return [a / sum(powers) for a in powers]
+
+
+def test_consistency_is_a_divergence_from_sharpened_sure_answers():
+    spec, q = Consistency(temperature=0.4, confidence=0.7), [0.6, 0.4]
+    sure, unsure = [P, 1 - P], [0.7, 0.3]
+    still = answers("one", *([math.log(a) for a in p] for p in (sure, unsure)))
+    edited = answers("one", *([math.log(a) for a in q] for _ in range(2)))
+    assert spec.sure(still).tolist() == [1, 0], "at the threshold an answer is not sure yet"
+    # The unsure text counts in the mean: its share of the weights stays where it is.
+    assert float(spec.term(still, edited)) == pytest.approx(0.5 * kl(sharp(sure, 0.4), q), rel=1e-5)
+    plain = Consistency(temperature=1.0, confidence=0.0)
+    assert float(plain.term(still, edited)) == pytest.approx(0.5 * (kl(sure, q) + kl(unsure, q)), rel=1e-5)
+
+
+def test_consistency_of_labels_looks_at_each_and_of_numbers_at_their_difference():
+    spec, logit = Consistency(temperature=0.5, confidence=0.7), math.log(P / (1 - P))
+    found = spec.term(answers("any", [logit, -logit, 0.5]), answers("any", [0.0, 0.0, 9.0]))
+    half = [0.5, 0.5]
+    wanted = (kl(sharp([P, 1 - P], 0.5), half) + kl(sharp([1 - P, P], 0.5), half)) / 3
+    assert float(found) == pytest.approx(0.5 * wanted, rel=1e-5)
+    assert float(spec.term(answers("number", [1.0, 2.0]), answers("number", [3.0, 3.0]))) == pytest.approx(0.5 * 2.5)

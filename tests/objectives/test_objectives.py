@@ -26,11 +26,11 @@ EMPTY = {
     "text-regression": {*FORMULA, "contrast"},
     "multi-label-classification": {"contrast"},
     "text-classification": {"asymmetric"},
-    "token-classification": {"asymmetric", "class_balanced", "contrast", "mixup"},
-    "question-answering": {"asymmetric", "class_balanced", "contrast", "mixup"},
-    "translation": {"asymmetric", "class_balanced", "contrast", "mixup"},
-    "text-generation": {"asymmetric", "class_balanced", "contrast", "mixup"},
-    "fill-mask": {"asymmetric", "class_balanced", "contrast", "mixup"},
+    "token-classification": {"asymmetric", "class_balanced", "contrast", "mixup", "consistency"},
+    "question-answering": {"asymmetric", "class_balanced", "contrast", "mixup", "consistency"},
+    "translation": {"asymmetric", "class_balanced", "contrast", "mixup", "consistency"},
+    "text-generation": {"asymmetric", "class_balanced", "contrast", "mixup", "consistency"},
+    "fill-mask": {"asymmetric", "class_balanced", "contrast", "mixup", "consistency"},
 }
 """What has no meaning for a task."""
 

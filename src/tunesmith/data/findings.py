@@ -18,6 +18,8 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
 PLACES = 20
+UNLABELED = "unlabeled"
+"""What the ledger and the manifest call texts without labels, where they say the split of others."""
 
 
 @dataclass
@@ -57,9 +59,30 @@ def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspec
     found.notes += task.look(train)
     if task.one_answer:
         train = _conflicts(train, found, task=task, drop=spec.conflicts == "drop")
-    train = _duplicates(train, found, task=task, drop=spec.duplicates == "drop")
+    keys = list(zip(task.key(train), task.answers(train), strict=True))
+    train = _duplicates(train, found, keys=keys, drop=spec.duplicates == "drop")
     _near_duplicates(train, found, task=task)
     found.tables["train"] = _leaks(train, found, task=task, spec=spec)
+    return found
+
+
+def inspect_unlabeled(table: Table, held: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspected:
+    """Keep the rows with texts, cleaned, once each, that don't stand in `held`, the dev and test data.
+
+    Raises:
+        DataError: nothing usable is left.
+    """
+    none = [""] * len(table)
+    usable = task.sift(table, none, none, clean=cleaning(spec.clean), split=UNLABELED)
+    if not len(usable.table):
+        fix = "name other files: --set data.unlabeled=more.csv"
+        raise DataError("no row has a text", where=Where(table.files[0]), fix=fix)
+    found = Inspected({**held}, ledger=usable.ledger)
+    own = usable.table.named({column: column for column in task.columns.values()})
+    texts = {split: task.together(one) for split, one in {**held, UNLABELED: own}.items()}
+    found.copies = _copies(texts, found, spec=spec)
+    own = _duplicates(own, found, keys=task.key(own), drop=spec.duplicates == "drop", noun="unlabeled row")
+    found.tables[UNLABELED] = _leaks(own, found, task=task, spec=spec, noun="unlabeled row")
     return found
 
 
@@ -93,17 +116,17 @@ def _copies(keys: Mapping[str, Sequence[str]], found: Inspected, *, spec: DataSp
     return copies
 
 
-def _duplicates(table: Table, found: Inspected, *, task: Any, drop: bool) -> Table:
-    """Find exact repetitions (cleaned text and label)."""
-    seen: set[tuple[str, Any]] = set()
+def _duplicates(table: Table, found: Inspected, *, keys: Sequence[Any], drop: bool, noun: str = "row") -> Table:
+    """Find exact repetitions: of cleaned text and label, where there are labels."""
+    seen: set[Any] = set()
     rows = []
-    for i, key in enumerate(zip(task.key(table), task.answers(table), strict=True)):
+    for i, key in enumerate(keys):
         if key in seen:
             rows.append(i)
         seen.add(key)
     if not rows:
         return table
-    repeat = does(len(rows), "row", "repeats", "repeat")
+    repeat = does(len(rows), noun, "repeats", "repeat")
     message = f"{repeat} another row exactly ({'one of each is kept' if drop else 'all kept'})"
     places = tuple(table.where(i) for i in rows[:PLACES])
     fix = "" if drop else "--set data.duplicates=drop"
@@ -140,16 +163,16 @@ def _both(one: Where, other: Where) -> str:
     return f"{one.file}, rows {one.row} and {other.row}" if one.file == other.file else f"{one} and {other}"
 
 
-def _leaks(table: Table, found: Inspected, *, task: Any, spec: DataSpec) -> Table:
-    """Find training texts that also stand, as they are or nearly, in the dev or test data the user brought."""
+def _leaks(table: Table, found: Inspected, *, task: Any, spec: DataSpec, noun: str = "training row") -> Table:
+    """Find texts to be learnt from that also stand, as they are or nearly, in the dev or test data."""
     for split in ("test", "dev"):
         if split in found.tables:
-            table = _leak(table, found, split, task=task, near=False, drop=spec.leaks != "keep")
-            table = _leak(table, found, split, task=task, near=True, drop=spec.leaks == "drop_near")
+            table = _leak(table, found, split, task=task, near=False, drop=spec.leaks != "keep", noun=noun)
+            table = _leak(table, found, split, task=task, near=True, drop=spec.leaks == "drop_near", noun=noun)
     return table
 
 
-def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, drop: bool) -> Table:
+def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, drop: bool, noun: str) -> Table:
     """Find the rows whose text, or a near copy of it, stands in a split."""
     other = found.tables[split]
     twin = _twins(table, other, found.copies, task=task, near=near)
@@ -158,7 +181,7 @@ def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, 
     rows = list(twin)
     kind = ("is a near copy of", "are near copies of") if near else ("also stands in", "also stand in")
     message = (
-        f"{does(len(rows), 'training row', *kind)} the {split} data ({'not trained on' if drop else 'kept'}), "
+        f"{does(len(rows), noun, *kind)} the {split} data ({'not trained on' if drop else 'kept'}), "
         f"for example {_both(table.where(rows[0]), other.where(twin[rows[0]]))}"
     )
     fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.notes import Note
+from tunesmith.core.wording import setting
 from tunesmith.data import sources
 from tunesmith.data.formats.base import BundleFormat
 from tunesmith.data.formats.choose import HEAD_ROWS, Choice
@@ -46,7 +47,7 @@ def refuse_missing_files(spec: DataSpec) -> None:
     """Raise DataError if no data is named, or a file that is named is not there."""
     if not spec.path:
         raise DataError("no data is named", fix="tunesmith train DATA, or data: path: in the recipe")
-    for path in (*spec.path, *spec.dev, *spec.test):
+    for path in (*spec.path, *spec.dev, *spec.test, *spec.unlabeled):
         sources.refuse_no_file(path)
 
 
@@ -169,7 +170,9 @@ def _class_folders(folder: Path, split: str, reading: Reading) -> Table:
     files: list[str] = []
     for part in sources.class_folders(folder):
         if part.name in UNLABELED_FOLDERS:
-            reading.notes.append(Note("info", "unlabeled", f'the folder "{part}" holds texts without labels; left out'))
+            message = f'the folder "{part}" holds texts without labels; left out'
+            fix = f"to learn from them: --set objectives.consistency=true {setting('data.unlabeled', part)}"
+            reading.notes.append(Note("info", "unlabeled", message, fix))
             continue
         for file in sorted(part.glob("*.txt")):
             blob = sources.load(str(file))[0][0]

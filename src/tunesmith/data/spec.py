@@ -62,6 +62,9 @@ class DataSpec(Spec):
     """Files used for early stopping instead of a share of `path`."""
     test: Files = ()
     """Files used for the final numbers; never split, never trained on."""
+    unlabeled: Files = ()
+    """Files of texts without labels, for `objectives.consistency`: the same text columns, or one column or line a text.
+    Labels in them are not read."""
     format: FormatName = "auto"
     """What the files are: conll, doccano, spacy, prodigy, label-studio, brat, tokens, word-rows; squad, qa; parallel,
     tsv, tmx, pairs; prompts, chat, text; table is rows and columns as they are. "auto" recognises most of them."""

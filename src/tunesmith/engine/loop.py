@@ -28,6 +28,7 @@ from tunesmith.engine.passes import Learner
 from tunesmith.engine.plan import Plan, Share
 from tunesmith.engine.schedule import lr_factor
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.engine.twins import Twins
 from tunesmith.engine.weighing import Weighing
 from tunesmith.objectives.base import Objective
 from tunesmith.tasks.base import Task
@@ -49,6 +50,7 @@ class Setup:
         anchor: where the weights started, if that is to hold them.
         thaw: which weights learn from when on.
         schedule: progress (0 to 1) to what the peak rate is multiplied by; None for that of the settings.
+        twins: unlabeled texts, where an objective learns from them.
         shared: the weights that other tasks learn in the same training.
     """
 
@@ -63,6 +65,7 @@ class Setup:
     anchor: Anchor | None = None
     thaw: Thaw | None = None
     schedule: Callable[[float], float] | None = None
+    twins: Twins | None = None
     shared: Sequence[nn.Parameter] = ()
 
     @property
@@ -142,7 +145,8 @@ def _update(
     scale = setup.device.world / n_items * (weighing.weight(turn) if weighing else 1.0)
     with memory_errors():
         with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
-            sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=scale)
+            seed = derive(plan.seed, "twins", step)
+            sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=scale, seed=seed)
         terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
         if weighing:
             weighing.learn(turn, sum(terms.values()), setup.shared)
@@ -174,20 +178,29 @@ def drawn(setup: Setup, shares: Sequence[Share], *, seed: int, step: int) -> Map
 
 
 def _accumulate(
-    setup: Setup, learner: Learner, examples: Mapping[int, Example], share: Share, *, scale: float
+    setup: Setup, learner: Learner, examples: Mapping[int, Example], share: Share, *, scale: float, seed: int
 ) -> dict[str, Tensor]:
     """Add up the gradients of one process's batches; return the sums of what was learnt, scalar tensors by name."""
     sums: dict[str, Tensor] = {}
     for i, indices in enumerate(share.batches):
         batch = load(setup, [examples[int(i)] for i in indices], blank=share.blank)
+        weights = {int(i): 0.0 if share.blank else examples[int(i)].weight for i in indices}
+        twins = _twins(setup, weights, seed=seed) if setup.twins else None
         sync = not setup.exchanges_late and i == len(share.batches) - 1
         with setup.device.forward(setup.model, sync=sync):
             # Several processes average their gradients; `scale` holds the factor that undoes it.
-            for name, term in learner.learn(batch, scale=scale):
+            for name, term in learner.learn(batch, scale=scale, twins=twins):
                 sums[name] = sums.get(name, torch.zeros_like(term)) + term
     if setup.exchanges_late:
         setup.device.exchange(setup.model)
     return sums
+
+
+def _twins(setup: Setup, weights: Mapping[int, float], *, seed: int) -> Iterator[tuple[Batch, Batch]]:
+    """Yield batches of the unlabeled examples that some examples bring, as they are and edited."""
+    assert setup.twins is not None
+    for still, edited in setup.twins.beside(weights, seed=seed):
+        yield load(setup, still), load(setup, edited)
 
 
 def load(setup: Setup, examples: Sequence[Example], *, blank: bool = False) -> Batch:

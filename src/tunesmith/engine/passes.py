@@ -6,8 +6,9 @@ several passes, has its terms learnt from one by one, so that no more than two g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -38,12 +39,12 @@ class Learner:
         for one in objectives:
             self._share *= one.share
 
-    def learn(self, batch: Batch, *, scale: float) -> Terms:
+    def learn(self, batch: Batch, *, scale: float, twins: Iterable[tuple[Batch, Batch]] | None = None) -> Terms:
         """Add the gradients of a batch, times `scale`; yield the names and sums of what was learnt, without graph.
 
         The first is "loss": the task's own, as it is shaped.
         """
-        p = self._pass(batch)
+        p = replace(self._pass(batch), twins=twins)
         loss = self._loss(p.out, batch)
         total = self._share * loss
         yield "loss", loss.detach()

@@ -12,6 +12,7 @@ from tunesmith.objectives.adversarial import Fgm, FreeLb, Pgd
 from tunesmith.objectives.asymmetric import Asymmetric
 from tunesmith.objectives.base import Objective
 from tunesmith.objectives.class_balanced import ClassBalanced
+from tunesmith.objectives.consistency import Consistency
 from tunesmith.objectives.contrast import Contrast
 from tunesmith.objectives.dice import Dice
 from tunesmith.objectives.focal import Focal
@@ -60,6 +61,8 @@ class ObjectivesSpec(Spec):
     """Supervised contrastive learning (Gunel et al. 2021)."""
     mixup: Annotated[Mixup | None, Switch] = None
     """Learn from texts between two texts (Guo et al. 2019)."""
+    consistency: Annotated[Consistency | None, Switch] = None
+    """Consistency training on texts without labels (UDA; Xie et al. 2020)."""
 
     def active(self, task: Task) -> Sequence[Objective]:
         """Return what is switched on, made ready for a task; what shapes losses in the order in which it does.

@@ -6,7 +6,7 @@ commute: the loss is the sum of the task's and of all their terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -38,6 +38,8 @@ class Pass:
         again: runs the model once more, with new dropout, on this or another batch; a change is applied to its token
             vectors.
         loss_of: the loss of an output as it is learnt, objectives that shape it included: a sum over items.
+        twins: pairs of batches of unlabeled texts, as they are and with noise, made one by one; None where an objective
+            that wants them is not switched on.
     """
 
     task: Task
@@ -47,6 +49,7 @@ class Pass:
     features: Tensor | None
     again: Callable[..., Any]
     loss_of: Callable[..., Tensor]
+    twins: Iterable[tuple[Batch, Batch]] | None = None
 
     @property
     def slope(self) -> Tensor:

@@ -110,7 +110,7 @@ def _numbers(metrics: dict[str, Any], split: str) -> str:
 
 def _rows(run: Run) -> str:
     n = run.manifest.get("rows", {})
-    counts = ", ".join(f"{n[s]:,} {s}" for s in ("train", "dev", "test") if n.get(s))
+    counts = ", ".join(f"{n[s]:,} {s}" for s in ("train", "dev", "test", "unlabeled") if n.get(s))
     return f"Rows: {counts}; {n.get('set_aside', 0):,} of {rows(n.get('read', 0))} set aside."
 
 

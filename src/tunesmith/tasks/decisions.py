@@ -73,9 +73,14 @@ class Decisions:
         return p * self.targets + (1 - p) * (1 - self.targets)
 
     def divergences(self, other: Decisions) -> Tensor:
-        """Return how far another pass over the same batch is from this one, shape (n,).
+        """Return how far another pass over the same batch is from this one, shape (n,): the mean of `apart`."""
+        each = self.apart(other)
+        return each if each.ndim == 1 else each.mean(dim=1)
 
-        The Kullback-Leibler divergence KL(this || other); of labels their mean; of numbers the mean squared difference.
+    def apart(self, other: Decisions) -> Tensor:
+        """Return how far another pass over the same batch is from this one, of the shape of `losses`.
+
+        The Kullback-Leibler divergence KL(this || other); of numbers the squared difference.
         """
         import torch
         import torch.nn.functional as F
@@ -85,12 +90,12 @@ class Decisions:
             found: Tensor = (mine.exp() * (mine - theirs)).sum(dim=1)
             return found
         if self.kind == "number":
-            differences: Tensor = ((self.logits - other.logits) ** 2).mean(dim=1)
+            differences: Tensor = (self.logits - other.logits) ** 2
             return differences
         p = self.logits.sigmoid()
         logs = [(F.logsigmoid(s * self.logits), F.logsigmoid(s * other.logits)) for s in (1, -1)]
         parts = [q * (a - b) for q, (a, b) in zip((p, 1 - p), logs, strict=True)]
-        return torch.stack(parts).sum(dim=0).mean(dim=1)
+        return torch.stack(parts).sum(dim=0)
 
     def detached(self) -> Decisions:
         """Return the same, through which no gradient flows."""

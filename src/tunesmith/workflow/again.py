@@ -19,11 +19,11 @@ from tunesmith.run.folder import Run
 from tunesmith.workflow.prepare import Prepared
 
 FREE = (
-    "data.path", "data.dev", "data.test", "train.tokens_per_batch", "train.device", "train.save_every",
-    "train.keep_checkpoints", "track",
+    "data.path", "data.dev", "data.test", "data.unlabeled", "train.tokens_per_batch", "train.device",
+    "train.save_every", "train.keep_checkpoints", "track",
 )  # fmt: skip
 """What may change in a resumed run: where things are and what they cost. The files' content may not."""
-FILES = ("path", "dev", "test")
+FILES = ("path", "dev", "test", "unlabeled")
 
 
 def refuse_other_result(run: Run, recipe: Recipe) -> None:

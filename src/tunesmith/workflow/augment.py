@@ -15,7 +15,7 @@ from tunesmith.core.errors import DataError, RecipeError, RunError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.core.wording import count, does
-from tunesmith.data.augment.edits import EDITS, Near, swap_groups
+from tunesmith.data.augment.edits import EDITS, Near, Pool, edited
 from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.augment.words import Word
 from tunesmith.data.table import Table, concat
@@ -24,14 +24,8 @@ from tunesmith.tasks.base import Task
 
 MOST_COPIES = 10
 """Of a row, for the sake of balance."""
-TRIES = 4
-"""Edits that are tried on a row before it is given up: a text of one word can't be swapped."""
 FROM, BY = "augmented_from", "augmented_by"
 """Columns of a file that is written out: the row that a row was made from, and the edit."""
-
-
-Pool = dict[object, list[list[str]]]
-"""Kind of things, such as a type of entities, to the things, each a list of words."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def augment(table: Table, task: Task, spec: AugmentSpec, *, model: ModelSpec, se
         RecipeError: the task's rows can't be edited so.
     """
     refuse(task, spec)
-    near: Near = _neighbours(model) if {"insert", "substitute"} & {*spec.edits} else lambda _word: ()
+    near = near_words(spec.edits, model)
     rows = [table.row(i) for i in range(len(table))]
     words = [task.words(row) for row in rows]
     pool = _pool(words)
@@ -71,7 +65,7 @@ def augment(table: Table, task: Task, spec: AugmentSpec, *, model: ModelSpec, se
     for i, n in enumerate(_copies(task.strata(table), spec)):
         for k in range(n):
             chance = random.Random(derive(seed, "augment", i, k))
-            found = _edited(words[i], spec, chance, near, pool)
+            found = edited(words[i], spec.edits, chance, rate=spec.rate, near=near, pool=pool)
             if found is not None:
                 name, new = found
                 made.append(task.edited(rows[i], new))
@@ -91,7 +85,10 @@ def refuse(task: Task, spec: AugmentSpec) -> None:
         raise RecipeError(f"{task.kind} has no entities", where=where, fix=f"some of: {', '.join(EDITS)}")
 
 
-def _neighbours(model: ModelSpec) -> Near:
+def near_words(edits: Sequence[str], model: ModelSpec) -> Near:
+    """Return what tells words near a word in a model's vocabulary; nothing, where no edit puts in words."""
+    if not {"insert", "substitute"} & {*edits}:
+        return lambda _word: ()
     from tunesmith.models.neighbours import Neighbours
 
     return Neighbours(model)
@@ -113,7 +110,7 @@ def _copies(strata: Sequence[str], spec: AugmentSpec) -> list[int]:
 
 def _pool(rows: Sequence[dict[str, list[Word]]]) -> Pool:
     """Return the things of each kind in the rows."""
-    found: Pool = {}
+    found: dict[object, list[list[str]]] = {}
     for row in rows:
         for words in row.values():
             groups = dict.fromkeys(word.group for word in words if word.group is not None)
@@ -121,26 +118,6 @@ def _pool(rows: Sequence[dict[str, list[Word]]]) -> Pool:
                 mine = [word for word in words if word.group == group]
                 found.setdefault(mine[0].kind, []).append([word.text for word in mine])
     return found
-
-
-def _edited(
-    row: dict[str, list[Word]],
-    spec: AugmentSpec,
-    chance: random.Random,
-    near: Near,
-    pool: Pool,
-) -> tuple[str, dict[str, list[Word]]] | None:
-    """Return an edit that changes a row, and what it makes of its words; None where a few tries change nothing."""
-    for name in (chance.choice(spec.edits) for _ in range(TRIES)):
-        found = {
-            column: swap_groups(words, chance, pool)
-            if name == "entities"
-            else EDITS[name](words, chance, spec.rate, near)
-            for column, words in row.items()
-        }
-        if [[w.text for w in one] for one in found.values()] != [[w.text for w in one] for one in row.values()]:
-            return name, found
-    return None
 
 
 def note_of(found: Augmented) -> Note:

@@ -16,6 +16,7 @@ from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import Setup
 from tunesmith.engine.optim import make_optimizer
 from tunesmith.engine.plan import Plan
+from tunesmith.engine.twins import Twins
 from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.layers import drop_layers
@@ -25,6 +26,7 @@ from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
+from tunesmith.workflow.augment import near_words
 from tunesmith.workflow.probe import start_head
 from tunesmith.workflow.resolve import Resolved
 
@@ -58,7 +60,7 @@ def make_setup(resolved: Resolved) -> Setup:
     recipe, task = resolved.recipe, resolved.task
     device = Device(recipe.train)
     model = make_model(resolved)
-    if not task.draws_tokens:
+    if not draws_tokens(resolved):
         train_rows_of(model, ids_of(resolved), extra=[resolved.tokenizer.pad_id])
     make_fast(model, device)
     optimizer = make_optimizer(model, recipe.train, head=task.head(model))
@@ -79,6 +81,11 @@ def make_model(resolved: Resolved) -> PreTrainedModel:
     adapt(model, recipe.model.adapt, head=task.head(model), prompt=tokenizer.prompt)
     freeze(model, recipe.train.freeze, head=task.head(model))
     return model
+
+
+def draws_tokens(resolved: Resolved) -> bool:
+    """Whether training may read tokens that no training row holds."""
+    return bool(resolved.task.draws_tokens or resolved.recipe.objectives.consistency)
 
 
 def ids_of(resolved: Resolved) -> Iterator[Sequence[int]]:
@@ -109,4 +116,21 @@ def put_together(resolved: Resolved, device: Device, model: nn.Module, optimizer
         recipe.objectives.active(task),
         Anchor(plain, recipe.train, head=head),
         Thaw(plain, recipe.train, head=head),
+        twins=_twins(resolved),
+    )
+
+
+def _twins(resolved: Resolved) -> Twins | None:
+    """Return what unlabeled examples are drawn from; None where nothing learns from them."""
+    recipe, spec = resolved.recipe, resolved.recipe.objectives.consistency
+    if spec is None:
+        return None
+    table = resolved.encoded.tables["train"] if resolved.unlabeled is None else resolved.unlabeled
+    return Twins(
+        table,
+        task=resolved.task,
+        tokenizer=resolved.tokenizer,
+        spec=spec,
+        near=near_words(spec.edits, recipe.model),
+        tokens_per_batch=int(recipe.train.tokens_per_batch),
     )

@@ -25,7 +25,7 @@ from tunesmith.models.share import share
 from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
 from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
-from tunesmith.workflow.build import ids_of, make_fast, make_model, make_plan, put_together
+from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
 from tunesmith.workflow.prepare import Prepared, prepare
@@ -189,7 +189,7 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
     tasks = [one.resolved.task for one in members]
     device = Device(recipes[0].train)
     models: list[Any] = [make_model(one.resolved) for one in members]
-    if not any(task.draws_tokens for task in tasks) and all(map(has_rows_of_its_own, models)):
+    if not any(draws_tokens(one.resolved) for one in members) and all(map(has_rows_of_its_own, models)):
         ids = [one for member in members for one in ids_of(member.resolved)]
         pads = [one.resolved.tokenizer.pad_id for one in members]
         for model in models:

@@ -10,12 +10,13 @@ from tunesmith.core.errors import DataError, Problem, Where, shorten
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
-from tunesmith.data.findings import PLACES, inspect
+from tunesmith.data.findings import PLACES, UNLABELED, inspect
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import for_task, read
 from tunesmith.data.reading import Reading
 from tunesmith.data.split import divide
 from tunesmith.data.table import Table
+from tunesmith.data.unlabeled import Unlabeled, read_unlabeled
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
@@ -37,6 +38,7 @@ class Prepared:
         sources: the files read, for the manifest.
         n_read: rows read from all files.
         reading: the rows as they were read.
+        unlabeled: texts without labels, cleaned, where there are any that are learnt from.
     """
 
     task: Any
@@ -47,11 +49,13 @@ class Prepared:
     sources: list[dict[str, Any]]
     n_read: int
     reading: Reading
+    unlabeled: Table | None = None
 
     @property
     def n_rows(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: len(table) for name, table in self.tables.items()}
+        """Rows of each split, and of those without labels."""
+        unlabeled = {} if self.unlabeled is None else {UNLABELED: self.unlabeled}
+        return {name: len(table) for name, table in (self.tables | unlabeled).items()}
 
 
 def prepare(recipe: Recipe) -> Prepared:
@@ -95,11 +99,31 @@ def prepare(recipe: Recipe) -> Prepared:
         *_unknown(task, tables, ledger),
     ]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
+    more = _unlabeled(recipe, task, tables)
+    ledger.extend(more.ledger)
+    notes += more.notes
     if recipe.augment.copies or recipe.augment.balance:
         made = augment(tables["train"], task, recipe.augment, model=recipe.model, seed=recipe.seed)
         tables["train"] = made.table
         notes.append(note_of(made))
-    return Prepared(task, kind, tables, ledger, notes, reading.sources, n_read, reading)
+    sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
+    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table)
+
+
+def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled:
+    """Read the texts without labels where they are learnt from; say so where there are none, or nothing learns."""
+    learns = recipe.objectives.consistency is not None
+    if learns and not recipe.data.unlabeled:
+        message = "objectives.consistency learns from the training rows' own texts"
+        fix = "to learn from texts without labels: --set data.unlabeled=more.csv"
+        return Unlabeled(notes=[Note("info", UNLABELED, message, fix)])
+    if recipe.data.unlabeled and not learns:
+        fix = "to learn from it: --set objectives.consistency=true" if task.pools else ""
+        return Unlabeled(notes=[Note("info", UNLABELED, "data.unlabeled is not read: nothing learns from it", fix)])
+    if not recipe.data.unlabeled or not task.pools:  # a task it has no meaning for is refused later, with all others
+        return Unlabeled()
+    held = {split: table for split, table in tables.items() if split != "train"}
+    return read_unlabeled(recipe.data, held, task=task)
 
 
 def _lost(ledger: Ledger, n_read: int) -> list[Note]:

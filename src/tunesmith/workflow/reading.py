@@ -37,7 +37,9 @@ def reading_for(run: Run, paths: Sequence[str], *, settings: Sequence[str] = ())
     if taken_over and not _same_kind(run, own, paths):
         own = own.model_copy(update={name: getattr(usual, name) for name in taken_over})
         taken_over = []
-    return own.model_copy(update={"path": tuple(paths), "dev": (), "test": ()}), _notes(own, taken_over)
+    return own.model_copy(update={"path": tuple(paths), "dev": (), "test": (), "unlabeled": ()}), _notes(
+        own, taken_over
+    )
 
 
 def form_of(spec: DataSpec) -> tuple[str, ...]:

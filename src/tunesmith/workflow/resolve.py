@@ -42,6 +42,7 @@ class Resolved:
         lengths: tokens of each training row, uncut, special tokens counted.
         n_cut: tokens of all rows that no example holds.
         notes: on what of the model is new or changed.
+        unlabeled: texts without labels that are learnt from, where there are any.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class Resolved:
     lengths: list[int]
     n_cut: int
     notes: Sequence[Note] = ()
+    unlabeled: Table | None = None
 
 
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
@@ -71,9 +73,13 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     recipe.objectives.active(task)  # refused here, if at all
     examples = {name: task.encode(table, tokenizer) for name, table in prepared.tables.items()}
-    n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in prepared.tables.values())
+    if prepared.unlabeled is not None and task.long_text == "error":
+        task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
+    read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
+    n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
     notes = task.announce(find(recipe.model), recipe.model)
-    return Resolved(recipe, origins, task, tokenizer, Encoded(examples, prepared.tables), lengths, n_cut, notes)
+    encoded = Encoded(examples, prepared.tables)
+    return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
 
 
 def _note_cuts(cuts: Sequence[int], table: Table, prepared: Prepared) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tunesmith.data.augment.words import Word
@@ -17,6 +17,11 @@ Near = Callable[[str], Sequence[str]]
 """Gives words that could stand in a word's place, the nearest first; none for most."""
 Edit = Callable[[list[Word], random.Random, float, Near], list[Word]]
 """Takes words, a source of chance, the share of the words to edit, and what is near a word."""
+Pool = Mapping[object, Sequence[list[str]]]
+"""Kind of things, such as a type of entities, to the things, each a list of words."""
+
+TRIES = 4
+"""Edits that are tried on a row before it is given up: a text of one word can't be swapped."""
 
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*$")
@@ -104,7 +109,36 @@ EDITS: dict[str, Edit] = {
 }
 
 
-def swap_groups(words: list[Word], chance: random.Random, pool: dict[object, list[list[str]]]) -> list[Word]:
+def edited(
+    row: Mapping[str, list[Word]],
+    names: Sequence[str],
+    chance: random.Random,
+    *,
+    rate: float,
+    near: Near,
+    pool: Pool,
+) -> tuple[str, dict[str, list[Word]]] | None:
+    """Return an edit that changes a row, and what it makes of its words; None where a few tries change nothing.
+
+    Args:
+        row: the words of each column.
+        names: of edits, one of which is drawn; "entities" is `swap_groups`.
+        chance: what is drawn from.
+        rate: the share of the words to edit.
+        near: words that could stand in a word's place.
+        pool: see `swap_groups`.
+    """
+    for name in (chance.choice(names) for _ in range(TRIES)):
+        found = {
+            column: swap_groups(words, chance, pool) if name == "entities" else EDITS[name](words, chance, rate, near)
+            for column, words in row.items()
+        }
+        if [[w.text for w in one] for one in found.values()] != [[w.text for w in one] for one in row.values()]:
+            return name, found
+    return None
+
+
+def swap_groups(words: list[Word], chance: random.Random, pool: Pool) -> list[Word]:
     """Put other things of their kind, from other rows, in the place of groups: another person for a person.
 
     Args:

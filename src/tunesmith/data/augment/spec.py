@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
 from tunesmith.core.spec import Spec
 
-EditName = Literal["delete", "insert", "swap", "substitute", "typos", "case", "shuffle", "entities"]
+WordEdit = Literal["delete", "insert", "swap", "substitute", "typos", "case", "shuffle"]
+"""Edits of words, whatever they are."""
+EditName = Literal[WordEdit, "entities"]
+EDA: tuple[WordEdit, ...] = ("delete", "insert", "swap", "substitute")
+"""Those of Wei and Zou (2019)."""
+
+
+def not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise ValueError if no edit is named."""
+    if not names:
+        raise ValueError("names no edit", f"some of: {', '.join(get_args(WordEdit))}")
+    return names
 
 
 class AugmentSpec(Spec):
@@ -18,7 +29,7 @@ class AugmentSpec(Spec):
     """Edited copies of each training row; 0: none."""
     balance: bool = False
     """Also copy the rows of rarer classes until all have as many, at most ten times."""
-    edits: tuple[EditName, ...] = ("delete", "insert", "swap", "substitute")
+    edits: Annotated[tuple[EditName, ...], AfterValidator(not_empty)] = EDA
     """Each copy has one of these, drawn: the four of EDA (Wei and Zou 2019), slips on the keyboard (typos), small
     letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities)."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.1
