@@ -61,7 +61,7 @@ def announce(source: Source, spec: ModelSpec, *, auto_class: str) -> list[Note]:
     changed = _change(source.name, config) if auto_class == "AutoModelForCausalLM" else ""
     if changed:
         notes.append(Note("info", "architecture", changed, fix="a model made for writing starts from more: --model"))
-    if not _has_head(source):
+    if not has_head(source):
         message = (
             f"{source.name} comes without a head over its vocabulary: a new one is trained, tied to its word vectors"
         )
@@ -226,7 +226,7 @@ def _is_encoder(config: Any) -> bool:
     return both and not config.is_encoder_decoder and not getattr(config, "is_decoder", False)
 
 
-def _has_head(source: Source) -> bool:
+def has_head(source: Source) -> bool:
     """Whether the checkpoint holds weights of a head over the vocabulary, or is of a class that ties all of it."""
     from safetensors import safe_open
 
