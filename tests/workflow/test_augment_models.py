@@ -1,4 +1,4 @@
-"""Rows made by models: words a masked model finds fitting, texts translated there and back, and what goes on with them."""
+"""Rows made by models: words that fit their context, texts translated there and back, and runs that go on with them."""
 
 import itertools
 import json
@@ -11,6 +11,7 @@ import transformers
 from typer.testing import CliRunner
 
 import tunesmith as ts
+from tests.families.build import FAMILIES
 from tests.objectives.test_objectives import rows_of
 from tests.tiny import BAD, GOOD, OTHER, tiny_bert, write_csv
 from tests.tiny_writers import grammar, write_text
@@ -18,10 +19,16 @@ from tests.workflow.small import ended_after, prepared, quick
 from tests.writers import SPREAD, write_jsonl
 from tunesmith.cli.main import app
 from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.data.augment.by_models import in_context
+from tunesmith.data.augment.copies import Copy
+from tunesmith.data.augment.words import cut
 from tunesmith.inference.guesser import N_GUESSES, WordGuesser
 from tunesmith.inference.translator import Translator, there_and_back
 from tunesmith.models.spec import ModelSpec
 from tunesmith.recipe.compose import compose
+from tunesmith.workflow.augment import keep, kept
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.resolve import resolve
 from tunesmith.workflow.start import refuse_early
 
 WHOLE = {"data.split.test": 0.0, "data.split.dev": 0.0, "data.duplicates": "keep", "data.near_duplicates": "off"}
@@ -171,6 +178,18 @@ def test_words_of_entities_and_answers_stay(filler, tmp_path, kind):
             assert all(same)
 
 
+@pytest.mark.parametrize("name", ["RoBERTa", "DistilBERT", "MPNet", "ModernBERT", "XLM-R", "BART", "mBART"])
+def test_every_family_that_fills_masks_guesses_words(name, tmp_path):
+    guess = WordGuesser(ModelSpec(source=str(FAMILIES[name].write(tmp_path / name))), device="cpu")
+    copy = Copy(0, {"text": cut('The day "was" the day')}, random.Random(0))
+    (found,) = in_context([copy], rate=1.0, guess=guess)
+    words = [word.text for word in found["text"]]
+    assert sum(a != b.text for a, b in zip(words, copy.words["text"], strict=True)) >= 2
+    assert words[0][0].isupper()
+    assert words[2][0] == words[2][-1] == '"'
+    assert all(word.strip('"').isalpha() for word in words)
+
+
 # There and back.
 
 
@@ -258,10 +277,21 @@ def test_a_run_goes_on_without_the_models_that_made_its_rows(filler, translators
     assert kinds == {"context", "translate", "typos"}
 
 
-def test_the_model_that_is_trained_guesses_where_it_can(filler, rated, tmp_path):
-    run = ts.train(rated, out=tmp_path / "run", **quick(filler, **{"augment.copies": 1, "augment.edits": "context"}))
-    chosen = run.run.origins["augment.model"]
-    assert (chosen["value"], chosen["origin"]) == (str(filler), "chosen")
+@pytest.mark.parametrize("kind", ["text-classification", "token-classification", "question-answering", "translation"])
+def test_rows_that_were_kept_come_back_as_they_were(kind, tmp_path):
+    path = write_jsonl(tmp_path / "rows.jsonl", rows_of(kind))
+    found = prepared(path, **{"task.kind": kind, "augment.copies": 2, **WHOLE}).made
+    keep(found, tmp_path / "augmented.jsonl")
+    again = kept(tmp_path / "augmented.jsonl", found.table.take(range(found.n_old)))
+    assert (again.table, again.sources, again.edits) == (found.table, found.sources, found.edits)
+
+
+def test_the_model_that_is_trained_guesses_where_it_can(filler, rated):
+    named = {"data.path": [str(rated)], "model.source": str(filler), "augment.copies": 1, "augment.edits": "context"}
+    recipe, origins = compose(file=None, overrides=[], arguments=named)
+    ready = prepare(recipe)
+    assert {*ready.made.edits} == {"context"}
+    assert resolve(recipe, origins, prepared=ready).recipe.augment.model == str(filler)
 
 
 def test_nothing_is_kept_and_chosen_where_no_model_edits(trained):

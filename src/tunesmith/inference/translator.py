@@ -17,6 +17,8 @@ from tunesmith.inference.settings import load_settings
 from tunesmith.tasks.parts import Batch
 
 KIND = "translation"
+TOKENS_PER_BATCH = 1024
+"""Writing takes long: few texts at a time show how far it is, and more would not be faster."""
 
 
 class Translator:
@@ -69,6 +71,7 @@ class Translator:
             self._task.encode(table.take(short), tokenizer),
             task=self._task,
             pad_id=tokenizer.pad_id,
+            tokens_per_batch=TOKENS_PER_BATCH,
             run=partial(self._write, seed=derive(self._seed, self._n_calls)),
             on_batch=self._on_texts,
         )
