@@ -1,13 +1,17 @@
 """Edits: reproducible, of the asked size, and never of what a label, an entity or an answer is about."""
 
 import random
+from collections import Counter
+from math import log
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.data.augment.by_models import RoundTrip, in_context
+from tunesmith.data.augment.copies import Copy
 from tunesmith.data.augment.edits import EDITS, swap_groups
-from tunesmith.data.augment.words import Word, cut, join, starts
+from tunesmith.data.augment.words import Word, alike, cut, join, starts
 
 TEXT = "The old film was good, and Maria loved it. We left late! Nobody minded the rain at all."
 NEAR = {"good": ["great"], "film": ["movie"], "old": ["aged"]}
@@ -99,3 +103,81 @@ def test_things_are_swapped_for_others_of_their_kind():
         assert [w.text for w in found if w.group is None] == ["We", "saw", "and", "."]
         assert {w.text for w in found if w.group is not None} <= {"Paris", "San", "Marino"}
     assert [w.text for w in swap_groups(words, random.Random(0), {})] == [w.text for w in words]
+
+
+class Guess:
+    """Knows four words, and says of each gap what it is told to."""
+
+    mask = "[MASK]"
+
+    def __init__(self, likely=(("good", 0.6), ("fine", 0.3), ("late", 0.1))):
+        self.likely = [(word, log(p)) for word, p in likely]
+        self.read = []
+
+    def knows(self, word):
+        return alike(word) in {"good", "film", "late", "old"}
+
+    def __call__(self, texts):
+        self.read += texts
+        return [[self.likely] * text.count(self.mask) for text in texts]
+
+
+def copies(*rows, seed=0):
+    return [Copy(i, {"text": words}, random.Random(seed + i)) for i, words in enumerate(rows)]
+
+
+def in_gaps(guess, *rows, rate=1.0, seed=0):
+    return [join(row["text"]) for row in in_context(copies(*rows, seed=seed), rate=rate, guess=guess)]
+
+
+def test_words_that_could_be_guessed_are_guessed_all_texts_at_once():
+    guess = Guess()
+    found = in_gaps(guess, cut("(Good, old Béla saw 12 films"), cut("LATE!"), cut("unheard of"))
+    assert guess.read == ["([MASK], [MASK] Béla saw 12 films", "[MASK]!"]
+    assert found[0].split()[0] in {"(Fine,", "(Late,"}, "not the word that stood there"
+    assert found[0].split()[2:] == ["Béla", "saw", "12", "films"]
+    assert found[1] in {"GOOD!", "FINE!"}
+    assert found[2] == "unheard of"
+
+
+def test_a_word_is_drawn_by_its_probability_among_the_others():
+    found = Counter(in_gaps(Guess(), *[cut("late")] * 4000))
+    assert found["good"] / 4000 == pytest.approx(0.6 / 0.9, abs=0.02)
+    assert found["fine"] / 4000 == pytest.approx(0.3 / 0.9, abs=0.02)
+    assert in_gaps(Guess([("late", 1.0)]), cut("late")) == ["late"], "there is no other"
+
+
+def test_no_word_of_a_group_is_guessed_nor_one_beside_a_gap_of_the_users():
+    words = grouped("good old film was good", (0, 3))
+    (found,) = in_context(copies(words), rate=1.0, guess=Guess())
+    assert found["text"][:3] == words[:3]
+    assert found["text"][4].text in {"fine", "late"}
+    assert in_gaps(Guess(), cut("good [MASK] film")) == ["good [MASK] film"]
+    assert in_gaps(Guess(), cut(TEXT), seed=3) == in_gaps(Guess(), cut(TEXT), seed=3)
+
+
+def test_texts_go_there_and_back_once_unless_they_may_come_back_in_another_form():
+    sent = []
+
+    def translate(texts):
+        sent.append(list(texts))
+        return [None if len(text) > 8 else text.upper() for text in texts]
+
+    rows = copies(cut("a b"), cut("far too long"), cut("c"))
+    rows.append(Copy(0, rows[0].words, random.Random(9)))
+    once, often = RoundTrip(translate, varies=False), RoundTrip(translate, varies=True)
+    assert [join(row["text"]) for row in once(rows)] == ["A B", "far too long", "C", "a b"]
+    assert [join(row["text"]) for row in often(rows)] == ["A B", "far too long", "C", "A B"]
+    assert sent == [["a b", "far too long", "c"], ["a b", "far too long", "c", "a b"]]
+    assert (once.too_long, once.again, often.again) == ({1}, {0}, set())
+    assert once(rows[1:2]) == [rows[1].words]
+    assert len(sent) == 2, "what is too long is not sent again"
+
+
+def test_one_side_that_is_too_long_leaves_the_whole_row_alone():
+    trip = RoundTrip(lambda texts: [None if text == "long" else text + "!" for text in texts], varies=False)
+    pair = Copy(0, {"one": cut("short"), "two": cut("long")}, random.Random(0))
+    empty = Copy(1, {"one": cut("short"), "two": []}, random.Random(0))
+    found = trip([pair, empty])
+    assert found[0] == pair.words
+    assert [join(words) for words in found[1].values()] == ["short!", "!"]

@@ -1,8 +1,11 @@
 """Words and their tokens; windows that answer for each word once."""
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.decoders import ByteLevel, Metaspace
+from transformers import PreTrainedTokenizerFast
 
-from tunesmith.models.words import first_tokens, word_windows
+from tunesmith.models.words import first_tokens, whole_words, word_windows
 
 
 def test_a_word_is_known_by_its_first_token():
@@ -46,3 +49,22 @@ def test_a_word_is_read_where_it_has_most_text_around_it():
     assert all(min(t, 39 - t) >= 4 for t, w in inner)
     assert [w.start for w in windows] == [0, 30, 60]
     assert windows[0].words[-1] == 34
+
+
+def vocabulary(tokens, *, splits=None, decodes=None):
+    """Return a tokenizer of these tokens."""
+    raw = Tokenizer(models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=tokens[0]))
+    raw.pre_tokenizer, raw.decoder = splits or pre_tokenizers.Whitespace(), decodes
+    return PreTrainedTokenizerFast(tokenizer_object=raw, unk_token=tokens[0])
+
+
+def test_whole_words_are_told_from_parts_of_words_in_every_kind_of_vocabulary():
+    pieces = vocabulary(["[UNK]", "film", "##s", "été", "12", ",", "हिन्दी", "o'clock", "unused1"])
+    assert whole_words(pieces) == ["", "film", "", "été", "", "", "हिन्दी", "", ""]
+    spaced = vocabulary(["<unk>", "▁film", "s", "▁été", "▁", "▁12"], splits=pre_tokenizers.Metaspace(),
+                        decodes=Metaspace())  # fmt: skip
+    assert whole_words(spaced) == ["", "film", "", "été", "", ""]
+    of_bytes = vocabulary(["<unk>", "Ġfilm", "s", "ĠÃ©tÃ©", "Ġ", "Ã©"], splits=pre_tokenizers.ByteLevel(),
+                          decodes=ByteLevel())  # fmt: skip
+    assert whole_words(of_bytes) == ["", "film", "", "été", "", ""]
+    assert whole_words(vocabulary(["<unk>", "▁", *(f"word{c}" for c in "abcdefghij")]))[2] == "worda", "no mark"

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from tunesmith.cli import show
+from tunesmith.cli.progress import MakingDisplay
 from tunesmith.core.wording import count
 from tunesmith.data.augment.words import join
 from tunesmith.recipe.compose import compose
@@ -23,16 +24,21 @@ def augment(
     whole = {"data.split.test": 0.0, "data.split.dev": 0.0}
     recipe, _ = compose(file=None, overrides=overrides, arguments={**whole, "augment.copies": copies, **arguments})
     from tunesmith.workflow.augment import augment as make
-    from tunesmith.workflow.augment import note_of, write
+    from tunesmith.workflow.augment import write
+    from tunesmith.workflow.editors import refuse_models
     from tunesmith.workflow.prepare import prepare
 
+    refuse_models(recipe.augment, recipe.model)
     console = show.console()
     prepared = prepare(recipe.model_copy(update={"augment": type(recipe.augment)()}))
     task, table = prepared.task, prepared.tables["train"]
-    found = make(table, task, recipe.augment, model=recipe.model, seed=recipe.seed)
+    with MakingDisplay(console) as display:
+        found = make(
+            table, task, recipe.augment, model=recipe.model, seed=recipe.seed, device=recipe.train.device, tell=display
+        )
     if out is not None:
         write(found, out, columns=list(table.columns))
-    show.notes(console, [note_of(found)])
+    show.notes(console, found.notes)
     grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 1, 0))
     for column in ("edit", "before", "after"):
         grid.add_column(column, overflow="fold")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tunesmith.cli import show
+from tunesmith.cli.progress import MakingDisplay
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.files import write_text
 from tunesmith.recipe.compose import compose
@@ -30,7 +31,8 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
     from tunesmith.workflow.prepare import prepare
 
     console = show.console()
-    prepared = prepare(recipe)
+    with MakingDisplay(console) as display:
+        prepared = prepare(recipe, tell=display)
     if fix is not None and prepared.task.reads_words:
         where = Where(str(fix))
         raise DataError("a cleaned copy is only written of texts and labels", where=where, fix="tunesmith convert")

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from tunesmith.cli import show
+from tunesmith.cli.progress import MakingDisplay
 from tunesmith.core.errors import RunError, Where
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import RUNS
@@ -35,7 +36,9 @@ def lr_find(
     if out is not None and out.exists():
         raise RunError("this file exists already", where=Where(str(out)), fix="choose another --out")
     console = show.console()
-    resolved = resolve(*composed, prepared=prepare(composed[0]))
+    with MakingDisplay(console) as display:
+        prepared = prepare(composed[0], tell=display)
+    resolved = resolve(*composed, prepared=prepared)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("raising the rate", total=steps)
         found = find_rate(resolved, steps=steps, on_step=lambda n: bar.update(task, completed=n))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tunesmith.cli.show import duration, notes
 
+SECONDS_BEFORE_BAR = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 PHASES = {
     "reading": "reading the data",
@@ -19,11 +20,54 @@ PHASES = {
 }
 
 
+class MakingDisplay:
+    """A listener that shows how far the making of rows is, once that takes a while."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._began = self._said = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+        now = time.monotonic()
+        done, of, state = event["done"], event["of"], event["state"]
+        self._began = self._began or now
+        if self._out.is_terminal and not self._bar and now - self._began > SECONDS_BEFORE_BAR:
+            self._bar = Progress(
+                TextColumn("making rows"), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
+                TextColumn("{task.fields[state]}"), console=self._out,
+            )  # fmt: skip
+            self._task = self._bar.add_task("making rows", total=of, state=state)
+            self._bar.start()
+        if self._bar:
+            self._bar.update(self._task, completed=done, state=state)
+        elif now - max(self._began, self._said) > SECONDS_BETWEEN_LINES:
+            self._said = now
+            self._out.print(f"making rows: {done:,}/{of:,}  {state}")
+        if done == of:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
 class TrainingDisplay:
     """A listener that shows the events of a training."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
+        self._on_augment = MakingDisplay(out)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._steps = 0
@@ -78,7 +122,8 @@ class TrainingDisplay:
         self._out.print(f"[dim]{PHASES.get(event['name'], event['name'])} …[/dim]")
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Take the bars off the screen."""
+        self._on_augment.close()
         if self._bar:
             self._bar.stop()
             self._bar = None

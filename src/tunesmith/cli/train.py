@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tunesmith.cli import show
-from tunesmith.cli.progress import TrainingDisplay
+from tunesmith.cli.progress import MakingDisplay, TrainingDisplay
 from tunesmith.core.errors import RunError
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count, setting
@@ -179,7 +179,8 @@ def _dry_run(console: Console, composed: Any, out: Path | None) -> None:
 
     refuse_early(composed[0], out)
     talk = Talk(console)
-    prepared = prepare(composed[0])
+    with MakingDisplay(console) as display:
+        prepared = prepare(composed[0], tell=display)
     talk({"event": "prepared", "prepared": prepared})
     resolved = resolve(*composed, prepared=prepared)
     talk({"event": "resolved", "resolved": resolved})

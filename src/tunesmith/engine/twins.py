@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tunesmith.core.seed import derive
-from tunesmith.data.augment.edits import Near, edited
+from tunesmith.data.augment.copies import Copy, Editor, edit_all, one_by_one
+from tunesmith.data.augment.edits import EDITS, Near
 from tunesmith.data.augment.words import cut, join
 from tunesmith.data.table import Table
 from tunesmith.engine.plan import pack
@@ -57,8 +58,7 @@ class Twins:
         chances = [random.Random(derive(seed, i, k)) for i in weights for k in range(n)]
         shares = [weight / n for weight in weights.values() for _ in range(n)]
         rows = self._drawn(chances)
-        still = self._encoded(rows, shares)
-        noisy = self._encoded([self._edited(*couple) for couple in zip(rows, chances, strict=True)], shares)
+        still, noisy = self._encoded(rows, shares), self._encoded(self._edited(rows, chances), shares)
         lengths = np.array([max(a.n_tokens, b.n_tokens) for a, b in zip(still, noisy, strict=True)])
         for some in pack(lengths, np.argsort(-lengths, kind="stable"), tokens=self.tokens_per_batch):
             yield [still[i] for i in some], [noisy[i] for i in some]
@@ -81,10 +81,16 @@ class Twins:
         able = [max(map(len, row.values())) > 1 for row in rows]
         return [i for i, n in enumerate(lengths) if able[i] and n > self.tokenizer.max_tokens]
 
-    def _edited(self, row: Texts, chance: random.Random) -> Texts:
-        """Return a row with an edit, or as it is where none changes it."""
-        found = edited(self.task.words(row), self.spec.edits, chance, rate=self.spec.rate, near=self.near, pool={})
-        return self.task.edited(row, found[1]) if found else row
+    def _edited(self, rows: Sequence[Texts], chances: Sequence[random.Random]) -> list[Texts]:
+        """Return the rows, each with an edit, or as it is where none changes it."""
+        editors: dict[str, Editor] = {
+            name: one_by_one(EDITS[name], self.spec.rate, self.near) for name in self.spec.edits
+        }
+        copies = [
+            Copy(i, self.task.words(row), chance) for i, (row, chance) in enumerate(zip(rows, chances, strict=True))
+        ]
+        edit_all(copies, editors, self.spec.edits)
+        return [self.task.edited(row, one.words) if one.edit else row for row, one in zip(rows, copies, strict=True)]
 
     def _encoded(self, rows: Sequence[Texts], weights: Sequence[float]) -> list[Example]:
         """Return an example for each row: what an edit made too long is cut."""

@@ -207,10 +207,15 @@ def has_bias(source: Source, spec: ModelSpec) -> bool:
     return head_of(model).bias is not None
 
 
+def has_class(config: Any, auto_class: str) -> bool:
+    """Whether an architecture has a class for a task, in transformers or in code of its own."""
+    has_own = auto_class in (getattr(config, "auto_map", None) or {})
+    return has_own or type(config) in getattr(transformers, auto_class)._model_mapping
+
+
 def refuse_headless(source: Source, config: Any, auto_class: str) -> None:
     """Raise ModelError if an architecture has no class for a task, in transformers or in code of its own."""
-    has_own = auto_class in (getattr(config, "auto_map", None) or {})
-    if has_own or type(config) in getattr(transformers, auto_class)._model_mapping:
+    if has_class(config, auto_class):
         return
     raise ModelError(
         f'"{config.model_type}" has no such head in transformers: {auto_class.removeprefix("AutoModelFor")}',

@@ -62,7 +62,7 @@ def announce(source: Source, spec: ModelSpec, *, auto_class: str) -> list[Note]:
     changed = _change(source.name, config) if auto_class == "AutoModelForCausalLM" else ""
     if changed:
         notes.append(Note("info", "architecture", changed, fix="a model made for writing starts from more: --model"))
-    if not _has_head(source, spec):
+    if not has_head(source, spec):
         message = (
             f"{source.name} comes without a head over its vocabulary: a new one is trained, tied to its word vectors"
         )
@@ -227,7 +227,7 @@ def _is_encoder(config: Any) -> bool:
     return both and not config.is_encoder_decoder and not getattr(config, "is_decoder", False)
 
 
-def _has_head(source: Source, spec: ModelSpec) -> bool:
+def has_head(source: Source, spec: ModelSpec) -> bool:
     """Whether the checkpoint holds weights of a head over the vocabulary, or is of a class that ties all of it."""
     from safetensors import safe_open
 

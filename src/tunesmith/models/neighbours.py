@@ -14,12 +14,11 @@ from tunesmith.models.classifier import quiet
 from tunesmith.models.opening import pooled_of
 from tunesmith.models.source import find
 from tunesmith.models.spec import ModelSpec
+from tunesmith.models.words import whole_words
 
 N_NEAR = 8
 LEAST = 0.55
 """Cosine similarity below which a word is not near another."""
-_BEGINNINGS = ("Ġ", "▁")
-"""What families put before tokens that begin a word."""
 
 
 class Neighbours:
@@ -38,10 +37,7 @@ class Neighbours:
             opener = AutoModel if pooled_of(source, spec) is None else AutoModelForSequenceClassification
             table = opener.from_pretrained(folder, **options).get_input_embeddings().weight
             vectors = table.float().numpy()
-        tokens = tokenizer.convert_ids_to_tokens(list(range(min(len(vectors), len(tokenizer)))))
-        has_mark = any(token.startswith(_BEGINNINGS) for token in tokens)
-        names = [token[1:] if has_mark and token.startswith(_BEGINNINGS) else "" if has_mark else token
-                 for token in tokens]  # fmt: skip
+        names = whole_words(tokenizer)[: len(vectors)]
         kept = [i for i, name in enumerate(names) if len(name) > 2 and name.isalpha()]
         self._names = [names[i] for i in kept]
         self._place = {name: i for i, name in enumerate(self._names)}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 IGNORED = -100
 """Target of tokens that carry no loss."""
 OVERLAP = 4
 """A window repeats one part in this many of the window before it, so that each word has text on both sides."""
+
+
+_BYTES, _SPACE = "Ġ", "▁"
+"""What byte-level and SentencePiece vocabularies put before a token that begins a word."""
+_MARKED = 0.1
+"""Share of a vocabulary that has such a mark, at least, where there is one."""
 
 
 class WordWindow(NamedTuple):
@@ -71,3 +78,19 @@ def _widest(token: int, starts: Sequence[int], room: int, n_tokens: int) -> int:
         return min(left, right)
 
     return max(range(len(starts)), key=lambda w: margin(starts[w]))
+
+
+def whole_words(plain: Any) -> list[str]:
+    """Return for each token of a tokenizer the word that it is, "" for parts of words and what is no word."""
+    tokens: list[str] = plain.convert_ids_to_tokens(list(range(len(plain))))
+    special = set(plain.all_special_tokens)
+    mark = next((m for m in (_BYTES, _SPACE) if sum(t.startswith(m) for t in tokens) > _MARKED * len(tokens)), "")
+    found = ["" if token in special or not token.startswith(mark) else token[len(mark) :] for token in tokens]
+    if mark == _BYTES:
+        found = [plain.decode([i]).strip() if name else "" for i, name in enumerate(found)]
+    return [name if _is_word(name) else "" for name in found]
+
+
+def _is_word(text: str) -> bool:
+    """Whether a text is letters, with the marks that some scripts write beside them."""
+    return all(c.isalpha() or unicodedata.category(c) in ("Mn", "Mc") for c in text) and text[:1].isalpha()

@@ -39,6 +39,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(of_task)
     found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_measuring(recipe, facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
+    found.update(_augmenting(recipe))
     found.update(of_task)  # also where the choices after it followed from it
     if recipe.model.adapt.kind != "none":
         found["train.lr"] = _faster(*found["train.lr"], kind=recipe.model.adapt.kind)
@@ -66,6 +67,12 @@ def _model(facts: Facts) -> Choices:
             "beginning with a head fitted on frozen vectors gained nothing where it was measured",
         ),
     }
+
+
+def _augmenting(recipe: Recipe) -> Choices:
+    if not recipe.augment.is_on or "context" not in recipe.augment.edits:
+        return {}
+    return {"augment.model": (recipe.model.source, "the model that is trained can fill masks")}
 
 
 def _steps(recipe: Recipe, facts: Facts) -> Choices:

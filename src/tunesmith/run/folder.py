@@ -169,6 +169,11 @@ class Run:
         return self.folder / "report.html"
 
     @property
+    def made_path(self) -> Path:
+        """The training rows that models made, as they differ from those they were made from."""
+        return self.folder / "augmented.jsonl"
+
+    @property
     def recipe_path(self) -> Path:
         """The resolved recipe; training it again gives this run again."""
         return self.folder / "recipe.yaml"

@@ -67,6 +67,8 @@ class Task(Spec):
     """Whether the pre-trained model gives answers that can be measured beside those of the trained one."""
     can_be_edited: ClassVar[bool] = True
     """Whether a text with a word more or less still has its target; not where the text itself is learnt."""
+    can_be_reworded: ClassVar[bool] = True
+    """Whether a text in other words still has its target; not so where words of it are the target."""
     draws_tokens: ClassVar[bool] = False
     """Whether `fresh` may put in tokens that no training row holds."""
     tokens_per_pass: ClassVar[int] = 4096

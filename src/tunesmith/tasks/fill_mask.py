@@ -184,13 +184,16 @@ class FillMask(LanguageTask):
         """Join each row's windows: sums of what was measured, or the masks in the order of the text."""
         if examples and examples[0].target is not None:
             return self.summed(examples, outputs, n_rows=n_rows)
+        rows = self.of_rows(examples, outputs, n_rows=n_rows)
+        plain: Any = examples[0].place.plain if examples else None
+        return [[[{"token": plain.decode([i]), "score": score} for i, score in fill] for fill in row] for row in rows]
+
+    def of_rows(self, examples: Sequence[Example], fills: Sequence[Sequence[Any]], *, n_rows: int) -> list[list[Any]]:
+        """Return what fills each mask of each row, in the order of the text, from what does in each window."""
         rows: list[list[Any]] = [[] for _ in range(n_rows)]
-        for example, fills in zip(examples, outputs, strict=True):
+        for example, mine in zip(examples, fills, strict=True):
             window = example.place
-            n_before = int((window.ids[: window.n_repeated] == self.vocabulary[0]).sum())
-            rows[example.row] += [
-                [{"token": window.plain.decode([i]), "score": score} for i, score in fill] for fill in fills[n_before:]
-            ]
+            rows[example.row] += mine[int((window.ids[: window.n_repeated] == self.vocabulary[0]).sum()) :]
         return rows
 
     def predictions(self, outputs: Any, table: Table) -> list[Any]:

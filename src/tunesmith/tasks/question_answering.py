@@ -78,6 +78,7 @@ class AnswerPrediction(Prediction):
 class QuestionAnswering(Task):
     """Answer questions by pieces of a context. Rows need a question, a context and, for training, answers."""
 
+    can_be_reworded: ClassVar[bool] = False
     main_metric: ClassVar[str] = "answer_f1"
     metric_names: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match")
     auto_class: ClassVar[str] = "AutoModelForQuestionAnswering"

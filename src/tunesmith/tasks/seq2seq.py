@@ -225,10 +225,14 @@ class Seq2SeqTask(Task):
         return build_seq2seq(source, spec, decoder_layers=layers)
 
     def equip(self, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
-        """Give the model its target vocabulary and write how it generates into its `generation_config`."""
+        """Give the model its target vocabulary, and how it generates."""
         from tunesmith.models.seq2seq import equip
 
         equip(model, tokenizer)
+        self.write_as_set(model)
+
+    def write_as_set(self, model: PreTrainedModel) -> None:
+        """Write how the model generates into its `generation_config`."""
         drawn = {"temperature": self.temperature, "top_p": self.top_p, "top_k": 0} if self.sample else {}
         model.generation_config.update(
             num_beams=1 if self.sample else self.num_beams,
@@ -288,18 +292,20 @@ class Seq2SeqTask(Task):
         return PerplexityScorer(losses, np.array([example.weight for example in examples]), None, hits)
 
     def run(self, model: nn.Module, batch: Batch) -> list[list[int]]:
-        """Return the token ids written for each example."""
-        ids, mask = batch.inputs["input_ids"], batch.inputs["attention_mask"]
-        step = 1 if self.sample else ROWS_AT_ONCE
-        written: list[list[int]] = []
-        for start in range(0, len(ids), step):
-            rows = slice(start, start + step)
-            width = int(mask[rows].sum(dim=1).max())
-            written += self._write(model, ids[rows, :width], mask[rows, :width])
-        return written
+        """Return the token ids written for each example; what is drawn depends on its text alone."""
+        return self.write(model, batch, at_once=1 if self.sample else ROWS_AT_ONCE)
 
-    def _write(self, model: Any, ids: Tensor, mask: Tensor) -> list[list[int]]:
-        """Return what is written for some texts; where it is drawn, the draw depends on the text alone."""
+    def write(self, model: nn.Module, batch: Batch, *, at_once: int = ROWS_AT_ONCE, seed: int = 0) -> list[list[int]]:
+        """Return the token ids written for each example; draws depend on `seed` and the texts written `at_once`."""
+        ids, mask = batch.inputs["input_ids"], batch.inputs["attention_mask"]
+        found: list[list[int]] = []
+        for start in range(0, len(ids), at_once):
+            rows = slice(start, start + at_once)
+            width = int(mask[rows].sum(dim=1).max())
+            found += self._write(model, ids[rows, :width], mask[rows, :width], seed)
+        return found
+
+    def _write(self, model: Any, ids: Tensor, mask: Tensor, seed: int) -> list[list[int]]:
         found: list[list[int]]
         if not self.sample:
             found = model.generate(input_ids=ids, attention_mask=mask).tolist()
@@ -307,7 +313,7 @@ class Seq2SeqTask(Task):
         from tunesmith.core.seed import generators_kept, seed_all
 
         with generators_kept():
-            seed_all(0, "sample", *ids[0].tolist())
+            seed_all(seed, "sample", *ids.flatten().tolist())
             found = model.generate(input_ids=ids, attention_mask=mask).tolist()
         return found
 

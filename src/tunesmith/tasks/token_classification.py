@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 class TokenClassification(Task):
     """Label words. Rows need a text or a list of words and, for training, spans or a tag for each word."""
 
+    can_be_reworded: ClassVar[bool] = False
     auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     may_cut: ClassVar[bool] = False
     reads_words: ClassVar[bool] = True

@@ -6,21 +6,23 @@ import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import DataError, RecipeError, RunError, Where
+from tunesmith.core.errors import DataError, RunError, Where
+from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.core.wording import count, does
-from tunesmith.data.augment.edits import EDITS, Near, Pool, edited
+from tunesmith.data.augment.copies import AT_ONCE, Copy, edit_all
 from tunesmith.data.augment.spec import AugmentSpec
-from tunesmith.data.augment.words import Word
 from tunesmith.data.table import Table, concat
 from tunesmith.models.spec import ModelSpec
 from tunesmith.tasks.base import Task
+from tunesmith.workflow.editors import Progress, Tell, make_editors, refuse_edits, refuse_models
 
 MOST_COPIES = 10
 """Of a row, for the sake of balance."""
@@ -30,11 +32,19 @@ FROM, BY = "augmented_from", "augmented_by"
 
 @dataclass(frozen=True)
 class Augmented:
-    """Attributes: all rows, the new ones last; for each new one its source's index, and the edit that made it."""
+    """Rows, old and new.
+
+    Attributes:
+        table: all rows, the new ones last.
+        sources: for each new one the index of the row it was made from.
+        edits: for each new one what was done.
+        notes: what is to be said of them.
+    """
 
     table: Table
     sources: Sequence[int]
     edits: Sequence[str]
+    notes: Sequence[Note] = ()
 
     @property
     def n_old(self) -> int:
@@ -42,56 +52,69 @@ class Augmented:
         return len(self.table) - len(self.edits)
 
 
-def augment(table: Table, task: Task, spec: AugmentSpec, *, model: ModelSpec, seed: int) -> Augmented:
+def nobody(event: dict[str, Any]) -> None:
+    """Listen to nothing."""
+    del event
+
+
+def augment(
+    table: Table,
+    task: Task,
+    spec: AugmentSpec,
+    *,
+    model: ModelSpec,
+    seed: int,
+    device: str = "auto",
+    tell: Tell = nobody,
+) -> Augmented:
     """Add edited copies of rows; the same seed makes the same ones.
 
     Args:
         table: training rows, as `Task.usable` gives them.
         task: says which words of a row may be edited.
         spec: how many, and which edits.
-        model: its vocabulary says which words are near others.
+        model: its vocabulary says which words are near others, and it guesses words where no other model is named.
         seed: of the draws.
+        device: where models that edit compute.
+        tell: told how far it is.
 
     Raises:
-        RecipeError: the task's rows can't be edited so.
+        RecipeError: the task's rows can't be edited so, or not with these models.
     """
-    refuse(task, spec)
-    near = near_words(spec.edits, model)
-    rows = [table.row(i) for i in range(len(table))]
-    words = [task.words(row) for row in rows]
-    pool = _pool(words)
+    refuse_edits(task, spec)
+    refuse_models(spec, model)
+    numbers = _copies(task.strata(table), spec)
+    progress = Progress(tell, sum(numbers))
+    progress.say()
+    rows = (task.words(table.row(i)) for i in range(len(table)))
+    editors = make_editors(rows, spec, model=model, device=device, seed=seed, progress=progress)
+    every = _begun(table, task, numbers, seed=seed)
     made: list[dict[str, Any]] = []
-    sources, names = [], []
-    for i, n in enumerate(_copies(task.strata(table), spec)):
-        for k in range(n):
-            chance = random.Random(derive(seed, "augment", i, k))
-            found = edited(words[i], spec.edits, chance, rate=spec.rate, near=near, pool=pool)
-            if found is not None:
-                name, new = found
-                made.append(task.edited(rows[i], new))
-                sources.append(i)
-                names.append(name)
-    new_rows = table.take(sources).replace(**{name: [row[name] for row in made] for name in table.columns})
-    return Augmented(concat([table, new_rows]) if made else table, sources, names)
+    sources: list[int] = []
+    names: list[str] = []
+    while some := list(islice(every, AT_ONCE)):
+        edit_all(some, editors.by_name, spec.edits)
+        for copy in (one for one in some if one.edit):
+            made.append(task.edited(table.row(copy.row), copy.words))
+            sources.append(copy.row)
+            names.append(copy.edit)
+        progress.finish(len(some))
+    return _with_rows(table, made, sources, names, editors.notes(table))
 
 
-def refuse(task: Task, spec: AugmentSpec) -> None:
-    """Raise RecipeError where edits would make what is learnt wrong."""
-    if not task.can_be_edited:
-        where = Where(column="augment.copies", value=spec.copies)
-        raise RecipeError(f"edited texts would teach {task.kind} their mistakes", where=where, fix="leave it out")
-    if "entities" in spec.edits and task.kind != "token-classification":
-        where = Where(column="augment.edits", value="entities")
-        raise RecipeError(f"{task.kind} has no entities", where=where, fix=f"some of: {', '.join(EDITS)}")
+def _with_rows(
+    table: Table, made: Sequence[dict[str, Any]], sources: Sequence[int], edits: Sequence[str], notes: Sequence[Note]
+) -> Augmented:
+    """Return a table with new rows, and what was done first of the notes."""
+    new = table.take(sources).replace(**{name: [row[name] for row in made] for name in table.columns})
+    return Augmented(concat([table, new]) if made else table, sources, edits, [note_of(len(table), edits), *notes])
 
 
-def near_words(edits: Sequence[str], model: ModelSpec) -> Near:
-    """Return what tells words near a word in a model's vocabulary; nothing, where no edit puts in words."""
-    if not {"insert", "substitute"} & {*edits}:
-        return lambda _word: ()
-    from tunesmith.models.neighbours import Neighbours
-
-    return Neighbours(model)
+def _begun(table: Table, task: Task, numbers: Sequence[int], *, seed: int) -> Iterator[Copy]:
+    """Yield the copies of all rows, not edited yet."""
+    for i, n in enumerate(numbers):
+        words = task.words(table.row(i)) if n else {}
+        yield from (Copy(i, words, random.Random(derive(seed, "augment", i, k))) for k in range(n))
 
 
 def _copies(strata: Sequence[str], spec: AugmentSpec) -> list[int]:
@@ -108,24 +131,30 @@ def _copies(strata: Sequence[str], spec: AugmentSpec) -> list[int]:
     return found
 
 
-def _pool(rows: Sequence[dict[str, list[Word]]]) -> Pool:
-    """Return the things of each kind in the rows."""
-    found: dict[object, list[list[str]]] = {}
-    for row in rows:
-        for words in row.values():
-            groups = dict.fromkeys(word.group for word in words if word.group is not None)
-            for group in groups:
-                mine = [word for word in words if word.group == group]
-                found.setdefault(mine[0].kind, []).append([word.text for word in mine])
-    return found
-
-
-def note_of(found: Augmented) -> Note:
-    """Say how many rows were made, and by what."""
-    by = ", ".join(f"{name} {n:,}" for name, n in Counter(found.edits).most_common())
-    made = does(len(found.edits), "training row", "was", "were")
-    message = f"{made} made from {count(found.n_old, 'row')} by edits: {by}"
+def note_of(n_old: int, edits: Sequence[str]) -> Note:
+    """Say how many rows were made of how many, and by what."""
+    by = ", ".join(f"{name} {n:,}" for name, n in Counter(edits).most_common())
+    made = does(len(edits), "training row", "was", "were")
+    message = f"{made} made from {count(n_old, 'row')}" + (f" by edits: {by}" if by else "")
     return Note("info", "augmented", message, "see them with: tunesmith augment DATA OUT --show 20")
+
+
+def keep(found: Augmented, path: Path) -> None:
+    """Write the new rows for `kept`: models may be gone, or give others elsewhere, when training goes on."""
+    table = found.table
+    with replacing(path) as stream:
+        for k, (i, edit) in enumerate(zip(found.sources, found.edits, strict=True)):
+            old, new = table.row(i), table.row(found.n_old + k)
+            changed = {name: value for name, value in new.items() if value != old[name]}
+            stream.write(json.dumps({"row": i, "edit": edit, "changed": changed}, ensure_ascii=False) + "\n")
+
+
+def kept(path: Path, table: Table) -> Augmented:
+    """Return the rows that were made from a table when the run was started."""
+    with path.open(encoding="utf-8") as stream:
+        found = [json.loads(line) for line in stream]
+    made = [table.row(one["row"]) | one["changed"] for one in found]
+    return _with_rows(table, made, [one["row"] for one in found], [one["edit"] for one in found], [])
 
 
 def write(found: Augmented, out: Path, *, columns: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
-from tunesmith.workflow.augment import near_words
+from tunesmith.workflow.editors import near_words
 from tunesmith.workflow.probe import start_head
 from tunesmith.workflow.resolve import Resolved
 

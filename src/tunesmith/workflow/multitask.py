@@ -137,7 +137,7 @@ def settled(several: Several, watch: Watch) -> list[Member]:
     for name, part in several.parts.items():
         watch.tell({"event": "task", "name": name})
         watch.tell({"event": "phase", "name": "reading"})
-        prepared[name] = prepare(part.recipe)
+        prepared[name] = prepare(part.recipe, tell=watch.tell)
         watch.tell({"event": "prepared", "prepared": prepared[name]})
     members: list[Member] = []
     for name in sorted(prepared, key=lambda name: -len(prepared[name].tables["train"])):

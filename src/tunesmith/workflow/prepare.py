@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, Problem, Where, shorten
@@ -20,7 +21,8 @@ from tunesmith.data.unlabeled import Unlabeled, read_unlabeled
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
-from tunesmith.workflow.augment import augment, note_of
+from tunesmith.workflow.augment import Augmented, augment, kept, nobody
+from tunesmith.workflow.editors import Tell
 
 UNKNOWN = "label not in training"
 
@@ -39,6 +41,7 @@ class Prepared:
         n_read: rows read from all files.
         reading: the rows as they were read.
         unlabeled: texts without labels, cleaned, where there are any that are learnt from.
+        made: the training rows with those made from them, where any were.
     """
 
     task: Any
@@ -50,6 +53,7 @@ class Prepared:
     n_read: int
     reading: Reading
     unlabeled: Table | None = None
+    made: Augmented | None = None
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -58,8 +62,13 @@ class Prepared:
         return {name: len(table) for name, table in (self.tables | unlabeled).items()}
 
 
-def prepare(recipe: Recipe) -> Prepared:
-    """Read, choose columns, clean, check and split the data a recipe names.
+def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = None) -> Prepared:
+    """Read, choose columns, clean, check and split the data a recipe names, and make the rows it wants.
+
+    Args:
+        recipe: names the data.
+        tell: told how far the making of rows is.
+        made_before: a file of these rows; where there is one, they are not made again.
 
     Raises:
         DataError: the data can't be used; says where and what to do.
@@ -102,12 +111,12 @@ def prepare(recipe: Recipe) -> Prepared:
     more = _unlabeled(recipe, task, tables)
     ledger.extend(more.ledger)
     notes += more.notes
-    if recipe.augment.copies or recipe.augment.balance:
-        made = augment(tables["train"], task, recipe.augment, model=recipe.model, seed=recipe.seed)
+    made = _made(recipe, task, tables["train"], tell, made_before)
+    if made:
         tables["train"] = made.table
-        notes.append(note_of(made))
+        notes += made.notes
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
-    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table)
+    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made)
 
 
 def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled:
@@ -124,6 +133,16 @@ def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled
         return Unlabeled()
     held = {split: table for split, table in tables.items() if split != "train"}
     return read_unlabeled(recipe.data, held, task=task)
+
+
+def _made(recipe: Recipe, task: Any, table: Table, tell: Tell, before: Path | None) -> Augmented | None:
+    """Return the training rows with those that are made from them; None where none are wanted."""
+    if not recipe.augment.is_on:
+        return None
+    if before and before.exists():
+        return kept(before, table)
+    device = recipe.train.device
+    return augment(table, task, recipe.augment, model=recipe.model, seed=recipe.seed, device=device, tell=tell)
 
 
 def _lost(ledger: Ledger, n_read: int) -> list[Note]:

@@ -22,7 +22,9 @@ from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
+from tunesmith.workflow.augment import keep
 from tunesmith.workflow.build import make_setup
+from tunesmith.workflow.editors import BY_MODELS, refuse_models
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Watch
@@ -43,7 +45,7 @@ def start(
     watch = watch or Watch()
     refuse_early(recipe, out)
     watch.tell({"event": "phase", "name": "reading"})
-    prepared = prepare(recipe)
+    prepared = prepare(recipe, tell=watch.tell)
     watch.tell({"event": "prepared", "prepared": prepared})
     resolved = resolve(recipe, origins, prepared=prepared)
     watch.tell({"event": "resolved", "resolved": resolved})
@@ -99,8 +101,8 @@ def reopen(run: Run, *, overrides: Sequence[str], watch: Watch) -> tuple[Prepare
     refuse_other_result(run, recipe)
     given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
     found = find_files(run, recipe, given=given)
-    refuse_early(found)
-    prepared = as_started(run, prepare(found))
+    refuse_early(found, have_rows=run.made_path.exists())
+    prepared = as_started(run, prepare(found, tell=watch.tell, made_before=run.made_path))
     if overrides and hardware.is_main_process():
         run.save_recipe(to_yaml(keep_files(recipe, given=given)))
     watch.tell({"event": "prepared", "prepared": prepared})
@@ -139,15 +141,22 @@ def left_by(run: Run) -> str:
 
 
 def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
-    """Write what is known before training: recipe, origins, ledger, notes."""
+    """Write what is known before training: rows that models made, recipe, origins, ledger, notes."""
+    if prepared.made and BY_MODELS.intersection(resolved.recipe.augment.edits):
+        keep(prepared.made, run.made_path)
     run.save_recipe(to_yaml(resolved.recipe))
     run.save_origins(resolved.origins.as_dict())
     run.save_ledger(prepared.ledger)
     run.save_notes([*prepared.notes, *resolved.notes])
 
 
-def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
+def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = False) -> None:
     """Raise what would go wrong after the data is read, before it is: no data, no such model, device, tracker, folder.
+
+    Args:
+        recipe: of the training.
+        out: the run folder that was named.
+        have_rows: whether the rows that models are to make are there already.
 
     Raises:
         TunesmithError: with all that was found.
@@ -157,6 +166,7 @@ def refuse_early(recipe: Recipe, out: Path | None = None) -> None:
         lambda: find(recipe.model),
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
+        lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
         lambda: None if out is None else Run.refuse_taken(out),
     )
 

@@ -11,6 +11,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     **{name: (f"objectives.{name}=true",) for name in ObjectivesSpec.model_fields},
     "eda": ("augment.copies=4",),
     "typos": ("augment.copies=4", "augment.edits=typos"),
+    "context": ("augment.copies=4", "augment.edits=context"),
     "freeze_backbone": ("train.freeze=backbone",),
     "freeze_embeddings": ("train.freeze=embeddings",),
     "head_first": ("train.head_first=1 epoch",),

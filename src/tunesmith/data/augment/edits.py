@@ -20,9 +20,6 @@ Edit = Callable[[list[Word], random.Random, float, Near], list[Word]]
 Pool = Mapping[object, Sequence[list[str]]]
 """Kind of things, such as a type of entities, to the things, each a list of words."""
 
-TRIES = 4
-"""Edits that are tried on a row before it is given up: a text of one word can't be swapped."""
-
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*$")
 
@@ -30,15 +27,15 @@ _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*$")
 def delete(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Leave some words out, never all of them."""
     del near
-    free = _free(words)
-    gone = set(chance.sample(free, min(_number(words, rate), len(free), max(0, len(words) - 1))))
+    able = free(words)
+    gone = set(chance.sample(able, min(number(words, rate), len(able), max(0, len(words) - 1))))
     return [word for i, word in enumerate(words) if i not in gone]
 
 
 def insert(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Put words near some of the text's anywhere into it, though never into the middle of a group."""
     found = list(words)
-    for _ in range(_number(words, rate)):
+    for _ in range(number(words, rate)):
         others = _others(words, chance, near)
         gaps = [i for i in range(len(found) + 1) if not _inside(found, i)]
         if others and gaps:
@@ -50,9 +47,9 @@ def insert(words: list[Word], chance: random.Random, rate: float, near: Near) ->
 def swap(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Let some words change places, two at a time."""
     del near
-    found, free = list(words), _free(words)
-    for _ in range(_number(words, rate) if len(free) > 1 else 0):
-        i, j = chance.sample(free, 2)
+    found, able = list(words), free(words)
+    for _ in range(number(words, rate) if len(able) > 1 else 0):
+        i, j = chance.sample(able, 2)
         found[i], found[j] = replace(found[j], space=found[i].space), replace(found[i], space=found[j].space)
     return found
 
@@ -60,11 +57,11 @@ def swap(words: list[Word], chance: random.Random, rate: float, near: Near) -> l
 def substitute(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Put words near them in the place of some."""
     found = list(words)
-    for _ in range(_number(words, rate)):
+    for _ in range(number(words, rate)):
         other = _others(words, chance, near)
         if other:
             i, text = other
-            found[i] = replace(found[i], text=_dressed(text, like=words[i].text))
+            found[i] = replace(found[i], text=dressed(text, like=words[i].text))
     return found
 
 
@@ -72,8 +69,8 @@ def typos(words: list[Word], chance: random.Random, rate: float, near: Near) -> 
     """Slip on the keyboard in some words: a neighbouring key, two letters in the wrong order, one lost or doubled."""
     del near
     found = list(words)
-    able = [i for i in _free(words) if sum(map(str.isalpha, words[i].text)) > 2]
-    for i in chance.sample(able, min(_number(words, rate), len(able))):
+    able = [i for i in free(words) if sum(map(str.isalpha, words[i].text)) > 2]
+    for i in chance.sample(able, min(number(words, rate), len(able))):
         found[i] = replace(found[i], text=_slip(words[i].text, chance))
     return found
 
@@ -109,35 +106,6 @@ EDITS: dict[str, Edit] = {
 }
 
 
-def edited(
-    row: Mapping[str, list[Word]],
-    names: Sequence[str],
-    chance: random.Random,
-    *,
-    rate: float,
-    near: Near,
-    pool: Pool,
-) -> tuple[str, dict[str, list[Word]]] | None:
-    """Return an edit that changes a row, and what it makes of its words; None where a few tries change nothing.
-
-    Args:
-        row: the words of each column.
-        names: of edits, one of which is drawn; "entities" is `swap_groups`.
-        chance: what is drawn from.
-        rate: the share of the words to edit.
-        near: words that could stand in a word's place.
-        pool: see `swap_groups`.
-    """
-    for name in (chance.choice(names) for _ in range(TRIES)):
-        found = {
-            column: swap_groups(words, chance, pool) if name == "entities" else EDITS[name](words, chance, rate, near)
-            for column, words in row.items()
-        }
-        if [[w.text for w in one] for one in found.values()] != [[w.text for w in one] for one in row.values()]:
-            return name, found
-    return None
-
-
 def swap_groups(words: list[Word], chance: random.Random, pool: Pool) -> list[Word]:
     """Put other things of their kind, from other rows, in the place of groups: another person for a person.
 
@@ -158,11 +126,12 @@ def swap_groups(words: list[Word], chance: random.Random, pool: Pool) -> list[Wo
     return found
 
 
-def _free(words: Sequence[Word]) -> list[int]:
+def free(words: Sequence[Word]) -> list[int]:
+    """Return the places of the words that may be edited."""
     return [i for i, word in enumerate(words) if word.group is None]
 
 
-def _number(words: Sequence[Word], rate: float) -> int:
+def number(words: Sequence[Word], rate: float) -> int:
     """Return how many words to edit: a share of them, at least one."""
     return max(1, round(rate * len(words)))
 
@@ -174,9 +143,9 @@ def _inside(words: Sequence[Word], gap: int) -> bool:
 
 def _others(words: Sequence[Word], chance: random.Random, near: Near) -> tuple[int, str] | None:
     """Return a word's place and another word near it; None where a few tries find none."""
-    free = _free(words)
-    for i in chance.sample(free, min(len(free), 8)):
-        found = near(words[i].text.strip(_EDGES))
+    able = free(words)
+    for i in chance.sample(able, min(len(able), 8)):
+        found = near(bare(words[i].text))
         if found:
             return i, chance.choice(list(found))
     return None
@@ -185,15 +154,25 @@ def _others(words: Sequence[Word], chance: random.Random, near: Near) -> tuple[i
 _EDGES = ".,;:!?\"'()[]{}…«»“”\u2018\u2019-"
 
 
-def _dressed(text: str, *, like: str) -> str:
+def bare(text: str) -> str:
+    """Return a word without the punctuation around it."""
+    return text.strip(_EDGES)
+
+
+def in_the_dress_of(like: str, text: str) -> str:
+    """Return a word with the punctuation of another."""
+    at = like.index(bare(like))
+    return like[:at] + text + like[at + len(bare(like)) :]
+
+
+def dressed(text: str, *, like: str) -> str:
     """Return a word with the punctuation and the capitals of another."""
-    bare = like.strip(_EDGES)
-    at = like.index(bare)
-    if bare.isupper() and len(bare) > 1:
+    old = bare(like)
+    if old.isupper() and len(old) > 1:
         text = text.upper()
-    elif bare[:1].isupper():
+    elif old[:1].isupper():
         text = text[:1].upper() + text[1:]
-    return like[:at] + text + like[at + len(bare) :]
+    return in_the_dress_of(like, text)
 
 
 def _slip(text: str, chance: random.Random) -> str:

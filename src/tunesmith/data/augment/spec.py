@@ -10,7 +10,7 @@ from tunesmith.core.spec import Spec
 
 WordEdit = Literal["delete", "insert", "swap", "substitute", "typos", "case", "shuffle"]
 """Edits of words, whatever they are."""
-EditName = Literal[WordEdit, "entities"]
+EditName = Literal[WordEdit, "entities", "context", "translate"]
 EDA: tuple[WordEdit, ...] = ("delete", "insert", "swap", "substitute")
 """Those of Wei and Zou (2019)."""
 
@@ -31,6 +31,20 @@ class AugmentSpec(Spec):
     """Also copy the rows of rarer classes until all have as many, at most ten times."""
     edits: Annotated[tuple[EditName, ...], AfterValidator(not_empty)] = EDA
     """Each copy has one of these, drawn: the four of EDA (Wei and Zou 2019), slips on the keyboard (typos), small
-    letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities)."""
+    letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities), words
+    that a masked language model finds fitting (context), whole texts translated there and back (translate)."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of a text's words that an edit changes, at least one word."""
+    model: str = "auto"
+    """context: the masked language model, a run of `fill-mask`, a folder or a hub id; "auto": the one that is trained,
+    where it can fill masks."""
+    translators: tuple[str, ...] = ()
+    """translate: two runs of `translation`, from the language of the texts and back to it."""
+    sample: bool = False
+    """translate: draw the words by their probability (Edunov et al. 2018), so that each copy of a row is another; off:
+    the translators write as they were set to, and a row is translated once."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any rows are made."""
+        return bool(self.copies or self.balance)

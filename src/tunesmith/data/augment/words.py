@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,3 +47,9 @@ def starts(words: Sequence[Word]) -> list[int]:
         found.append(at)
         at += len(word.text) + len(word.space or " ")
     return found
+
+
+def alike(text: str) -> str:
+    """Return a word without capitals and accents: as models that don't tell these apart have it."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
