@@ -11,15 +11,18 @@ import torch
 import transformers
 
 import tunesmith as ts
-from tests.tiny import sentences, write_csv
+from tests.tiny import sentences, tiny_bert, write_csv
 from tests.workflow.small import ended_after, quick
 from tunesmith.core.errors import ModelError, RecipeError
 from tunesmith.engine.freeze import freeze
 from tunesmith.engine.optim import depths
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.classifier import build_classifier, head_of
+from tunesmith.models.language import build_language_model
+from tunesmith.models.layers import ADDED
 from tunesmith.models.pooled import GAIN, Pooling, to_the_left
 from tunesmith.models.pooling import new_parts
+from tunesmith.models.seq2seq import build_seq2seq
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
 from tunesmith.models.vectors import Seen, features_seen
@@ -329,3 +332,47 @@ def test_code_of_its_own_is_not_wrapped(tiny):
         spec = ModelSpec(pooling="max", trust_remote_code=trusted)
         with pytest.raises(ModelError, match="code of its own") if trusted else nullcontext():
             assert not hasattr(pooled_config(Source("tiny", tiny), spec, config).backbone, "auto_map")
+
+
+@pytest.fixture(scope="module", params=["mean", "attention"])
+def averaged(request, tmp_path_factory):
+    """A tiny BERT whose top layer pools, as a run saves it, and what it was made from."""
+    first = tiny_bert(tmp_path_factory.mktemp("pooled") / "first", dropout=0.0)
+    before, spec = Source("first", first), ModelSpec(source=str(first), pooling=request.param)
+    model = build_classifier(before, spec, ["a", "b"])
+    with torch.no_grad():  # as if it had been trained
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                weight.add_(0.01 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(name))))
+    folder = tmp_path_factory.mktemp("pooled") / "run"
+    model.eval().save_pretrained(folder)
+    return model, Source("run", folder), ModelSpec(source=str(folder), pooling=request.param)
+
+
+def test_trained_further_a_layer_that_pools_goes_on_as_it_was(averaged):
+    model, source, spec = averaged
+    again = build_classifier(source, spec, ["a", "b"]).eval()
+    assert len(again.bert.encoder.layer) == len(model.bert.encoder.layer)
+    assert hasattr(again.bert.encoder.layer[-1], ADDED)
+    ids = torch.arange(12).view(2, 6)
+    assert torch.equal(again(input_ids=ids).logits, model(input_ids=ids).logits)
+    learns = [{n for n, p in one.named_parameters() if p.requires_grad} for one in (again, model)]
+    assert learns[0] == learns[1]
+
+
+@pytest.mark.parametrize("what", ["tags", "first", "max", "reader", "words"])
+def test_a_layer_that_pools_is_left_out_of_what_is_made_next(averaged, what):
+    model, source, spec = averaged
+    n_layers = len(model.bert.encoder.layer) - 1
+    plain = spec.model_copy(update={"pooling": "first"})
+    made = {
+        "tags": lambda: build_classifier(source, plain, ["x", "y"], auto_class="AutoModelForTokenClassification").bert,
+        "first": lambda: build_classifier(source, plain, ["x", "y", "z"]).bert,
+        "max": lambda: build_classifier(source, spec.model_copy(update={"pooling": "max"}), ["x", "y"]).backbone,
+        "reader": lambda: build_seq2seq(source, plain, decoder_layers=None).encoder,
+        "words": lambda: build_language_model(source, plain, auto_class="AutoModelForMaskedLM").bert,
+    }[what]()
+    assert len(made.encoder.layer) == made.config.num_hidden_layers == n_layers
+    ids = torch.arange(12).view(2, 6)
+    below = model.bert(input_ids=ids, output_hidden_states=True).hidden_states[n_layers]
+    assert torch.allclose(made.eval()(input_ids=ids).last_hidden_state, below, atol=1e-6)

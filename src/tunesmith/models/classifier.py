@@ -86,7 +86,7 @@ def build_classifier(
         return model
     if spec.head_dropout != "auto":
         set_head_dropout(model, float(spec.head_dropout))
-    pool_within(model, spec.pooling)
+    pool_within(model, spec.pooling, source, spec)
     return model
 
 

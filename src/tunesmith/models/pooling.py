@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.layers import ADDED, NEW
-from tunesmith.models.opening import config_of, pooled_of
+from tunesmith.models.opening import config_of, pooled_of, pooling_layer, whole_config
 from tunesmith.models.pooled_config import PooledConfig
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
@@ -136,10 +136,19 @@ def _impossible(source: Source, spec: ModelSpec, message: str) -> ModelError:
                       fix="use --set model.pooling=first --set model.head_layers=auto")  # fmt: skip
 
 
-def pool_within(model: PreTrainedModel, pooling: str) -> None:
-    """Let a plain class pool as `needs_own_class` says it can; one that has a setting for it was built so."""
-    if model.config.model_type == "bert" and pooling in ("mean", "attention"):
-        _add_layer(model, attends=pooling == "attention")
+def pool_within(model: PreTrainedModel, pooling: str, source: Source, spec: ModelSpec) -> None:
+    """Let a plain class pool as `needs_own_class` says it can; one that has a setting for it was built so.
+
+    A layer that pooled so in the run it starts from goes on as it was.
+    """
+    if model.config.model_type != "bert" or pooling not in ("mean", "attention"):
+        return
+    _add_layer(model, attends=pooling == "attention")
+    kept = pooling_layer(source, whole_config(source, spec)) if spec.weights == "pretrained" else {}
+    if kept and bool(kept["attention.self.key.weight"].any()) == (pooling == "attention"):
+        pooler = {name: kept.pop(name) for name in list(kept) if name.startswith("pooler.")}
+        model.bert.encoder.layer[-1].load_state_dict(kept)
+        model.bert.load_state_dict(pooler, strict=False)
 
 
 def _add_layer(model: PreTrainedModel, *, attends: bool) -> None:
