@@ -68,7 +68,18 @@ def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list]:
 
 
 def one(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
-    """Train and measure one arm once."""
+    """Train and measure one arm once; what has no meaning here says so under "refused"."""
+    from tunesmith.core.errors import TunesmithError
+
+    try:
+        found = measured(name, switch, seed, n_test)
+    except TunesmithError as error:
+        found = {"refused": str(error)}
+    return {"setting": name, "arm": switch, "seed": seed, **found}
+
+
+def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
+    """Train one arm once; return its numbers."""
     import tunesmith as ts
     from tunesmith.core.hardware import peak_memory_bytes
 
@@ -89,7 +100,7 @@ def one(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
         if not is_tags:
             found |= {edit: _share_right(run, test, edit) for edit in EDITS}
         found["cpu_seconds"] = time.process_time() - began
-    return {"setting": name, "arm": switch, "seed": seed, **found}
+    return found
 
 
 def _share_right(run: Any, test: list, edit: str) -> float:
@@ -107,7 +118,7 @@ def _share_right(run: Any, test: list, edit: str) -> float:
 
 def table(path: Path) -> str:
     """Return a Markdown table: each switch's gain over "plain", in points, over all pairs and in each setting."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [row for row in map(json.loads, path.read_text().splitlines()) if "refused" not in row]
     found = {(row["setting"], row["arm"], row["seed"]): row for row in rows}
     names = [name for name in SETTINGS if any(row["setting"] == name for row in rows)]
     gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
