@@ -19,7 +19,7 @@ from tunesmith.models.layers import NEW, reinit_top
 from tunesmith.models.opening import config_of, part_names, pooled_of
 from tunesmith.models.pooled import PooledForSequenceClassification, bare
 from tunesmith.models.pooled_config import PooledConfig
-from tunesmith.models.pooling import OWN, needs_own_class, pool_within, pooled_config, refuse_unpoolable
+from tunesmith.models.pooling import POOLS_ITSELF, needs_own_class, pool_within, pooled_config, refuse_unpoolable
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -72,8 +72,8 @@ def build_classifier(
     for memory in MEMORIES:
         if hasattr(config, memory):
             setattr(config, memory, False)
-    if spec.pooling == "mean" and hasattr(config, OWN):
-        setattr(config, OWN, "mean")
+    if spec.pooling == "mean" and hasattr(config, POOLS_ITSELF) and not own:
+        setattr(config, POOLS_ITSELF, "mean")
     whole = pooled_config(source, spec, config) if own else config
     whole.num_labels = len(names)
     whole.id2label = dict(enumerate(names))

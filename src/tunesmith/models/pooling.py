@@ -25,9 +25,9 @@ from tunesmith.models.spec import ModelSpec
 RESIDUAL_SHARE = 1000.0
 """How much larger the mean is than the residual it is added to; the layer norm after it removes the scale."""
 FAMILYS_OWN = ("first", "this family's own head")
-OWN = "classifier_pooling"
+POOLS_ITSELF = "classifier_pooling"
 """What families that can pool by the mean themselves call the setting (ModernBERT, EuroBERT)."""
-DROPOUTS = (
+HEAD_DROPOUTS = (
     *("classifier_dropout", "hidden_dropout_prob", "seq_classif_dropout", "dropout", "hidden_dropout"),
     *("resid_pdrop", "dropout_rate"),
 )
@@ -60,7 +60,7 @@ def needs_own_class(source: Source, spec: ModelSpec) -> bool:
     if spec.pooling in ("auto", "first"):
         return False
     is_bert = config.model_type == "bert" and spec.pooling in ("mean", "attention")
-    has_setting = spec.pooling == "mean" and hasattr(config, OWN)
+    has_setting = spec.pooling == "mean" and hasattr(config, POOLS_ITSELF)
     reads_last = spec.pooling == "last" and _reads_on(config) and config.model_type != "xlnet"
     return not (is_bert or has_setting or reads_last)
 
@@ -88,7 +88,7 @@ def pooled_config(source: Source, spec: ModelSpec, config: Any) -> PooledConfig:
 
 def _head(spec: ModelSpec, config: Any, kept: PooledConfig | None) -> dict[str, Any]:
     """Return what is on top of the pooled vector; where that is left open, as it was in the run it starts from."""
-    dropouts = (getattr(config, name, None) for name in DROPOUTS)
+    dropouts = (getattr(config, name, None) for name in HEAD_DROPOUTS)
     head = {
         "head_layers": 0 if spec.head_layers == "auto" else spec.head_layers,
         "head_activation": spec.head_activation,
