@@ -1,14 +1,20 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from transformers import RobertaConfig, RobertaModel
 
 from tests.engine.test_loop import make, same, state
 from tunesmith.core.errors import RecipeError
 from tunesmith.engine import checkpoint
 from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import train_steps
-from tunesmith.models.classifier import head_of
+from tunesmith.engine.plan import Plan
+from tunesmith.engine.spec import TrainSpec
+from tunesmith.models.classifier import build_classifier, head_of
+from tunesmith.models.source import Source
+from tunesmith.models.spec import ModelSpec
 
 
 def learnt(model):
@@ -113,3 +119,18 @@ def test_thawing_resumes_bit_for_bit(tiny, tmp_path):
     checkpoint.load(path, resumed.model, resumed.optimizer)
     assert [report.loss for report in train_steps(resumed, plan, start=3)] == losses[3:]
     assert same(state(whole), state(resumed))
+
+
+def test_a_head_of_two_layers_learns_whole(tmp_path):
+    config = RobertaConfig(
+        vocab_size=40, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
+    )
+    RobertaModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    model = build_classifier(Source("r", tmp_path), ModelSpec(), ["a", "b"])
+    thaw = Thaw(model, TrainSpec(head_first="1 steps"), head=head_of(model))
+    thaw.before(0, Plan(np.full(8, 4), np.ones(8), "3 steps", "4 rows", 100, 0))
+    first = learnt(model)
+    model = build_classifier(Source("r", tmp_path), ModelSpec(), ["a", "b"])
+    freeze(model, ["backbone"], head=head_of(model))
+    parts = {f"classifier.{part}.{kind}" for part in ("dense", "out_proj") for kind in ("weight", "bias")}
+    assert first == learnt(model) == parts

@@ -16,7 +16,7 @@ from torch import nn
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.optim import depths
 from tunesmith.engine.spec import TrainSpec, amount
-from tunesmith.models.layers import LAYER
+from tunesmith.models.layers import LAYER, NEW
 
 if TYPE_CHECKING:
     from tunesmith.engine.mixture import MixedPlan
@@ -33,7 +33,7 @@ def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None) -
     Raises:
         RecipeError: there is no such part, or nothing is left to learn.
     """
-    depth_of = depths(model, head=head)
+    depth_of = _depths(model, head)
     parameters = dict(model.named_parameters())
     for one in wanted:
         chosen = list(filter(_matcher(one, depth_of), depth_of))
@@ -46,6 +46,16 @@ def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None) -
     if wanted and not any(parameter.requires_grad for parameter in parameters.values()):
         where = Where(column="train.freeze", value=", ".join(wanted))
         raise RecipeError("nothing is left to learn", where=where, fix="freeze less")
+
+
+def _depths(model: nn.Module, head: nn.Module | None) -> dict[str, int]:
+    """Return how far below the head each weight is; what the checkpoint does not hold learns as the head does.
+
+    So do the first of two layers of a head, which RoBERTa and DistilBERT have, and layers that were drawn anew.
+    """
+    parameters = dict(model.named_parameters())
+    found = depths(model, head=head)
+    return {name: 0 if head is not None and hasattr(parameters[name], NEW) else n for name, n in found.items()}
 
 
 def _matcher(wanted: str, depth_of: dict[str, int]) -> Callable[[str], bool]:
@@ -76,7 +86,7 @@ class Thaw:
             raise RecipeError("no part of this model is new", where=where, fix="leave it out")
         if self._first == NONE and head is not None:
             self._first = self._every
-        parameters, depth_of = dict(model.named_parameters()), depths(model, head=head)
+        parameters, depth_of = dict(model.named_parameters()), _depths(model, head)
         self._depths = [(parameters[name], depth) for name, depth in depth_of.items()]
         self._lowest = max(depth_of.values(), default=0)
 
