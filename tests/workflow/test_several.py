@@ -132,6 +132,21 @@ def test_interrupted_it_ends_as_it_would_have_and_only_as_a_whole(folder, tmp_pa
     assert logs[0] == logs[1]
 
 
+def test_techniques_work_on_what_is_shared(folder, tmp_path):
+    mood = {"data": str(folder / "mood.csv"), "model": {"pooling": "max"}}
+    mood |= {"objectives": {"consistency": {"ratio": 1}}, "augment": {"copies": 1, "edits": "swap"}}
+    recipe = write(folder, "lora.yaml", parts={"mood": mood, "names": str(folder / "names.conll")})
+    settings = {**QUICK, "model.adapt.kind": "lora", "train.decay_to_start": 1.0, "train.unfreeze_every": "1 steps"}
+    found = ts.train_several(recipe, out=tmp_path / "run", settings=settings)
+    one, other = (load_file(found[name].folder / "model/model.safetensors") for name in ("mood", "names"))
+    start = load_file(folder / "tiny/model.safetensors")
+    part = "encoder.layer.1.attention.self.value.weight"
+    assert torch.allclose(one[f"backbone.{part}"], other[f"bert.{part}"])
+    assert not torch.equal(other[f"bert.{part}"], start[part])
+    assert found["mood"].predict(["the film ."])[0].label in {"many", "few"}
+    assert (found["names"].folder / "adapter/adapter_model.safetensors").exists()
+
+
 def test_the_command_names_the_models_and_what_it_can_not_do(both, folder):
     _, run, output = both
     assert "Entity F1" in output
