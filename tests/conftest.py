@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import json
 import os
 from pathlib import Path
 
@@ -19,6 +20,30 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}; set TUNESMITH_DATA")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fresh_process():
+    """Let runs load their saved model again in this process: a fresh one takes most of a tiny run's time.
+
+    Yields:
+        What loads it in a fresh process, as everywhere else; `test_save.py` uses it, and `families` one for all.
+    """
+    from tunesmith.workflow import save
+
+    with pytest.MonkeyPatch.context() as patched:
+        real = save.answers_of_a_fresh_process
+        patched.setattr(save, "answers_of_a_fresh_process", answers_of_this_process)
+        yield real
+
+
+def answers_of_this_process(run, columns):
+    """Return what a saved model says of rows, as `inference/reload.py` does."""
+    from tunesmith.data.table import Table
+    from tunesmith.inference.predictor import Predictor
+
+    said = Predictor.load(run.model_folder, device="cpu").answers(Table.of(json.loads(json.dumps(columns))))
+    return json.loads(json.dumps([prediction.record() for prediction in said]))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.errors import RunError, Where
@@ -62,19 +63,30 @@ def verify(resolved: Any, answers: Answers, *, run: Run) -> None:
         return
     task, table = answers.tuned.task, resolved.encoded.tables[split]
     rows = table.take(range(min(CHECKED_ROWS, len(table))))
+    said = answers_of_a_fresh_process(run, {column: list(rows[column]) for column in task.answered_from})
+    again = [task.prediction.of(record) for record in said]
+    difference = task.distance(again, answers.predictions[split][: len(rows)])
+    if difference > TOLERANCE:
+        raise _broken(run, f"the saved model does not reproduce its own predictions (difference {difference:.2g})")
+
+
+def answers_of_a_fresh_process(run: Run, columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the records of what the saved model says of rows.
+
+    Raises:
+        RunError: it can't be loaded.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "tunesmith.inference.reload", str(run.model_folder)],
-        input=json.dumps({column: list(rows[column]) for column in task.answered_from}),
+        input=json.dumps(columns),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise _broken(run, f"the saved model could not be loaded again: {done.stderr.strip().splitlines()[-1]}")
-    again = [task.prediction.of(record) for record in json.loads(done.stdout.strip().splitlines()[-1])]
-    difference = task.distance(again, answers.predictions[split][: len(rows)])
-    if difference > TOLERANCE:
-        raise _broken(run, f"the saved model does not reproduce its own predictions (difference {difference:.2g})")
+    found: list[dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def _broken(run: Run, message: str) -> RunError:
