@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import RunError, Where
+from tunesmith.core.errors import RecipeError, RunError, Where
 from tunesmith.core.seed import generators_kept
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
@@ -112,9 +112,12 @@ def train(
         TunesmithError: the data or the settings cannot be used; `error.problems` lists all that is wrong.
         KeyboardInterrupt: training was interrupted; `tunesmith.resume` goes on with it.
     """
+    from tunesmith.recipe.several import kind_of
     from tunesmith.workflow.session import Watch
     from tunesmith.workflow.start import start
 
+    if kind := kind_of(None if recipe is None else Path(recipe)):
+        raise RecipeError(f"this recipe has {kind}", where=Where(str(recipe)), fix="use tunesmith.train_several")
     paths = None if data is None else [str(p) for p in ([data] if isinstance(data, str | Path) else data)]
     named = {
         "data.path": paths,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import tunesmith
-from tests.guide import settings
+from tests.guide import settings, settings_of_several
 
 SOURCE = Path(tunesmith.__file__).parent
-SETTINGS = settings()
+SETTINGS = settings() | settings_of_several()
 
 
 def literal(node):

@@ -14,6 +14,7 @@ from tunesmith.models.classifier import head_of
 from tunesmith.models.layers import drop_layers, reinit_top, stacks
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
+from tunesmith.recipe.compose import compose
 from tunesmith.tasks.text_classification import TextClassification
 
 KINDS = ("lora", "dora", "ia3", "bitfit")
@@ -141,3 +142,9 @@ def test_layers_are_left_out_by_the_linear_rule(tmp_path):
             left.append(torch.equal(found if isinstance(found, torch.Tensor) else found[0], hidden))
         out.append(sum(left) / 400)
     assert out == pytest.approx([0.4, 0.8], abs=0.08)
+
+
+def test_a_setting_without_a_kind_is_refused():
+    with pytest.raises(RecipeError, match=r"rank has no effect while kind is none.*--set model\.adapt\.kind=lora"):
+        compose(file=None, overrides=["model.adapt.rank=4"], arguments={})
+    assert compose(file=None, overrides=["model.adapt.rank=8"], arguments={})[0].model.adapt.rank == 8

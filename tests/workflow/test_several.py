@@ -1,6 +1,7 @@
 """Recipes of several trainings, end to end: tasks over one backbone, and stages."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -12,7 +13,9 @@ import tunesmith as ts
 from tests.tagged import rows, tiny_tagger, write_conll
 from tests.tiny import write_csv
 from tunesmith.cli.main import app
-from tunesmith.core.errors import DataError, RecipeError, RunError
+from tunesmith.core.errors import DataError, ModelError, RecipeError, RunError
+from tunesmith.models.source import find
+from tunesmith.models.spec import ModelSpec
 from tunesmith.recipe.several import compose_several
 from tunesmith.run.folder import Run
 from tunesmith.workflow import session
@@ -122,6 +125,9 @@ def test_interrupted_it_ends_as_it_would_have_and_only_as_a_whole(folder, tmp_pa
         with pytest.raises(KeyboardInterrupt, match="resume_several"):
             ts.train_several(recipe, out=tmp_path / "parts", settings=settings)
     assert Run.open(tmp_path / "parts").status == "stopped"
+    for started in ("parts", "parts/mood"):
+        with pytest.raises(RunError, match=r"no model yet.*fix: tunesmith train --resume .*parts$"):
+            ts.load(tmp_path / started)
     with pytest.raises(RunError, match=r"a part of parts, which goes on as a whole.*--resume .*parts$"):
         ts.resume(tmp_path / "parts/mood")
     parts = ts.resume_several(tmp_path / "parts")
@@ -161,7 +167,19 @@ def test_the_command_names_the_models_and_what_it_can_not_do(both, folder):
         CliRunner().invoke(app, ["train", "more.csv", "-c", str(recipe)], catch_exceptions=False)
     settings = [part for key, value in QUICK.items() for part in ("--set", f"{key}={value}")]
     dry = CliRunner().invoke(app, ["train", "-c", str(recipe), "--dry-run", *settings])
-    assert "8 updates of 2 tasks. Nothing was written." in dry.output
+    assert re.search(r"8 updates of 2 tasks, about .* without measuring. Nothing was written.", dry.output)
+    written = CliRunner().invoke(app, ["report", str(run)])
+    assert written.output.split() == [str(run / name / "report.html") for name in ("mood", "names")]
+    with pytest.raises(ModelError, match=r"a model for each of its tasks.*mood, .*names"):
+        ts.train(folder / "mood.csv", model=str(run))
+    assert all(ts.load(run / name).run.metrics["verdict"]["sentences"][0][:30] in output for name in ("mood", "names"))
+
+
+def test_the_recipe_of_the_whole_holds_what_was_set(both, tmp_path):
+    _, run, _ = both
+    again = compose_several(run / "recipe.yaml")
+    assert {part.recipe.evaluate.resamples for part in again.parts.values()} == {QUICK["evaluate.resamples"]}
+    assert again.mix.measurements == 3
 
 
 @pytest.mark.parametrize(
@@ -174,6 +192,7 @@ def test_the_command_names_the_models_and_what_it_can_not_do(both, folder):
         ({"multitask": {"mixing": "even"}}, r"multitask\.mixing"),
         ({"multitask": {"mixin": "uniform"}}, r"multitask\.mixin"),
         ({"stages": {}}, "either tasks or stages"),
+        ({"multitaks": {}}, r'multitaks.*unknown setting.*did you mean "multitask"'),
         ({"kind": "stages", "multitask": {"mixing": "uniform"}}, "stages are not mixed"),
         ({"parts": {"a": {"data": "x", "train": {"lr": "fast"}}, "c": {"data": "y", "seed": -1}}}, "(?s)lr.*seed"),
     ],
@@ -191,6 +210,24 @@ def test_settings_hold_for_all_or_for_one(folder):
     assert [part.recipe.train.lr for part in found.parts.values()] == [1e-4, 0.002]
     assert [part.recipe.train.clip_norm for part in found.parts.values()] == [2, 2]
     assert found.mix.patience == 3
+
+
+def test_a_setting_of_a_part_that_there_is_not_is_refused(folder):
+    with pytest.raises(RecipeError, match=r"there is no 'nams' among the tasks.*did you mean \"names\""):
+        compose_several(write(folder, "set.yaml"), overrides=["tasks.nams.train.lr=0.002"])
+    with pytest.raises(RecipeError, match=r"this recipe has tasks.*train_several"):
+        ts.train(recipe=write(folder, "set.yaml"))
+
+
+def test_data_of_a_later_stage_that_can_not_be_used_is_told_before_the_first_is_trained(folder, tmp_path):
+    parts = {
+        "broad": str(folder / "names.conll"),
+        "mine": {"data": str(folder / "mood.csv"), "task": {"label": "labl"}},
+    }
+    recipe = write(folder, "late.yaml", kind="stages", parts=parts)
+    with pytest.raises(DataError, match=r'there is no column "labl".*did you mean "label"'):
+        ts.train_several(recipe, out=tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_wrong_with_any_part_is_told_before_anything_is_read(folder, tmp_path):
@@ -226,6 +263,7 @@ def test_a_stage_starts_from_the_model_of_the_one_before(staged, folder):
     one, other = (load_file(run.folder / "model/model.safetensors") for run in (alone, found["2-mine"]))
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert ts.load(out).folder == out / "2-mine"
+    assert find(ModelSpec(source=str(out))).folder == out / "2-mine/model"
 
 
 def test_stages_that_are_done_are_not_trained_again(staged, tmp_path, monkeypatch):

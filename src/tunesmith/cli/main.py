@@ -330,7 +330,9 @@ def report(run: RunArgument) -> None:
     from tunesmith.run.folder import Run
     from tunesmith.run.report import write_report
 
-    typer.echo(write_report(Run.open(run)))
+    opened = Run.open(run)
+    for one in [Run.open(opened.folder / name) for name in opened.part_names] or [opened]:
+        typer.echo(write_report(one))
 
 
 @app.command()

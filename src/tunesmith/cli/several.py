@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tunesmith.cli import show
 from tunesmith.cli.progress import TrainingDisplay
-from tunesmith.cli.train import Talk, command_line
+from tunesmith.cli.train import Talk, command_line, rehearse_one
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count
@@ -43,12 +43,18 @@ def train(
     several = compose_several(file, overrides=settings, arguments=arguments)
     console = show.console()
     if dry_run and several.kind == "stages":
-        raise RecipeError("a later stage can't be rehearsed before the first is trained", fix="leave out --dry-run")
+        stages.refuse(several, out)
+        stages.look_ahead(several, Watch([TalkOfParts(console)]))
+        name, first = next(iter(several.parts.items()))
+        console.print(f"The data of the later stages can be used. The first one, {escape(name)}:")
+        rehearse_one(console, (first.recipe, first.origins), out)
+        return
     if dry_run:
         multitask.refuse(several, out)
         members = multitask.settled(several, Watch([TalkOfParts(console)]))
-        _, plan = multitask.make_mixture(members, several.mix)
-        console.print(f"{count(len(plan), 'update')} of {len(members)} tasks. Nothing was written.")
+        n_steps, seconds = multitask.rehearse(members, several.mix)
+        about = f"about {show.duration(seconds)} without measuring"
+        console.print(f"{count(n_steps, 'update')} of {len(members)} tasks, {about}. Nothing was written.")
         return
     with_display(
         console,
@@ -107,6 +113,10 @@ def ending(console: Console, run: Run) -> None:
         table.add_row(escape(name), titled(main), value, between, escape(str(part.folder)))
     console.print()
     console.print(table)
-    console.print("\nEach has a report and a model of its own, in plain Hugging Face format. Next:")
-    last = shlex.quote(str(run.folder / run.part_names[-1]))
-    console.print(f"  tunesmith predict {escape(last)} NEW.csv --out labelled.csv", soft_wrap=True)
+    for name in run.part_names:
+        said = Run.open(run.folder / name).metrics["verdict"]["sentences"]
+        console.print(f"\n[bold]{escape(name)}[/bold]  {escape(' '.join(said))}")
+    console.print("\nEach has a report and a model of its own. Next:")
+    for name in run.part_names if run.parts == "tasks" else run.part_names[-1:]:
+        folder = shlex.quote(str(run.folder / name))
+        console.print(f"  tunesmith predict {escape(folder)} NEW.csv --out labelled.csv", soft_wrap=True)

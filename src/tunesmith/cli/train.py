@@ -46,7 +46,7 @@ def train(
 
     console = show.console()
     if dry_run:
-        _dry_run(console, composed, out)
+        rehearse_one(console, composed, out)
         return
     display = TrainingDisplay(console)
     try:
@@ -171,7 +171,8 @@ def command_line() -> str:
     return shlex.join(["tunesmith", *sys.argv[1:]])
 
 
-def _dry_run(console: Console, composed: Any, out: Path | None) -> None:
+def rehearse_one(console: Console, composed: Any, out: Path | None) -> None:
+    """Check one training, time a few updates, and say what it will take."""
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.rehearse import rehearse
     from tunesmith.workflow.resolve import resolve

@@ -79,7 +79,7 @@ def take(model: Any, source: Source, spec: ModelSpec, *, auto_class: str) -> Ada
     found = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: tensor.detach().clone() for name, tensor in found.items() if not _is_inside(name, whole)}
     is_local = Path(spec.source).expanduser().is_dir()
-    settings.base_model_name_or_path = str(source.folder) if is_local else source.name
+    settings.base_model_name_or_path = str(source.folder.absolute()) if is_local else source.name
     settings.target_modules, settings.modules_to_save, settings.inference_mode = targets, sorted(whole), True
     if getattr(settings, "feedforward_modules", None):
         settings.feedforward_modules = sorted(name for name in settings.feedforward_modules if name in targets)

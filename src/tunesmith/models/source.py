@@ -74,6 +74,12 @@ def find(spec: ModelSpec) -> Source:
 
 
 def _model_of_run(run: Path) -> Path:
+    manifest = read_json(run / "manifest.json")
+    if manifest.get("stages") and manifest.get("status") == "done":
+        return _model_of_run(run / manifest["stages"][-1])
+    if manifest.get("tasks") and manifest.get("status") == "done":
+        fix = f"name one of them: {', '.join(str(run / name) for name in manifest['tasks'])}"
+        raise ModelError("this run has a model for each of its tasks", where=Where(str(run)), fix=fix)
     if not (run / "model" / "config.json").is_file():
         fix = f"tunesmith train --resume {run}"
         raise ModelError("this run has no model yet", where=Where(str(run)), fix=fix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from tunesmith.core.spec import Spec
 
@@ -30,6 +30,15 @@ class AdaptSpec(Spec):
     targets: tuple[str, ...] | Literal["auto"] = "auto"
     """lora, dora, ia3: which linear layers, by their last name, such as query and value; "auto": all of the
     transformer's."""
+
+    @model_validator(mode="after")
+    def _refuse_idle(self) -> AdaptSpec:
+        """Raise ValueError if a setting is changed that has no effect."""
+        fields = type(self).model_fields
+        idle = [name for name in fields if name != "kind" and getattr(self, name) != fields[name].default]
+        if self.kind == "none" and idle:
+            raise ValueError(f"{idle[0]} has no effect while kind is none", "--set model.adapt.kind=lora")
+        return self
 
 
 class ModelSpec(Spec):

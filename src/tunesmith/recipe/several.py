@@ -26,6 +26,7 @@ from tunesmith.recipe.compose import compose_tree, leaves, parse_override, put, 
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.problems import problems_of
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.write import dump
 
 Kind = Literal["tasks", "stages"]
 KINDS: tuple[Kind, ...] = ("tasks", "stages")
@@ -47,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Several:
-    """Several trainings, by name in the order of the file; `text` is the file."""
+    """Several trainings, by name in the order of the file; `text` is a recipe of all that was said of them."""
 
     kind: Kind
     parts: Mapping[str, Part]
@@ -76,13 +77,18 @@ def compose_several(
     """
     tree, places = read(file)
     kind: Kind = "stages" if "stages" in tree else "tasks"
-    for text in (text for text in overrides if parse_override(text)[0].split(".")[0] in (*KINDS, MIX)):
+    _refuse(tree.get(kind), kind, tree, places, str(file))
+    shared, said = [], {**tree}
+    for text in overrides:
         key, value = parse_override(text)
-        put(tree, key, value)
-        places[key] = Where("--set " + text)
-    mix, parts = tree.pop(MIX, {}), tree.pop(kind, None)
-    _refuse(parts, kind, tree, places, str(file))
-    shared = [text for text in overrides if parse_override(text)[0].split(".")[0] not in (*KINDS, MIX)]
+        if key.split(".")[0] in (*KINDS, MIX):
+            _refuse_other_part(key, tree)
+            put(tree, key, value)
+            places[key] = Where("--set " + text)
+        else:
+            shared.append(text)
+            put(said, key, value)
+    mix, parts = tree.pop(MIX, {}), tree.pop(kind)
     problems: list[Problem] = []
     found: dict[str, Part] = {}
     for name, own in parts.items():
@@ -95,14 +101,32 @@ def compose_several(
     problems += [] if problems else list(_mistakes_of(mix, list(parts), kind, places))
     if problems:
         raise RecipeError.of(problems)
-    return Several(kind, found, MixSpec.model_validate(mix), file.read_text(encoding="utf-8-sig"))
+    for key, value in leaves(arguments or {}):
+        put(said, key, value)
+    whole = {**said, kind: parts, **({MIX: mix} if mix else {})}
+    return Several(kind, found, MixSpec.model_validate(mix), dump(whole))
+
+
+def _refuse_other_part(key: str, tree: Mapping[str, Any]) -> None:
+    """Raise RecipeError if a setting is of a part that there is not."""
+    kind, _, rest = key.partition(".")
+    parts, name = list(tree.get(kind, {})) if kind in KINDS else [], rest.split(".")[0]
+    if kind in KINDS and name not in parts:
+        fix = did_you_mean(name, parts) or f"one of: {', '.join(parts)}"
+        raise RecipeError(f"there is no {name!r} among the {kind}", where=Where(f"--set {key}"), fix=fix)
 
 
 def _refuse(parts: Any, kind: str, tree: Mapping[str, Any], places: Mapping[str, Where], file: str) -> None:
     """Raise RecipeError unless there are at least two parts with names that folders can have."""
     where = places.get(kind, Where(file))
     where = Where(where.file, where.row, kind)
-    if any(other in tree for other in KINDS):
+    known = [*Recipe.model_fields, *KINDS, MIX]
+    for name in tree:
+        if name not in known:
+            place = places.get(name, where)
+            fix = did_you_mean(name, known) or f"settings here: {', '.join(known)}"
+            raise RecipeError("unknown setting", where=Where(place.file, place.row, name), fix=fix)
+    if all(other in tree for other in KINDS):
         raise RecipeError("a recipe has either tasks or stages", where=where, fix="write two recipes")
     if not isinstance(parts, dict) or len(parts) < 2:
         fix = f"write two or more under {kind}, for example  first: a.csv  and  second: b.csv"

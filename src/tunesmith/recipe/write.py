@@ -34,7 +34,11 @@ HIDDEN = {
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the recipe as YAML, every setting written out; loading it gives an equal recipe."""
-    content = recipe.model_dump(mode="json")
+    return dump(recipe.model_dump(mode="json"))
+
+
+def dump(content: object) -> str:
+    """Return settings as YAML."""
     text = _dump(content)
     # YAML reads some letters that a column name may hold as line ends; escaping every non-ASCII letter is the way out.
     return _dump(content, escape=True) if any(c in text for c in LINE_ENDS) else text

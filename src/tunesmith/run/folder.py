@@ -118,13 +118,13 @@ class Run:
                 return cls.open(folder.parent) if inside else alone
             return alone
         run = cls.open(folder)
-        if run.parts == "stages":
+        if run.parts == "stages" and run.status == "done":
             return cls.with_model(folder / run.part_names[-1])
-        if run.parts:
+        if run.parts and run.status == "done":
             fix = f"name one of them: {', '.join(str(folder / name) for name in run.part_names)}"
             raise RunError("this run has a model for each of its tasks", where=Where(str(folder)), fix=fix)
         if not (run.model_folder / SETTINGS).is_file():
-            fix = f"tunesmith train --resume {folder}"
+            fix = f"tunesmith train --resume {folder.parent if 'part_of' in run.manifest else folder}"
             raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
         return run
 

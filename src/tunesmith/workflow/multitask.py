@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
@@ -16,6 +17,7 @@ from tunesmith.core import hardware
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.core.notes import Note
 from tunesmith.engine.device import Device, from_main
+from tunesmith.engine.loop import train_steps
 from tunesmith.engine.mix_spec import MixSpec
 from tunesmith.engine.mixture import Members, MixedPlan, Mixture, mix
 from tunesmith.engine.optim import make_joint_optimizer
@@ -44,6 +46,8 @@ from tunesmith.workflow.train import failures_noted, mark_interrupted
 
 SHARED = ("lr", "layer_decay", "head_lr_factor", "average")
 """What one training has once: chosen for the task with most rows."""
+TIMED_STEPS = 12
+"""Updates of a rehearsal; the first one is not counted."""
 MEANS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "arithmetic": fmean,
     "geometric": lambda values: geometric_mean([max(value, 1e-9) for value in values]),
@@ -214,6 +218,13 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
     names = [one.name for one in members]
     mixture = Mixture(names, setups, Members([device.plain(model) for model in wrapped], weighing), weighing)
     return mixture, _plan(members, spec, world=device.world)
+
+
+def rehearse(members: Sequence[Member], spec: MixSpec) -> tuple[int, float]:
+    """Run a few updates; return how many there are and the seconds that all will take."""
+    mixture, plan = make_mixture(members, spec)
+    seconds = [report.seconds for report in islice(train_steps(mixture, plan), TIMED_STEPS)]
+    return len(plan), fmean(seconds[1:] or seconds) * len(plan)
 
 
 class MixedSession(Session):

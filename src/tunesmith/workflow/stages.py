@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tunesmith.core.errors import RunError, Where
+from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
@@ -22,6 +23,7 @@ from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
 from tunesmith.workflow.again import find_files
+from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.session import Watch
 
 
@@ -32,6 +34,8 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
         TunesmithError: what the user can mend; what of it can be seen before, before the first stage.
     """
     refuse(several, out)
+    watch = watch or Watch()
+    look_ahead(several, watch)
     recipe = next(iter(several.parts.values())).recipe
 
     def create() -> Run:
@@ -41,7 +45,7 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    _go(run, several, watch or Watch())
+    _go(run, several, watch)
     return run
 
 
@@ -76,6 +80,13 @@ def refuse(several: Several, out: Path | None = None) -> None:
             partial(refuse_missing, recipe.track),
         ]
     one.refuse_all(*checks)
+
+
+def look_ahead(several: Several, watch: Watch) -> None:
+    """Read the data of the later stages: what is wrong with it is to be known before the first is trained."""
+    for name, part in [*several.parts.items()][1:]:
+        watch.tell({"event": "task", "name": f"{name}: a look at its data"})
+        prepare(part.recipe.model_copy(update={"augment": AugmentSpec()}))
 
 
 def _go(run: Run, several: Several, watch: Watch) -> None:
