@@ -212,6 +212,19 @@ def test_settings_hold_for_all_or_for_one(folder):
     assert found.mix.patience == 3
 
 
+@pytest.mark.parametrize("kind", ["tasks", "stages"])
+def test_the_recipe_of_the_whole_gives_the_same_again(folder, tmp_path, kind):
+    mine = {"data": str(folder / "names.conll"), "train": {"lr": 0.5}}
+    recipe = write(folder, "again.yaml", kind=kind, parts={"mood": str(folder / "mood.csv"), "names": mine})
+    overrides = ["train.lr=0.002", f"{kind}.names.seed=7"]
+    first = compose_several(recipe, overrides=overrides, arguments={"model.source": "minilm", "preset": "fast"})
+    (tmp_path / "recipe.yaml").write_text(first.text)
+    again = compose_several(tmp_path / "recipe.yaml")
+    assert [part.recipe for part in again.parts.values()] == [part.recipe for part in first.parts.values()]
+    assert [part.recipe.train.lr for part in again.parts.values()] == [0.002, 0.002]
+    assert not any({"model", "model.source"} & part.own for part in again.parts.values())
+
+
 def test_a_setting_of_a_part_that_there_is_not_is_refused(folder):
     with pytest.raises(RecipeError, match=r"there is no 'nams' among the tasks.*did you mean \"names\""):
         compose_several(write(folder, "set.yaml"), overrides=["tasks.nams.train.lr=0.002"])

@@ -78,7 +78,7 @@ def compose_several(
     tree, places = read(file)
     kind: Kind = "stages" if "stages" in tree else "tasks"
     _refuse(tree.get(kind), kind, tree, places, str(file))
-    shared, said = [], {**tree}
+    shared: list[str] = []
     for text in overrides:
         key, value = parse_override(text)
         if key.split(".")[0] in (*KINDS, MIX):
@@ -87,7 +87,6 @@ def compose_several(
             places[key] = Where("--set " + text)
         else:
             shared.append(text)
-            put(said, key, value)
     mix, parts = tree.pop(MIX, {}), tree.pop(kind)
     problems: list[Problem] = []
     found: dict[str, Part] = {}
@@ -101,10 +100,22 @@ def compose_several(
     problems += [] if problems else list(_mistakes_of(mix, list(parts), kind, places))
     if problems:
         raise RecipeError.of(problems)
-    for key, value in leaves(arguments or {}):
-        put(said, key, value)
-    whole = {**said, kind: parts, **({MIX: mix} if mix else {})}
+    said = [*leaves(arguments or {}), *map(parse_override, shared)]
+    whole = {**_all_of(tree, kind, parts, said), **({MIX: mix} if mix else {})}
     return Several(kind, found, MixSpec.model_validate(mix), dump(whole))
+
+
+def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a recipe that also holds what the command line said of all parts, which goes before what they say.
+
+    But for the model: of stages, only those name one that are to start from it.
+    """
+    whole = {**copy.deepcopy(tree), kind: {name: copy.deepcopy(_whole(own)) for name, own in parts.items()}}
+    for key, value in said:
+        of_all = key.split(".")[0] == "model"
+        for target in [whole] if of_all else whole[kind].values():
+            put(target, key, value)
+    return whole
 
 
 def _refuse_other_part(key: str, tree: Mapping[str, Any]) -> None:
