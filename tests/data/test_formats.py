@@ -642,6 +642,12 @@ def test_parallel_files_out_of_step(tmp_path, missing):
             assert caught.value.problems[0].where.file == str(other)
 
 
+def test_a_recipe_in_the_place_of_data_is_recognised(tmp_path):
+    recipe = put(tmp_path, "both.yaml", "data: rows.csv")
+    with pytest.raises(DataError, match=r"files are not supported.*fix: if it is a recipe: -c .*both\.yaml"):
+        reading(recipe)
+
+
 def test_one_side_of_parallel_files_names_the_other(tmp_path):
     one, other = put(tmp_path, "train.de", "a\nb\n"), put(tmp_path, "train.en", "c\nd\n")
     for more in ({}, {"task": "translation"}):

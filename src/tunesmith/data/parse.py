@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, Where
@@ -40,9 +41,8 @@ def parse(blob: Blob, *, spec: DataSpec, reading: Reading) -> Table:
     if suffix not in (".csv", ".tsv", ".tab", "") and blob.file != "standard input":
         if LIKE.get(reading.choice.task or "", reading.choice.task) in (None, Parallel.task):
             refuse_one_side(Path(blob.file), sure=reading.choice.task is None)
-        raise DataError(
-            f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=sources.SUPPORTED
-        )
+        fix = f"if it is a recipe: -c {shlex.quote(blob.file)}" if suffix in (".yaml", ".yml") else sources.SUPPORTED
+        raise DataError(f'"{suffix}" files are not supported for this task', where=Where(blob.file), fix=fix)
     parsed = delimited.parse(text, file=blob.file, spec=spec, tabs=suffix in (".tsv", ".tab"))
     return reading.by_rows(_from_delimited(parsed, blob.file, reading))
 
