@@ -327,12 +327,9 @@ def augment(  # noqa: PLR0917
 @app.command()
 def report(run: RunArgument) -> None:
     """Write a run's report.html anew and say where it is."""
-    from tunesmith.run.folder import Run
-    from tunesmith.run.report import write_report
+    from tunesmith.cli import measure as command
 
-    opened = Run.open(run)
-    for one in [Run.open(opened.folder / name) for name in opened.part_names] or [opened]:
-        typer.echo(write_report(one))
+    command.report(run)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -130,3 +131,12 @@ def runs(folder: Path) -> None:
         cells = (str(row.folder), row.status, row.model, row.metric, value, low_high, n, seconds, row.created[:16])
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
+
+
+def report(folder: Path) -> None:
+    """Write the report of a run anew, or those of its parts, and print where they are."""
+    from tunesmith.run.report import write_report
+
+    run = Run.open(folder)
+    for one in [Run.open(run.folder / name) for name in run.part_names] or [run]:
+        typer.echo(write_report(one))

@@ -123,8 +123,9 @@ def train_steps(setup: Setup | Mixture, plan: Plan | MixedPlan, *, start: int = 
         setup.model.train()
         turn = plan.turn(step)
         mine = setup.member(turn)
-        learner = learners.setdefault(turn, Learner(mine.task, mine.objectives, mine.model, device=mine.device))
-        yield _update(mine, learner, plan, step, turn=turn, weighing=setup.weighing)
+        if turn not in learners:
+            learners[turn] = Learner(mine.task, mine.objectives, mine.model, device=mine.device)
+        yield _update(mine, learners[turn], plan, step, turn=turn, weighing=setup.weighing)
 
 
 def _update(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tunesmith.core.spec import Spec
 
@@ -15,7 +15,7 @@ class MixSpec(Spec):
     mixing: Literal["planned", "proportional", "temperature", "uniform", "annealed"] = "planned"
     """How often each task has its turn. planned: as many updates as it would have alone; the others share the sum of
     these out: in proportion to the training rows, to their 1/temperature-th power (Raffel et al. 2020, section 3.5.2),
-    evenly, or from proportional to nearly even as training goes on (Stickland and Murray 2019, section 3.2)."""
+    evenly, or from proportional to nearly even as training goes on (Stickland and Murray 2019)."""
     temperature: float = Field(default=2.0, ge=1)
     """temperature: 1 is proportional, a large one uniform."""
     weighting: Literal["fixed", "uncertainty", "grad_norm"] = "fixed"
@@ -34,3 +34,10 @@ class MixSpec(Spec):
     """Stop after so many measurements without a better mean; 0: never stop early."""
     rate: PositiveFloat = 0.01
     """uncertainty, grad_norm: how fast the weights learn."""
+
+    @model_validator(mode="after")
+    def _refuse_idle(self) -> MixSpec:
+        """Raise ValueError if weights are given where they are learnt."""
+        if self.weights and self.weighting != "fixed":
+            raise ValueError(f"weights have no effect where weighting is {self.weighting}", "leave one of them out")
+        return self

@@ -23,7 +23,7 @@ from tunesmith.engine.weighing import Weighing
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, without their whole parts, fill 0 to 1 more evenly than those of any other number."""
 ANNEALED_BY = 0.8
-"""How far the exponent of the numbers of rows falls from 1 (Stickland and Murray 2019, section 3.2)."""
+"""How far the exponent of the numbers of rows falls from 1 (Stickland and Murray 2019)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from tunesmith.workflow import start as one
 from tunesmith.workflow.again import find_files
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.session import Watch
+from tunesmith.workflow.train import failures_noted
 
 
 def start(several: Several, *, out: Path | None = None, watch: Watch | None = None, command: str = "") -> Run:
@@ -45,7 +46,8 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    _go(run, several, watch)
+    with failures_noted(run):
+        _go(run, several, watch)
     return run
 
 
@@ -60,7 +62,8 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
         where, fix = Where(str(run.folder), value=overrides[0]), "resume the stage it is meant for with it"
         raise RunError("stages go on as they were started", where=where, fix=fix)
     several = compose_several(run.recipe_path)
-    _go(run, several, watch or Watch())
+    with failures_noted(run):
+        _go(run, several, watch or Watch())
     return run
 
 
