@@ -27,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from plain import backbone, fit
-from turns import in_turns, table
+from turns import in_turns, started, table
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -235,7 +235,7 @@ def main() -> None:
     else:
         settings, arms = args.settings.split(","), args.arms.split(",")
         seeds = [int(seed) for seed in args.seeds.split(",")]
-        in_turns(__file__, settings, arms, seeds, out=args.out, more=["--test-rows", str(args.test_rows)])
+        in_turns(started(__file__, ["--test-rows", str(args.test_rows)]), settings, arms, seeds, out=args.out)
 
 
 def one(name: str, arm: str, seed: int, test_rows: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import tasks
-from turns import in_turns, table
+from turns import in_turns, started, table
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -85,7 +85,7 @@ def main() -> None:
         print(json.dumps(one(args.settings, args.arms, int(args.seeds))), flush=True)
     else:
         seeds = [int(seed) for seed in args.seeds.split(",")]
-        in_turns(__file__, args.settings.split(","), args.arms.split(","), seeds, out=args.out, more=[])
+        in_turns(started(__file__), args.settings.split(","), args.arms.split(","), seeds, out=args.out)
 
 
 if __name__ == "__main__":

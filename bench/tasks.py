@@ -28,7 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import plain
-from turns import in_turns, table
+from turns import in_turns, started, table
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -202,7 +202,7 @@ def main() -> None:
     else:
         seeds = [int(seed) for seed in args.seeds.split(",")]
         more = ["--test-rows", str(args.test_rows)]
-        in_turns(__file__, args.settings.split(","), args.arms.split(","), seeds, out=args.out, more=more)
+        in_turns(started(__file__, more), args.settings.split(","), args.arms.split(","), seeds, out=args.out)
 
 
 if __name__ == "__main__":

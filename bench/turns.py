@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+One = Callable[[str, str, int], dict[str, Any]]
 
-def in_turns(
-    script: str, settings: Sequence[str], arms: Sequence[str], seeds: Sequence[int], *, out: Path, more: Sequence[str]
-) -> None:
-    """Run every arm that `out` has no line of yet: `script --one --settings NAME --arms NAME --seeds N`."""
+
+def in_turns(one: One, settings: Sequence[str], arms: Sequence[str], seeds: Sequence[int], *, out: Path) -> None:
+    """Run `one(setting, arm, seed)` for all that `out` has no line of yet, and append what it returns."""
     done = set()
     if out.exists():
         rows = map(json.loads, out.read_text().splitlines())
@@ -24,11 +26,35 @@ def in_turns(
             for arm in arms:
                 if (name, arm, seed) in done:
                     continue
-                command = [sys.executable, script, "--one", "--settings", name, "--arms", arm, "--seeds", str(seed)]
-                line = subprocess.run([*command, *more], stdout=subprocess.PIPE, text=True, check=True).stdout
+                line = json.dumps(one(name, arm, seed))
                 with out.open("a") as stream:
-                    stream.write(line.splitlines()[-1] + "\n")
-                print(line.splitlines()[-1], flush=True)
+                    stream.write(line + "\n")
+                print(line, flush=True)
+
+
+def started(script: str, more: Sequence[str] = ()) -> One:
+    """Return what runs one arm in a fresh process: `script --one --settings NAME --arms NAME --seeds N`."""
+
+    def one(name: str, arm: str, seed: int) -> dict[str, Any]:
+        command = [sys.executable, script, "--one", "--settings", name, "--arms", arm, "--seeds", str(seed), *more]
+        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        found: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return found
+
+    return one
+
+
+def forked(one: One) -> One:
+    """Return the same in a process forked from this one, which spares short runs the seconds that imports take.
+
+    Nothing may have been computed in this one: torch's threads do not survive a fork.
+    """
+
+    def run(name: str, arm: str, seed: int) -> dict[str, Any]:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+            return pool.submit(one, name, arm, seed).result()
+
+    return run
 
 
 def table(path: Path, *, names: Sequence[str], order: Sequence[str]) -> str:

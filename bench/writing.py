@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from turns import in_turns
+from turns import in_turns, started
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -222,7 +222,7 @@ def main() -> None:
     else:
         seeds = [int(seed) for seed in args.seeds.split(",")]
         more = [part for given in args.set for part in ("--set", given)]
-        in_turns(__file__, args.settings.split(","), args.arms.split(","), seeds, out=args.out, more=more)
+        in_turns(started(__file__, more), args.settings.split(","), args.arms.split(","), seeds, out=args.out)
 
 
 if __name__ == "__main__":

@@ -75,3 +75,14 @@ def test_only_plain_and_large_layers_are_turned(monkeypatch):
     use_onednn(model)
     assert [type(layer) for layer in model] == [OneDNNLinear, nn.Linear, Own]
     assert list(model.state_dict()) == names
+
+
+@needs_onednn
+@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"])
+def test_intels_cpus_are_left_to_mkl(maker, monkeypatch):
+    monkeypatch.setattr("tunesmith.core.hardware._cpuinfo", {"vendor_id": maker}.get)
+    monkeypatch.setattr("platform.processor", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    model = nn.Sequential(nn.Linear(64, 64))
+    use_onednn(model)
+    assert isinstance(model[0], OneDNNLinear) == (maker == "AuthenticAMD")

@@ -48,6 +48,11 @@ def free_disk_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def is_intel() -> bool:
+    """Whether Intel made the processor; False where this can't be known."""
+    return "GenuineIntel" in (_cpuinfo("vendor_id"), platform.processor().rpartition(" ")[2])
+
+
 def peak_memory_bytes() -> int:
     """Return the largest resident size this process has had so far."""
     import resource
@@ -58,12 +63,14 @@ def peak_memory_bytes() -> int:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(name: str) -> str:
+    """Return what Linux says of the first core; "" where there is no such line."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
 
 
 def _accelerators() -> tuple[tuple[str, int], ...]:
