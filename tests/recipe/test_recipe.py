@@ -174,6 +174,14 @@ def test_settings_of_the_user_are_left_alone():
     assert "model.pooling" not in chosen({"model.pooling": "first"})
 
 
+@pytest.mark.parametrize(
+    ("settings", "factor"),
+    [({"train.freeze": ["embeddings"]}, 1), ({"train.freeze": ["backbone"]}, 20), ({"model.adapt.kind": "lora"}, 5)],
+)
+def test_few_weights_learn_faster(settings, factor):
+    assert chosen(settings)["train.lr"] == pytest.approx(factor * chosen()["train.lr"])
+
+
 def test_presets_change_the_length():
     lengths = [int(chosen({"preset": p})["train.length"].split()[0]) for p in ("fast", "balanced", "best")]
     assert lengths == sorted(set(lengths))

@@ -22,8 +22,8 @@ MANY_UPDATES = 1000
 LONG_EPOCHS = 6
 """From here on, a third of the planned epochs without a gain end training; a shorter one runs to its end."""
 LR_AT_384 = 1e-4
-FASTER = {"lora": 5.0, "dora": 5.0, "ia3": 50.0, "bitfit": 10.0, "adapter": 20.0, "prompt": 50.0}
-"""How much faster the few weights learn that do in the place of all."""
+FASTER = {"lora": 5.0, "dora": 5.0, "ia3": 50.0, "bitfit": 10.0, "adapter": 20.0, "prompt": 50.0, "backbone": 20.0}
+"""How much faster the few weights learn that do in the place of all: of an adaptation, or above a frozen backbone."""
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
 
@@ -42,7 +42,9 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_augmenting(recipe))
     found.update(of_task)  # also where the choices after it followed from it
     if recipe.model.adapt.kind != "none":
-        found["train.lr"] = _faster(*found["train.lr"], kind=recipe.model.adapt.kind)
+        found["train.lr"] = _faster(*found["train.lr"], FASTER[recipe.model.adapt.kind], recipe.model.adapt.kind)
+    elif "backbone" in recipe.train.freeze:
+        found["train.lr"] = _faster(*found["train.lr"], FASTER["backbone"], "a frozen backbone")
     return {key: choice for key, choice in found.items() if _is_auto(recipe, key)}
 
 
@@ -109,9 +111,9 @@ def _rates(facts: Facts) -> Choices:
     }
 
 
-def _faster(lr: float, reason: str, *, kind: str) -> tuple[float, str]:
+def _faster(lr: float, reason: str, factor: float, cause: str) -> tuple[float, str]:
     """Return the rate at which few weights learn in the place of all."""
-    return float(f"{FASTER[kind] * lr:.1g}"), f"{reason}; {FASTER[kind]:g} times the usual, since with {kind} few learn"
+    return float(f"{factor * lr:.1g}"), f"{reason}; {factor:g} times the usual, since with {cause} few learn"
 
 
 def _average(facts: Facts, *, length: str, step_size: str) -> Choices:
