@@ -20,6 +20,7 @@ from tunesmith.core.hardware import is_main_process
 from tunesmith.core.wording import count, setting
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.several import kind_of
+from tunesmith.run import usage
 from tunesmith.run.folder import RUNS, Run
 from tunesmith.samples import find_sample
 
@@ -122,7 +123,8 @@ def ending(console: Console, run: Run, *, more: Sequence[str] = ()) -> None:
     seconds = run.manifest.get("seconds", {})
     console.print(f"\nrun      {escape(str(run.folder))}   [dim]({show.duration(seconds.get('total', 0))})[/dim]")
     console.print(f"report   {escape(str(run.report_path))}   [dim](open it in a browser)[/dim]")
-    console.print(f"model    {escape(str(run.model_folder))}   [dim](plain Hugging Face format)[/dim]")
+    form = "Hugging Face format, opens after import tunesmith" if usage.is_own(run) else "plain Hugging Face format"
+    console.print(f"model    {escape(str(run.model_folder))}   [dim]({form})[/dim]")
     console.print("\nNext:")
     folder = shlex.quote(str(run.folder))
     for command in (

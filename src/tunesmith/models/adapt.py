@@ -1,7 +1,8 @@
-"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, BitFit, adapters, and prompts.
+"""Few weights learn in the place of all: LoRA, DoRA, (IA)3 by the library peft, BitFit, adapters, prompts, prefixes.
 
 What is learnt beside the pre-trained weights is merged into them when training ends: the saved model is a plain one,
-which any tool opens. What peft's layers learnt is kept as well (`models/adapter.py`).
+which any tool opens; only prefixes stay (`models/prefix.py`). What peft's layers learnt is kept as well
+(`models/adapter.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import nn
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.models.bottleneck import add_adapters, merge_adapters
 from tunesmith.models.layers import NEW, stacks
+from tunesmith.models.prefix import NAME as PREFIX
 from tunesmith.models.prompt import learn_prompt
 from tunesmith.models.spec import AdaptSpec
 
@@ -53,7 +55,7 @@ def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None, prompt: 
 
 
 def _is_added(name: str) -> bool:
-    return "lora_" in name or ".ia3_" in name or ".added." in name
+    return any(part in name for part in ("lora_", ".ia3_", ".added.", f".{PREFIX}."))
 
 
 def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:

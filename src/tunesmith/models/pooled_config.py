@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from tunesmith.models.register import MODEL_TYPE
+from tunesmith.models.register import POOLED
 
 
 class PooledConfig(PreTrainedConfig):  # type: ignore[misc]
     """The configuration of the pre-trained part, and what is on top of it."""
 
-    model_type = MODEL_TYPE
+    model_type = POOLED
     sub_configs: ClassVar[dict[str, Any]] = {"backbone": AutoConfig}
 
     def __init__(
@@ -36,4 +36,4 @@ class PooledConfig(PreTrainedConfig):  # type: ignore[misc]
         super().__init__(**more)
 
 
-AutoConfig.register(MODEL_TYPE, PooledConfig, exist_ok=True)
+AutoConfig.register(POOLED, PooledConfig, exist_ok=True)

@@ -1,7 +1,7 @@
-"""transformers learns of tunesmith's own class of models as soon as it is there to open any.
+"""transformers learns of tunesmith's own classes of models as soon as it is there to open any.
 
 Importing it for that would make `import tunesmith` slow: it takes seconds. So a finder waits for the module of
-transformers that knows all configurations, and adds one when it is imported.
+transformers that knows all configurations, and adds two when it is imported.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-MODEL_TYPE = "tunesmith_pooled"
+POOLED, PREFIXED = "tunesmith_pooled", "tunesmith_prefixed"
 KNOWS_ALL = "transformers.models.auto.configuration_auto"
-OWN = "tunesmith.models.pooled_config"
+OWN = ("tunesmith.models.pooled_config", "tunesmith.models.prefix_config")
 
 
 def register() -> None:
-    """Let transformers open models of tunesmith's own class, now or when it is imported."""
+    """Let transformers open models of tunesmith's own classes, now or when it is imported."""
     if KNOWS_ALL in sys.modules:
-        import_module(OWN)
+        _import_own()
     elif not any(isinstance(finder, _Waiting) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Waiting())
 
@@ -43,7 +43,12 @@ class _Waiting(MetaPathFinder):
 
         def run_and_register(module: ModuleType) -> None:
             run(module)
-            import_module(OWN)
+            _import_own()
 
         loader.exec_module = run_and_register
         return spec
+
+
+def _import_own() -> None:
+    for name in OWN:
+        import_module(name)

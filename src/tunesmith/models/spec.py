@@ -14,11 +14,12 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 class AdaptSpec(Spec):
     """Few weights learn in the place of all; they are merged into the model when training ends."""
 
-    kind: Literal["none", "lora", "dora", "ia3", "bitfit", "adapter", "prompt"] = "none"
+    kind: Literal["none", "lora", "dora", "ia3", "bitfit", "adapter", "prompt", "prefix"] = "none"
     """lora: low-rank changes beside linear layers (Hu et al. 2022); dora: likewise, size and direction apart (Liu et
     al. 2024); ia3: factors on what linear layers receive or give (Liu et al. 2022); bitfit: the biases (Ben Zaken et
     al. 2022); adapter: a narrow feed-forward beside each feed-forward (He et al. 2022); prompt: vectors before the text
-    (Lester et al. 2021). The new head learns in any case."""
+    (Lester et al. 2021); prefix: keys and values before those of the text in every layer (Li and Liang 2021).
+    The new head learns in any case."""
     rank: PositiveInt = 8
     """lora, dora: of the changes; adapter: how wide it is."""
     alpha: PositiveInt = 16
@@ -26,7 +27,7 @@ class AdaptSpec(Spec):
     dropout: Probability = 0.0
     """lora, dora, adapter: of what goes into the changes."""
     tokens: PositiveInt = 16
-    """prompt: how many vectors."""
+    """prompt, prefix: how many."""
     targets: tuple[str, ...] | Literal["auto"] = "auto"
     """lora, dora, ia3: which linear layers, by their last name, such as query and value; "auto": all of the
     transformer's."""

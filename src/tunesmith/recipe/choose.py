@@ -22,7 +22,16 @@ MANY_UPDATES = 1000
 LONG_EPOCHS = 6
 """From here on, a third of the planned epochs without a gain end training; a shorter one runs to its end."""
 LR_AT_384 = 1e-4
-FASTER = {"lora": 5.0, "dora": 5.0, "ia3": 50.0, "bitfit": 10.0, "adapter": 20.0, "prompt": 50.0, "backbone": 20.0}
+FASTER = {
+    "lora": 5.0,
+    "dora": 5.0,
+    "ia3": 50.0,
+    "bitfit": 10.0,
+    "adapter": 20.0,
+    "prompt": 50.0,
+    "prefix": 50.0,
+    "backbone": 20.0,
+}
 """How much faster the few weights learn that do in the place of all: of an adaptation, or above a frozen backbone."""
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}

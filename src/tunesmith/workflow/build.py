@@ -21,6 +21,7 @@ from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.layers import drop_layers
 from tunesmith.models.linear import use_onednn
+from tunesmith.models.prefix import add_prefixes
 from tunesmith.models.prompt import add_vectors
 from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
@@ -75,6 +76,8 @@ def make_model(resolved: Resolved) -> PreTrainedModel:
     task.equip(model, tokenizer)
     if tokenizer.prompt:
         add_vectors(model, tokenizer, ids_of(resolved), seed=recipe.seed)
+    if recipe.model.adapt.kind == "prefix":
+        add_prefixes(model, ids_of(resolved), recipe.model.adapt.tokens, seed=recipe.seed)
     if recipe.model.head_start == "probe":
         start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id)
     drop_layers(model, recipe.model.drop_layers)

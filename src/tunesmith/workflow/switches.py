@@ -29,6 +29,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "bitfit": ("model.adapt.kind=bitfit",),
     "adapter": ("model.adapt.kind=adapter",),
     "prompt": ("model.adapt.kind=prompt",),
+    "prefix": ("model.adapt.kind=prefix",),
     "reinit": ("model.reinit_layers=1",),
     "drop_layers": ("model.drop_layers=0.2",),
     "more_dropout": ("model.dropout=0.2",),
