@@ -40,6 +40,7 @@ What to know of some families:
 - **BART, mBART, T5** are read at the end-of-text token of their decoder.
 - `model.pooling` and `model.head_layers` work with all of them, also with **Marian** and **Pegasus**, of which the
   encoder is kept; the marks below are for each family's own head, and for the mean with **BERT**.
+- **DeBERTa-v3** learnt to find replaced words, not to fill masks: for `fill-mask` its head over the vocabulary is new.
 - **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
 """
 

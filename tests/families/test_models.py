@@ -21,7 +21,7 @@ from tunesmith.data.table import Table
 from tunesmith.engine.batch import collate
 from tunesmith.engine.optim import depths, make_optimizer
 from tunesmith.engine.spec import TrainSpec
-from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, head_of, scale_outputs
+from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, head_of, quiet, scale_outputs
 from tunesmith.models.dropout import use_byte_dropout
 from tunesmith.models.language import announce, build_language_model, refuse_foresight
 from tunesmith.models.linear import OneDNNLinear
@@ -287,6 +287,21 @@ def test_no_layer_and_no_word_vector_is_new(checkpoint, name):
         inner = re.compile(r"(layer|layers|groups|block|h)\.\d|embed|wte|wpe|shared")
         made = re.compile(r"cross|embed_positions")  # sines are in no checkpoint
         assert not [weight for weight in new if inner.search(weight) and not made.search(weight)], kind
+
+
+@each
+def test_a_model_tuned_for_answers_starts_another_task(checkpoint, tmp_path, name):
+    build = partial(build_classifier, names=("a", "b"))
+    tuned = build(
+        Source(name, checkpoint(name)), ModelSpec(), auto_class="AutoModelForQuestionAnswering", problem_type=None
+    )
+    with quiet():
+        tuned.save_pretrained(tmp_path)
+    again = build(Source(name, tmp_path), ModelSpec(pooling="first"))
+    inner, wanted = (getattr(model, model.base_model_prefix, model).state_dict() for model in (again, tuned))
+    for weight in inner.keys() & wanted.keys():
+        assert torch.equal(inner[weight], wanted[weight]), weight
+    assert len(inner.keys() & wanted.keys()) > len(wanted) / 2
 
 
 def test_a_model_that_sees_the_next_word_is_not_trained_to_write(checkpoint):

@@ -20,6 +20,7 @@ from tunesmith.models.opening import config_of, part_names, pooled_of
 from tunesmith.models.pooled import PooledForSequenceClassification, bare
 from tunesmith.models.pooled_config import PooledConfig
 from tunesmith.models.pooling import POOLS_ITSELF, needs_own_class, pool_within, pooled_config, refuse_unpoolable
+from tunesmith.models.prefix import OPENERS
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -140,12 +141,9 @@ def _renamed(config: Any, auto_class: str) -> dict[str, str]:
     Llama's class for answers calls "transformer" what is "model" elsewhere. A decoder that is taken out of an
     encoder-decoder has its own name for the word vectors that both share.
     """
-    chosen = getattr(transformers, auto_class)._model_mapping.get(type(config), None)
-    prefixes = [vars(base)["base_model_prefix"] for base in getattr(chosen, "__mro__", ())
-                if vars(base).get("base_model_prefix")]  # fmt: skip
-    found = {}
-    if prefixes and prefixes[0] != prefixes[-1]:
-        found[rf"^{prefixes[-1]}\."] = f"{prefixes[0]}."
+    classes = (getattr(transformers, name)._model_mapping.get(type(config), None) for name in (auto_class, *OPENERS))
+    own, *others = [getattr(one, "base_model_prefix", "") for one in classes]
+    found = {rf"^{other}\.": f"{own}." for other in others if own and other and other != own}
     if config.is_encoder_decoder and auto_class == "AutoModelForCausalLM":
         found[r"^(model\.)?shared\."] = "model.decoder.embed_tokens."
     return found
