@@ -78,3 +78,20 @@ def test_the_questions_are_read_whole_and_their_blemishes_are_found():
     contexts = [set(table["context"]) for table in found.tables.values()]
     assert len(set.union(*contexts)) == sum(map(len, contexts)) == 61
     assert found.task.null_threshold == 0.0
+
+
+@pytest.mark.parametrize(("name", "n_rows"), [("translation", 1506), ("summarization", 1352)])
+def test_the_samples_of_models_that_write_repeat_their_patterns_and_not_their_rows(name, n_rows):
+    file, settings, question = find_sample(name)
+    with as_file(files("tunesmith.samples") / file) as path:
+        found = prepare(compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})[0])
+    assert found.n_read == n_rows
+    assert not found.ledger.counts("set aside")
+    texts = [text for table in found.tables.values() for text in table[found.task.text]]
+    targets = [text for table in found.tables.values() for (text,) in table[found.task.label]]
+    assert len(set(texts)) == n_rows
+    assert question not in texts, "the demo's question is a new one"
+    words = Counter(word for text in targets for word in text.lower().rstrip(".?").split())
+    often = {word for word, n in words.items() if n >= 5}
+    share = sum(all(word in often for word in text.lower().rstrip(".?").split()) for text in targets) / n_rows
+    assert share > 0.7, "a new decoder finds each word often enough to learn it"

@@ -33,9 +33,17 @@ SAMPLES = {
     "fill-mask": Sample("notes.txt", {"task.kind": "fill-mask", "train.step_size": "512 tokens"}),
     "text-generation": Sample("notes.txt", {"task.kind": "text-generation", "train.step_size": "512 tokens"}),
     "qa": Sample("questions.json", {"train.length": "12 epochs"}),
-    # A decoder of two layers takes two thirds of the time of six; neither learns to write from so few rows.
-    "translation": Sample("phrases.tsv", {"task.kind": "translation", "task.decoder_layers": 2}),
-    "summarization": Sample("letters.jsonl", {"task.kind": "summarization", "task.decoder_layers": 2}),
+    # A decoder of two layers takes two thirds of the time of six.
+    "translation": Sample(
+        "phrases.tsv",
+        {"task.kind": "translation", "task.decoder_layers": 2, "train.length": "300 steps"},
+        "If the room is dirty, we will leave tomorrow.",
+    ),
+    "summarization": Sample(
+        "letters.jsonl",
+        {"task.kind": "summarization", "task.decoder_layers": 2, "train.length": "300 steps"},
+        "Hello everybody, the projector in the library has stopped working. A mechanic comes on Friday.",
+    ),
     # Without dev rows there would be nothing to set thresholds on.
     "multilabel": Sample("town.csv", {"data.split.dev": 0.2}),
     "regression": Sample("stay.csv", {}),
