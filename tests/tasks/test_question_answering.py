@@ -26,8 +26,9 @@ from tunesmith.models.answer_spans import ContextScores, Window, tokens_of, wind
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
+from tunesmith.tasks.answer_prediction import AnswerPrediction
 from tunesmith.tasks.contexts import NOTHING, Read
-from tunesmith.tasks.question_answering import AnswerPrediction, QuestionAnswering
+from tunesmith.tasks.question_answering import QuestionAnswering
 
 TASK = QuestionAnswering(question="question", context="context", label="answers", max_answer_chars=40)
 WORDS = (

@@ -200,3 +200,9 @@ def _renamed(table: Table, names: list[str], spec: DataSpec, classes: Iterable[s
             where = table.where(i)
             reading.entries.append(Entry("changed", "label rewritten", where.file, where.row, f"{old!r} -> {new!r}"))
     return merge_case(reading, table, classes) if spec.labels == "merge_case" else reading
+
+
+def are_tags(texts: Sequence[Any], cells: Sequence[Any]) -> bool:
+    """Whether lists have a label for each word of their text, as tags have."""
+    lists = [(str(text).split(), parts) for text, cell in zip(texts, cells, strict=True) if (parts := listed(cell))]
+    return bool(lists) and sum(len(words) == len(parts) for words, parts in lists) > 0.5 * len(lists)

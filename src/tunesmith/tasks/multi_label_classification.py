@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tunesmith.core.errors import DataError, Where, did_you_mean
@@ -22,8 +21,8 @@ from tunesmith.data.labels import order
 from tunesmith.data.labelsets import (
     LabelSets,
     are_flags,
+    are_tags,
     find_separators,
-    listed,
     listing,
     lists_labels,
     parts_of,
@@ -34,6 +33,7 @@ from tunesmith.data.table import Table
 from tunesmith.tasks.base import FROM_PIPELINE, Task
 from tunesmith.tasks.decisions import Decisions
 from tunesmith.tasks.facts import Choices, Facts
+from tunesmith.tasks.labels_prediction import LabelsPrediction
 from tunesmith.tasks.parts import Batch, Prediction, Tuned, Usable
 from tunesmith.tasks.texts import ColumnsTask, column_names, named
 
@@ -51,24 +51,6 @@ LR_AT_384 = 3e-4
 """Peak rate for a model of width 384."""
 UNTUNED = 0.5
 """From which probability on a label is given where no dev rows say better."""
-
-
-@dataclass(frozen=True)
-class LabelsPrediction(Prediction):
-    """The labels of one text.
-
-    Attributes:
-        labels: those given, in the order of the model's outputs; may be none.
-        probabilities: every label's, each from 0 to 1; they don't add up to 1.
-    """
-
-    answer: ClassVar[str] = "labels"
-    labels: list[str]
-    probabilities: dict[str, float]
-
-    def cells(self) -> dict[str, Any]:
-        """Return the labels, and the probability of each."""
-        return {"predicted": self.labels, **{f"p_{name}": round(p, 6) for name, p in self.probabilities.items()}}
 
 
 class MultiLabelClassification(ColumnsTask):
@@ -114,7 +96,7 @@ class MultiLabelClassification(ColumnsTask):
                 return _flags_said(flags)
             found = choose_columns(table, text=named(text), label=named(label), classes=False)
             cells = table[str(found.label)]
-            if (several := listing(cells)) and not _are_tags(table[found.text], cells):
+            if (several := listing(cells)) and not are_tags(table[found.text], cells):
                 return several.said
         return ""
 
@@ -411,9 +393,3 @@ class MultiLabelClassification(ColumnsTask):
 
 def _flags_said(columns: Sequence[str]) -> str:
     return f"{count(len(columns), 'column')} of 0 and 1: {', '.join(columns)}"
-
-
-def _are_tags(texts: Sequence[Any], cells: Sequence[Any]) -> bool:
-    """Whether lists have a label for each word of their text, as tags have."""
-    lists = [(str(text).split(), parts) for text, cell in zip(texts, cells, strict=True) if (parts := listed(cell))]
-    return bool(lists) and sum(len(words) == len(parts) for words, parts in lists) > 0.5 * len(lists)

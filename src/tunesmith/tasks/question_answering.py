@@ -7,9 +7,7 @@ section 4.3). The windows' scores of all spans are put together in `models.answe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PositiveInt
@@ -24,6 +22,7 @@ from tunesmith.data.formats.base import Found
 from tunesmith.data.formats.qa import ANSWERS, CONTEXTS, QUESTIONS, impossible
 from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
+from tunesmith.tasks.answer_prediction import AnswerPrediction, answer_of, apart
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.contexts import Context, Places, Read, context_words, moved, read_windows, windows
 from tunesmith.tasks.decisions import Decisions
@@ -43,36 +42,6 @@ if TYPE_CHECKING:
 
 UNUSED = -1
 LR_AT_384 = 2e-4
-
-
-@dataclass(frozen=True)
-class AnswerPrediction(Prediction):
-    """The answer to one question.
-
-    Attributes:
-        text: a piece of the context; "" where there is no answer.
-        start: its first character in the context; None where there is no answer.
-        end: the one after its last, likewise.
-        score: its probability.
-        null_score: log-odds of there being no answer against the best one; above the task's `null_threshold`, none is
-            given.
-        n_best: "text", "start", "end" and "score" of the likeliest answers, best first; "" is one of them where the
-            training data had unanswerable questions.
-    """
-
-    answer: ClassVar[str] = "text"
-    text: str
-    start: int | None
-    end: int | None
-    score: float
-    null_score: float
-    n_best: list[dict[str, Any]]
-
-    def cells(self) -> dict[str, Any]:
-        """Return the answer, where it is, its probability, and the likeliest answers."""
-        where = {"start": self.start, "end": self.end, "score": round(self.score, 6)}
-        best = [{**one, "score": round(one["score"], 6)} for one in self.n_best]
-        return {"predicted": self.text, **where, "n_best": best}
 
 
 class QuestionAnswering(Task):
@@ -317,7 +286,7 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
         spans, total = self._spans(read, self.n_best)
         may_be_none = self.null_threshold is not None or not spans
         total = float(np.logaddexp(total, 0.0)) if may_be_none else total
-        best = [_said(span, context, total) for span in spans]
+        best = [answer_of(span, context, total) for span in spans]
         none = {"text": "", "start": None, "end": None, "score": float(np.exp(-total))}
         null_score = -spans[0].score if spans else 0.0
         says_none = not spans or (self.null_threshold is not None and null_score > self.null_threshold)
@@ -409,27 +378,8 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
 
     def distance(self, one: Sequence[AnswerPrediction], other: Sequence[AnswerPrediction]) -> float:
         """Return the largest difference of an answer's probability, of the answers that were given."""
-        return max((_apart(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
+        return max((apart(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
 
 
 USUAL = {"question": QUESTIONS, "context": CONTEXTS, "label": ANSWERS}
 """Usual names of the columns."""
-
-
-def _said(span: Span, context: str, total: float) -> dict[str, Any]:
-    """Return a span as an answer, without white space around it; `total` is the logarithm of all answers' odds."""
-    text = context[span.start : span.end]
-    start = span.start + len(text) - len(text.lstrip())
-    return {
-        "text": text.strip(),
-        "start": start,
-        "end": start + len(text.strip()),
-        "score": math.exp(span.score - total),
-    }
-
-
-def _apart(one: AnswerPrediction, other: AnswerPrediction) -> float:
-    """Return the largest difference in probability of the two answers given; one that is not listed has none."""
-    shares = [{(a["start"], a["end"]): float(a["score"]) for a in said.n_best} for said in (one, other)]
-    given = ((one.start, one.end), (other.start, other.end))
-    return max(abs(shares[0].get(place, 0.0) - shares[1].get(place, 0.0)) for place in given)
