@@ -173,3 +173,14 @@ def test_the_base_model_alone_has_the_prefixes_too(checkpoint, tmp_path, name):
     inputs = {"input_ids": IDS[:1]} | ({"decoder_input_ids": IDS[:1]} if name == "T5" else {})
     wanted = getattr(model, model.base_model_prefix)(**inputs).last_hidden_state
     torch.testing.assert_close(base(**inputs).last_hidden_state, wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["max", "layers"])
+def test_prefixes_and_a_pooling_of_our_own(checkpoint, tmp_path, pooling):
+    model = prefixed(build_classifier(checkpoint("RoBERTa"), ModelSpec(pooling=pooling), ("a", "b")))
+    with quiet():
+        model.save_pretrained(tmp_path)
+        again = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    inputs = {"input_ids": IDS, "attention_mask": MASK}
+    torch.testing.assert_close(again(**inputs).logits, model(**inputs).logits, atol=1e-5, rtol=1e-4)
+    assert any(NAME in name for name in again.state_dict())
