@@ -75,7 +75,7 @@ def test_a_prefix_is_what_transformers_takes_as_read_before(checkpoint, name):
 
 
 def test_by_hand(checkpoint):
-    """Li and Liang (2021): softmax(q [P_k; k] / sqrt(d)) [P_v; v] (as He et al. 2022 write it, equation 4)."""
+    """Li and Liang (2021): softmax(q [P_k; k] / sqrt(d)) [P_v; v]."""
     model = prefixed(build_classifier(checkpoint("BERT"), ModelSpec(pooling="first"), ("a", "b")))
     attention = model.bert.encoder.layer[0].attention.self
     x = torch.randn(1, 4, model.config.hidden_size)
