@@ -1,5 +1,6 @@
 """Parallel adapters: the formula, and that the merged model is a plain one that gives the same, whatever the family."""
 
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 import tunesmith as ts
 from tests.families.build import FAMILIES
 from tests.tiny import sentences, write_csv
-from tests.workflow.small import ended_after
+from tests.workflow.small import resumed_and_opened
 from tunesmith.core.errors import ModelError, RecipeError
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.bottleneck import Narrower, Wider
@@ -136,17 +137,8 @@ def test_what_has_no_place_for_it_is_refused(tiny):
 
 
 def test_a_run_is_resumed_to_the_same_weights_and_opens_anywhere(tiny, tmp_path, monkeypatch):
-    data = write_csv(tmp_path / "rows.csv", sentences(80))
-    whole = ts.train(data, model=str(tiny), out=tmp_path / "whole", settings=SETTINGS)
-    with ended_after(6, monkeypatch), pytest.raises(KeyboardInterrupt):
-        ts.train(data, model=str(tiny), out=tmp_path / "cut", settings={**SETTINGS, "train.save_every": "3 steps"})
-    again = ts.resume(tmp_path / "cut")
-    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
-    assert one == other
-    pipe = transformers.pipeline("text-classification", str(whole.run.model_folder), device="cpu")
-    texts = ["good lovely film", "awful sad book"]
-    assert [one["label"] for one in pipe(texts)] == [one.label for one in whole.predict(texts)]
-    assert pipe.model.config.intermediate_size == 64 + 8
+    _, whole = resumed_and_opened(tiny, SETTINGS, tmp_path, monkeypatch)
+    assert json.loads((whole.run.model_folder / "config.json").read_text())["intermediate_size"] == 64 + 8
 
 
 ALL = {"objectives.rdrop": True, "objectives.freelb": True, "objectives.contrast": True, "augment.copies": 1,
@@ -154,7 +146,7 @@ ALL = {"objectives.rdrop": True, "objectives.freelb": True, "objectives.contrast
        "model.drop_layers": 0.2, "model.dropout": 0.2, "evaluate.every": "4 steps"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["adapter", "prompt", "lora"])
+@pytest.mark.parametrize("kind", ["adapter", "prompt", "prefix", "lora"])
 def test_all_techniques_at_once(tiny, tmp_path, kind):
     data = write_csv(tmp_path / "rows.csv", sentences(80))
     settings = {**SETTINGS, **ALL, "model.adapt.kind": kind, "model.adapt.tokens": 4}

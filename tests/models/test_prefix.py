@@ -9,8 +9,7 @@ from transformers import DynamicCache
 
 import tunesmith as ts
 from tests.families.build import FAMILIES
-from tests.tiny import sentences, write_csv
-from tests.workflow.small import ended_after
+from tests.workflow.small import resumed_and_opened
 from tunesmith.core.errors import ModelError
 from tunesmith.models.adapt import adapt
 from tunesmith.models.classifier import build_classifier, head_of, quiet
@@ -145,18 +144,7 @@ def test_families_with_attention_of_their_own_are_refused(checkpoint, name):
 
 
 def test_a_run_is_resumed_to_the_same_weights_opened_anywhere_and_trained_further(tiny, tmp_path, monkeypatch):
-    data = write_csv(tmp_path / "rows.csv", sentences(120))
-    whole = ts.train(data, model=str(tiny), out=tmp_path / "whole", settings=SETTINGS)
-    with ended_after(12, monkeypatch), pytest.raises(KeyboardInterrupt):
-        ts.train(data, model=str(tiny), out=tmp_path / "cut", settings={**SETTINGS, "train.save_every": "5 steps"})
-    again = ts.resume(tmp_path / "cut")
-    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
-    assert one == other
-    pipe = transformers.pipeline("text-classification", str(whole.run.model_folder), device="cpu", top_k=None)
-    texts = ["good lovely film", "awful sad book", "it was so long"]
-    for found, wanted in zip(pipe(texts), whole.predict(texts), strict=True):
-        for one in found:
-            assert one["score"] == pytest.approx(wanted.probabilities[one["label"]], abs=1e-5)
+    data, _ = resumed_and_opened(tiny, SETTINGS, tmp_path, monkeypatch)
     further = {key: value for key, value in SETTINGS.items() if "adapt" not in key}
     more = ts.train(data, model=str(tmp_path / "whole"), out=tmp_path / "more", settings=further)
     assert "prefixes" in (more.run.model_folder / "config.json").read_text()

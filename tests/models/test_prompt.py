@@ -10,8 +10,8 @@ from transformers import AutoTokenizer
 import tunesmith as ts
 from tests.families.build import FAMILIES
 from tests.tagged import rows, tiny_tagger, write_conll
-from tests.tiny import sentences, write_csv
-from tests.workflow.small import ended_after, write_table
+from tests.tiny import sentences
+from tests.workflow.small import resumed_and_opened, write_table
 from tunesmith.core.errors import ModelError, RecipeError
 from tunesmith.data.table import Table
 from tunesmith.models.adapt import adapt, merge
@@ -135,18 +135,7 @@ def test_the_vectors_start_as_those_of_words_of_the_rows(tiny):
 
 
 def test_a_run_is_resumed_to_the_same_weights_and_opens_anywhere(tiny, tmp_path, monkeypatch):
-    data = write_csv(tmp_path / "rows.csv", sentences(120))
-    whole = ts.train(data, model=str(tiny), out=tmp_path / "whole", settings=SETTINGS)
-    with ended_after(12, monkeypatch), pytest.raises(KeyboardInterrupt):
-        ts.train(data, model=str(tiny), out=tmp_path / "cut", settings={**SETTINGS, "train.save_every": "5 steps"})
-    again = ts.resume(tmp_path / "cut")
-    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
-    assert one == other
-    pipe = transformers.pipeline("text-classification", str(whole.run.model_folder), device="cpu", top_k=None)
-    texts = ["good lovely film", "awful sad book", "it was so long"]
-    for found, wanted in zip(pipe(texts), whole.predict(texts), strict=True):
-        for one in found:
-            assert one["score"] == pytest.approx(wanted.probabilities[one["label"]], abs=1e-5)
+    data, _ = resumed_and_opened(tiny, SETTINGS, tmp_path, monkeypatch)
     more = ts.train(data, model=str(tmp_path / "whole"), out=tmp_path / "more", settings=SETTINGS)
     tokens = AutoTokenizer.from_pretrained(more.run.model_folder)
     assert tokens.convert_ids_to_tokens(tokens("good")["input_ids"])[1:9] == [f"<prompt_{i}>" for i in range(8)]

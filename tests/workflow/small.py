@@ -3,6 +3,11 @@
 import csv
 from contextlib import contextmanager
 
+import pytest
+import transformers
+
+import tunesmith as ts
+from tests.tiny import sentences, write_csv
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow import session
 from tunesmith.workflow.prepare import prepare
@@ -41,3 +46,27 @@ def ended_after(step, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(session, "train_steps", breaks)
         yield
+
+
+def resumed_and_opened(model, settings, folder, monkeypatch):
+    """Train a classifier in `folder`: interrupted and resumed it gets the same weights, and a pipeline answers alike.
+
+    Returns:
+        the data and the uninterrupted run, which is in `folder / "whole"`.
+    """
+    data = write_csv(folder / "rows.csv", sentences(120))
+    whole = ts.train(data, model=str(model), out=folder / "whole", settings=settings)
+    step = whole.run.manifest["step"] // 2
+    with ended_after(step, monkeypatch), pytest.raises(KeyboardInterrupt):
+        ts.train(
+            data, model=str(model), out=folder / "cut", settings={**settings, "train.save_every": f"{step - 1} steps"}
+        )
+    again = ts.resume(folder / "cut")
+    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
+    assert one == other
+    pipe = transformers.pipeline("text-classification", str(whole.run.model_folder), device="cpu", top_k=None)
+    texts = ["good lovely film", "awful sad book", "it was so long"]
+    for found, wanted in zip(pipe(texts), whole.predict(texts), strict=True):
+        for label in found:
+            assert label["score"] == pytest.approx(wanted.probabilities[label["label"]], abs=1e-5)
+    return data, whole
