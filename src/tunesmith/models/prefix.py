@@ -5,7 +5,7 @@ Li and Liang (2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation
     softmax(q [P_k; k] / sqrt(d)) [P_v; v]
 
 Learnt as they are, without the network they come from there (section 4.3): they start as keys and values of words of
-the training rows, which settles training as well (section 7.4). A prefix has no positions. Texts keep all of their room.
+the training rows, which settles training as well (section 7.4). A prefix has no positions: texts keep all their room.
 
 No class of transformers can hold a prefix. The model becomes one of a class derived from its family's, which opens in
 every tool of transformers once tunesmith is imported; see ADR 10.
