@@ -235,6 +235,20 @@ def test_one_word_is_a_list_of_one(tmp_path, override):
     assert found == (value,)
 
 
+@pytest.mark.parametrize(
+    ("word", "targets"), [("query", ("query",)), ("[query, value]", ("query", "value")), ("auto", "auto")]
+)
+def test_a_list_that_may_be_auto_takes_a_single_word_too(tmp_path, word, targets):
+    recipe, _ = load(tmp_path, "", overrides=[f"model.adapt.targets={word}"])
+    assert recipe.model.adapt.targets == targets
+
+
+@pytest.mark.parametrize("word", ["3", "[3]"])
+def test_of_a_list_that_may_be_auto_only_the_mistake_itself_is_said(tmp_path, word):
+    (problem,) = problems(tmp_path, overrides=[f"model.adapt.targets={word}"])
+    assert "number" in problem.message or "list" in problem.message
+
+
 def test_an_unknown_cleaning_step_has_its_line_and_a_fix(tmp_path):
     text = "data:\n  path: x.csv\n  clean:\n    - fix_unicode\n    - strip_htm\n"
     (problem,) = problems(tmp_path, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ValidationError
 
@@ -20,7 +20,7 @@ Lines = Mapping[str, Where]
 def problems_of(error: ValidationError, *, model: type[BaseModel], places: Lines) -> list[Problem]:
     """Turn pydantic's errors into problems with the user's places."""
     found = [(item, _problem(item, model, places)) for item in error.errors()]
-    typed = {problem.where.column for item, problem in found if item["type"] != "literal_error"}
+    typed = {problem.where.column.partition("[")[0] for item, problem in found if item["type"] != "literal_error"}
     return [
         problem
         for item, problem in found
@@ -50,9 +50,7 @@ def _cells(problem: Problem) -> tuple[str, str, str, str]:
 
 
 def _problem(item: Any, model: type[BaseModel], places: Lines) -> Problem:
-    location = [
-        part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "literal[")))
-    ]
+    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(_BRANCHES))]
     key = dotted(_without_union_tags(location, places))
     where = _place(key, places)
     value = item["input"] if not isinstance(item["input"], dict | list | tuple | BaseModel) else None
@@ -111,6 +109,8 @@ def _said(error: Exception) -> tuple[str, str]:
     return str(message), str(fix)
 
 
+_BRANCHES = ("function-", "literal[", "tuple[")
+"""How pydantic calls what a setting may be, where it may be several things."""
 _LIMITS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",
@@ -200,14 +200,17 @@ def section(annotation: Any) -> type[Spec] | None:
 
 
 def wrap_single_words(tree: dict[str, Any], model: type[BaseModel]) -> None:
-    """Make a single word given for a list setting a list of one, in place."""
+    """Make a single word given for a list setting a list of one, in place; "auto" stays where it is a choice."""
     for key, field in settings_of(model):
-        if get_origin(field.annotation) is tuple:
+        is_list = get_origin(field.annotation) is tuple
+        branches = (field.annotation,) if is_list else get_args(field.annotation)
+        if any(get_origin(branch) is tuple for branch in branches):
+            words = {word for branch in branches if get_origin(branch) is Literal for word in get_args(branch)}
             *parents, name = key.split(".")
             node: Any = tree
             for parent in parents:
                 node = node.get(parent) if isinstance(node, dict) else None
-            if isinstance(node, dict) and isinstance(node.get(name), str):
+            if isinstance(node, dict) and isinstance(node.get(name), str) and node[name] not in words:
                 node[name] = [node[name]]
 
 
