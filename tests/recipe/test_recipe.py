@@ -239,7 +239,7 @@ def test_one_word_is_a_list_of_one(tmp_path, override):
     ("word", "targets"), [("query", ("query",)), ("[query, value]", ("query", "value")), ("auto", "auto")]
 )
 def test_a_list_that_may_be_auto_takes_a_single_word_too(tmp_path, word, targets):
-    recipe, _ = load(tmp_path, "", overrides=[f"model.adapt.targets={word}"])
+    recipe, _ = load(tmp_path, "", overrides=["model.adapt.kind=lora", f"model.adapt.targets={word}"])
     assert recipe.model.adapt.targets == targets
 
 
