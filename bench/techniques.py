@@ -4,10 +4,11 @@
     python bench/techniques.py --settings conll-500 --switches plain,lora,rdrop --seeds 0 --out techniques.jsonl
     python bench/techniques.py --table techniques.jsonl
 
-Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda". With the
-same seed all arms learn from the same rows and are measured on the same: as they are, and half of them with slips
-on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data is read from
-TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
+Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
+"unlabeled" 2,000 of the training texts are there without their labels: "consistency + unlabeled". With the same seed all
+arms learn from the same rows and are measured on the same: as they are, and half of them with slips on the keyboard in a
+tenth of the words, and with near words in the place of a tenth. Real data is read from TUNESMITH_DATA (default
+../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from turns import forked, in_turns
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-PLAIN = "plain"
+PLAIN, UNLABELED = "plain", "unlabeled"
+N_UNLABELED = 2000
 FILES = {
     "sst2": ("sst2/train_sentences.csv", learning.SST2_TEST),
     "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
@@ -77,20 +79,22 @@ def settings_of(switch: str) -> dict[str, Any]:
 
     from tunesmith.workflow import switches
 
-    pairs = [] if switch == PLAIN else [text.split("=", 1) for text in switches.settings_of(switch)]
+    names = " + ".join(name for name in switch.split(" + ") if name not in {PLAIN, UNLABELED})
+    pairs = [text.split("=", 1) for text in switches.settings_of(names)] if names else []
     return {key: YAML(typ="safe", pure=True).load(value) for key, value in pairs}
 
 
-def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list]:
-    """Return the training rows of a seed, and the test rows, the same for all."""
+def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list, list]:
+    """Return the training rows of a seed, more whose labels are not for learning, and the test rows, the same for all."""
     data, _, n = name.rpartition("-")
     if data == "conll":
-        train, test = (tasks.read_tags(tasks.DATA / file) for file in TAGS)
-        train = random.Random(seed).sample(train, int(n))
+        every, test = (tasks.read_tags(tasks.DATA / file) for file in TAGS)
+        train = random.Random(seed).sample(every, int(n))
     else:
-        train, test = (learning.read(file) for file in FILES[data])
-        train = learning.draw(train, int(n), seed)
-    return train, test if len(test) <= n_test else random.Random(1).sample(test, n_test)
+        every, test = (learning.read(file) for file in FILES[data])
+        train = learning.draw(every, int(n), seed)
+    others = random.Random(seed).sample(every, min(len(every), N_UNLABELED))
+    return train, others, test if len(test) <= n_test else random.Random(1).sample(test, n_test)
 
 
 def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
     import tunesmith as ts
     from tunesmith.core.hardware import peak_memory_bytes
 
-    train, test = rows_of(name, seed, n_test)
+    train, others, test = rows_of(name, seed, n_test)
     is_tags = name.startswith("conll")
     write = tasks.write_tags if is_tags else lambda path, rows: learning.write(path.with_suffix(".csv"), rows)
     usual = {"evaluate.baselines": False, "evaluate.resamples": 10}
@@ -119,6 +123,9 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
         began = time.process_time()
         paths = [str(write(Path(folder) / part, rows)) for part, rows in (("train", train), ("test", test))]
         settings = {**usual, "data.test": [paths[1]], **settings_of(switch)}
+        if UNLABELED in switch.split(" + "):
+            bare = [(text, "") for text, _ in others]
+            settings["data.unlabeled"] = [learning.write(Path(folder) / "others.csv", bare)]
         run = ts.train(paths[0], seed=seed, out=Path(folder) / "run", settings=settings)
         found = {"value": run.metrics[METRIC.get(name.split("-", maxsplit=1)[0], "accuracy")]}
         found["seconds"], found["steps"] = run.run.manifest["seconds"]["train"], run.run.manifest["step"]
