@@ -5,8 +5,8 @@
     python bench/techniques.py --table techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
-"unlabeled" 2,000 of the training texts are there without their labels: "consistency + unlabeled". With the same seed all
-arms learn from the same rows and are measured on the same: as they are, and half of them with slips on the keyboard in a
+"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". With the same seed all arms
+learn from the same rows and are measured on the same: as they are, and half of them with slips on the keyboard in a
 tenth of the words, and with near words in the place of a tenth. Real data is read from TUNESMITH_DATA (default
 ../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
 """
@@ -85,7 +85,7 @@ def settings_of(switch: str) -> dict[str, Any]:
 
 
 def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list, list]:
-    """Return the training rows of a seed, more whose labels are not for learning, and the test rows, the same for all."""
+    """Return the training rows of a seed, some whose labels are not for learning, and the test rows."""
     data, _, n = name.rpartition("-")
     if data == "conll":
         every, test = (tasks.read_tags(tasks.DATA / file) for file in TAGS)
