@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,11 +42,21 @@ def test_focal_is_equation_4():
 
 def test_dice_is_equation_10():
     pulled = (1 - P) * P
-    assert float(shaped("dice", one())) == pytest.approx(1 - (2 * pulled + 1) / (pulled + 2))
+    assert float(shaped("dice", one(), alpha=1)) == pytest.approx(1 - (2 * pulled + 1) / (pulled + 2))
     logit = math.log(P / (1 - P))
-    found = shaped("dice", labels([logit, logit], [1.0, 0.0]), smooth=0.5)[0]
+    found = shaped("dice", labels([logit, logit], [1.0, 0.0]), alpha=1, smooth=0.5)[0]
     wanted = [1 - (2 * pulled + 0.5) / (pulled + 1.5), 1 - 0.5 / (pulled + 0.5)]
     assert found.tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.5, 1.0])
+def test_dice_is_smallest_where_its_setting_says(alpha):
+    more = {} if alpha is None else {"alpha": alpha}
+    probabilities = np.arange(1, 1000) / 1000
+    logits = np.log(probabilities / (1 - probabilities)).tolist()
+    found = shaped("dice", labels(logits, [1.0] * len(logits)), **more)[0]
+    best = probabilities[int(found.argmin())]
+    assert best == pytest.approx(1 / (1 + alpha), abs=1e-3) if alpha else best > 0.98
 
 
 def test_dice_keeps_class_weights():

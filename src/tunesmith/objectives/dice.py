@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 class Dice(Shaping):
     """Learn an overlap instead of a likelihood: 1 - (2 w p y + s) / (w p + y + s) with w = (1 - p) ** alpha.
 
-    (Equation 10.) Of several classes only the right one is looked at, y being 1.
+    (Equation 10.) Of several classes only the right one is looked at, y being 1. Its loss is smallest at p = 1 / (1 +
+    alpha): with alpha 1, the equation as it is printed, at one half, where of two classes none is learnt.
     """
 
     name: ClassVar[str] = "dice"
 
-    alpha: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much less easy decisions count."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """How much less easy decisions count; more than 0.1 keeps a model from being sure."""
     smooth: PositiveFloat = 1.0
     """What is added above and below, so that a label that is not there can be learnt as well."""
 
