@@ -9,9 +9,9 @@ import torch
 from tests.tiny import tiny_bert
 from tests.writers import write_jsonl
 from tunesmith.core.errors import RecipeError
-from tunesmith.engine import checkpoint
+from tunesmith.engine import checkpoint, passes
 from tunesmith.engine.loop import train_steps
-from tunesmith.models.vectors import source_embedding
+from tunesmith.models.vectors import source_embedding, vectors_changed
 from tunesmith.objectives import ObjectivesSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow.build import make_plan, make_setup
@@ -191,13 +191,43 @@ def test_virtual_noise_changes_the_answer_more_than_any_noise(still, tmp_path):
     assert worst.terms["vat"] >= 0.9 * some.terms["vat"] > 0
 
 
-def test_smart_moves_no_number_further_than_its_radius(still, tmp_path):
-    setup, plan = setup_for("text-classification", still, tmp_path, **on("smart", radius=1e-4, step=1.0))
-    seen = []
-    source_embedding(setup.model).register_forward_hook(lambda _m, _i, out: seen.append(out.detach()), prepend=True)
+@pytest.fixture
+def noises(monkeypatch):
+    """What is added to token vectors, pass by pass."""
+    found = []
+
+    def noted(model, change):
+        def changed(vectors):
+            moved = change(vectors)
+            found.append((moved - vectors).detach())
+            return moved
+
+        return vectors_changed(model, changed)
+
+    monkeypatch.setattr(passes, "vectors_changed", noted)
+    return found
+
+
+def test_smart_moves_no_number_further_than_its_radius(still, tmp_path, noises):
+    setup, plan = setup_for("text-classification", still, tmp_path, **on("smart", radius=1e-2, step=1.0))
     next(train_steps(setup, plan))
-    far = [(one - seen[0]).abs().max() for one in seen if one.shape == seen[0].shape]
-    assert max(far) <= 1e-4 * 1.01
+    words = source_embedding(setup.model).weight.detach()
+    size = words.norm(dim=1).max() / words.shape[1] ** 0.5
+    assert 0 < noises[-1].abs().max() <= 1e-2 * size
+    assert noises[-1].abs().max() > noises[0].abs().max()
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "vat", "smart"])
+def test_noise_grows_with_the_token_vectors(name, still, tmp_path, noises):
+    def furthest(factor):
+        setup, plan = setup_for("text-classification", still, tmp_path, **on(name))
+        with torch.no_grad():
+            source_embedding(setup.model).rows *= factor
+        noises.clear()
+        next(train_steps(setup, plan))
+        return float(noises[-1].norm(dim=(1, 2)).max())
+
+    assert furthest(100.0) == pytest.approx(100 * furthest(1.0), rel=0.5)
 
 
 def test_a_text_mixed_with_itself_is_that_text(still, tmp_path, monkeypatch):

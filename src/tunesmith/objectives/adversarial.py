@@ -1,4 +1,8 @@
-"""Adversarial training on token vectors: FGM, PGD and FreeLB. Learn what noise in the worst direction would break."""
+"""Adversarial training on token vectors: FGM, PGD and FreeLB. Learn what noise in the worst direction would break.
+
+Noise is measured in lengths of the text's token vectors (their root mean square): those of models differ by a factor of
+hundreds. (Miyato et al. 2017, section 3, give vectors a length of 16, on average, and move a text by 5.)
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,14 @@ class Fgm(Adding):
     name: ClassVar[str] = "fgm"
     sees_vectors: ClassVar[bool] = True
 
-    radius: NonNegativeFloat = 0.5
-    """How far the token vectors of a text are moved, all together (epsilon)."""
+    radius: NonNegativeFloat = 0.3
+    """How far the token vectors of a text are moved, all together (epsilon), in lengths of one."""
 
     def after(self, p: Pass) -> Iterator[Tensor]:
         """Yield the loss of the moved texts."""
         from tunesmith.objectives.noise import unit
 
-        noise = self.radius * unit(p.slope)
+        noise = self.radius * p.token_size * unit(p.slope)
         yield self.weight * p.loss_of(p.again(lambda vectors: vectors + noise))
 
 
@@ -43,10 +47,10 @@ class Pgd(Adding):
     name: ClassVar[str] = "pgd"
     sees_vectors: ClassVar[bool] = True
 
-    radius: NonNegativeFloat = 0.5
-    """How far a text is moved at most (epsilon)."""
-    step: PositiveFloat = 0.3
-    """How far in one step (alpha)."""
+    radius: NonNegativeFloat = 0.3
+    """How far a text is moved at most (epsilon), in lengths of a token vector."""
+    step: PositiveFloat = 0.15
+    """How far in one step (alpha), likewise."""
     steps: PositiveInt = 3
     """How many steps."""
 
@@ -56,12 +60,13 @@ class Pgd(Adding):
 
         from tunesmith.objectives.noise import unit, within
 
-        noise = within(self.step * unit(p.slope), self.radius)
+        step, radius = self.step * p.token_size, self.radius * p.token_size
+        noise = within(step * unit(p.slope), radius)
         for _ in range(self.steps - 1):
             noise = noise.detach().requires_grad_()
             loss = p.loss_of(p.again(moved(noise)))
             (slope,) = torch.autograd.grad(loss, noise)
-            noise = within(noise.detach() + self.step * unit(slope * p.mask), self.radius)
+            noise = within(noise.detach() + step * unit(slope * p.mask), radius)
         yield self.weight * p.loss_of(p.again(moved(noise)))
 
 
@@ -76,10 +81,10 @@ class FreeLb(Objective):
     name: ClassVar[str] = "freelb"
     sees_vectors: ClassVar[bool] = True
 
-    radius: NonNegativeFloat = 0.6
-    """How far a text is moved at most (epsilon)."""
-    step: PositiveFloat = 0.3
-    """How far in one step (alpha)."""
+    radius: NonNegativeFloat = 0.3
+    """How far a text is moved at most (epsilon), in lengths of a token vector."""
+    step: PositiveFloat = 0.15
+    """How far in one step (alpha), likewise."""
     steps: PositiveInt = 3
     """How many passes are learnt from, the text's own the first (K)."""
 
@@ -90,12 +95,14 @@ class FreeLb(Objective):
 
     def after(self, p: Pass) -> Iterator[Tensor]:
         """Yield the losses on the way up."""
+        import torch
+
         from tunesmith.objectives.noise import unit, within
 
-        noise = p.slope.new_zeros(p.slope.shape)
-        slope = p.slope
+        step, radius = self.step * p.token_size, self.radius * p.token_size
+        noise, slope = torch.zeros_like(p.slope), p.slope
         for _ in range(self.steps - 1):
-            noise = within(noise + self.step * unit(slope), self.radius).detach().requires_grad_()
+            noise = within(noise + step * unit(slope), radius).detach().requires_grad_()
             yield p.loss_of(p.again(moved(noise))) / self.steps
             assert noise.grad is not None
             slope, noise = noise.grad * p.mask, noise.detach()

@@ -64,6 +64,14 @@ class Pass:
         found: Tensor = self.batch.inputs["attention_mask"][..., None]
         return found
 
+    @property
+    def token_size(self) -> Tensor:
+        """The root mean square length of each text's token vectors, shape (batch, 1, 1): what noise is measured by."""
+        assert self.vectors is not None
+        squares = self.vectors.detach().float().square().sum(dim=-1, keepdim=True) * self.mask
+        found: Tensor = (squares.sum(dim=1, keepdim=True) / self.mask.sum(dim=1, keepdim=True)).sqrt()
+        return found
+
     def decisions(self, out: Any | None = None) -> Decisions:
         """Return what this pass decides, or another over the same batch."""
         return self.task.decisions(self.out if out is None else out, self.batch)

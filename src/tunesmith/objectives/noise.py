@@ -19,8 +19,8 @@ def unit(noise: Tensor) -> Tensor:
     return noise / sizes(noise).clamp(min=TINY)
 
 
-def within(noise: Tensor, radius: float) -> Tensor:
-    """Return each text's noise, made smaller where it is larger than `radius`."""
+def within(noise: Tensor, radius: Tensor) -> Tensor:
+    """Return each text's noise, made smaller where it is larger than `radius`, shape (batch, 1, 1)."""
     return noise * (radius / sizes(noise).clamp(min=TINY)).clamp(max=1)
 
 

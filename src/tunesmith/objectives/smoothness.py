@@ -1,4 +1,7 @@
-"""Smoothness: answers are not to change under small noise on the token vectors. No label is looked at."""
+"""Smoothness: answers are not to change under small noise on the token vectors. No label is looked at.
+
+Noise is measured by the text's own token vectors, as in `adversarial`.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,10 @@ class Vat(Adding):
     name: ClassVar[str] = "vat"
     sees_vectors: ClassVar[bool] = True
 
-    radius: PositiveFloat = 0.5
-    """How far a text is moved (epsilon)."""
+    radius: PositiveFloat = 0.3
+    """How far a text is moved (epsilon), in lengths of a token vector."""
     probe: PositiveFloat = 1e-2
-    """How far it is moved to find the direction (xi)."""
+    """How far it is moved to find the direction (xi), likewise."""
     steps: PositiveInt = 1
     """How often the direction is made better."""
 
@@ -41,11 +44,11 @@ class Vat(Adding):
         own = p.decisions().detached()
         direction = unit(drawn(p.vectors.detach(), p.mask))
         for _ in range(self.steps):
-            noise = (self.probe * direction).requires_grad_()
+            noise = (self.probe * p.token_size * direction).requires_grad_()
             away = (own.divergences(p.decisions(p.again(moved(noise)))) * own.weights).sum()
             (slope,) = torch.autograd.grad(away, noise)
             direction = unit(slope * p.mask)
-        far = p.decisions(p.again(moved(self.radius * direction)))
+        far = p.decisions(p.again(moved(self.radius * p.token_size * direction)))
         yield self.weight * (own.divergences(far) * own.weights).sum()
 
 
@@ -58,12 +61,12 @@ class Smart(Adding):
     name: ClassVar[str] = "smart"
     sees_vectors: ClassVar[bool] = True
 
-    start: PositiveFloat = 1e-5
-    """Standard deviation of the noise the ascent begins with (sigma)."""
-    step: PositiveFloat = 1e-3
-    """How far the noise moves in one step (eta)."""
-    radius: PositiveFloat = 1e-1
-    """How far any number in a token vector is moved at most (epsilon)."""
+    start: PositiveFloat = 2e-4
+    """Standard deviation of the noise the ascent begins with (sigma), in sizes of a token vector's numbers."""
+    step: PositiveFloat = 2e-2
+    """How far the noise moves in one step (eta), likewise."""
+    radius: PositiveFloat = 1.0
+    """How far any number in a token vector is moved at most (epsilon), likewise."""
     steps: PositiveInt = 1
     """Steps of the ascent."""
 
@@ -76,14 +79,16 @@ class Smart(Adding):
         assert p.vectors is not None
         own = p.decisions()
         still = own.detached()
-        noise = self.start * drawn(p.vectors.detach(), p.mask)
+        size = p.token_size / p.vectors.shape[-1] ** 0.5
+        noise = self.start * size * drawn(p.vectors.detach(), p.mask)
         for _ in range(self.steps):
             noise = noise.detach().requires_grad_()
             there = p.decisions(p.again(moved(noise)))
             (slope,) = torch.autograd.grad((still.divergences(there) * own.weights).sum(), noise)
             slope = slope * p.mask
-            noise = noise.detach() + self.step * slope / slope.abs().amax(dim=(1, 2), keepdim=True).clamp(min=TINY)
-            noise = noise.clamp(-self.radius, self.radius)
+            steepest = slope.abs().amax(dim=(1, 2), keepdim=True).clamp(min=TINY)
+            noise = noise.detach() + self.step * size * slope / steepest
+            noise = noise.clamp(-self.radius * size, self.radius * size)
         far = p.decisions(p.again(moved(noise)))
         both = own.divergences(far) + far.divergences(own)
         return self.weight * (both * own.weights).sum()
