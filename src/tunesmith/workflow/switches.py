@@ -10,8 +10,11 @@ from tunesmith.objectives import ObjectivesSpec
 SWITCHES: dict[str, tuple[str, ...]] = {
     **{name: (f"objectives.{name}=true",) for name in ObjectivesSpec.model_fields},
     "eda": ("augment.copies=4",),
-    "typos": ("augment.copies=4", "augment.edits=typos"),
-    "context": ("augment.copies=4", "augment.edits=context"),
+    **{
+        name: ("augment.copies=1", f"augment.edits={name}")
+        for name in ("typos", "case", "shuffle", "entities", "context")
+    },
+    "balance": ("augment.balance=true",),
     "freeze_backbone": ("train.freeze=backbone",),
     "freeze_embeddings": ("train.freeze=embeddings",),
     "head_first": ("train.head_first=1 epoch",),
