@@ -3,6 +3,7 @@
     python bench/techniques.py --settings sst2-100,ag-100,scicite-100 --seeds 0,1,2 --out techniques.jsonl
     python bench/techniques.py --settings conll-500 --switches plain,lora,rdrop --seeds 0 --out techniques.jsonl
     python bench/techniques.py --table techniques.jsonl
+    python bench/techniques.py --guide techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
 "unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". With the same seed all arms
@@ -18,6 +19,7 @@ import importlib
 import json
 import os
 import random
+import re
 import sys
 import tempfile
 import time
@@ -36,6 +38,7 @@ from turns import forked, in_turns
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+GUIDE = Path(__file__).resolve().parents[1] / "docs/guide/techniques.md"
 PLAIN, UNLABELED = "plain", "unlabeled"
 N_UNLABELED = 2000
 FILES = {
@@ -46,6 +49,9 @@ FILES = {
 TAGS = ("conll2003/train.conll.gz", "conll2003/test.conll")
 SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500"]
 EDITS = ("typos", "substitute")
+COSTS = {"cpu_seconds": "CPU time", "memory": "memory"}
+MARK = re.compile(r"<!-- (\w+) -->[^<|;]*?(?=\s*[|;])")
+"""A switch's effect in a table of the guide."""
 IMPORTED = (
     "tunesmith.workflow.train",
     "transformers.models.bert.modeling_bert",
@@ -149,12 +155,14 @@ def _share_right(run: Any, test: list, edit: str) -> float:
     return sum(str(one.label) == label for one, (_, label) in zip(said, test, strict=True)) / len(test)
 
 
-def table(path: Path) -> str:
-    """Return a Markdown table: each switch's gain over "plain", in points, over all pairs and in each setting."""
+Gains = dict[str, dict[str, list[float]]]
+
+
+def gains_of(path: Path) -> Gains:
+    """Return what each switch gains over "plain" in points, by setting and by edit, and the ratios of its costs."""
     rows = [row for row in map(json.loads, path.read_text().splitlines()) if "refused" not in row]
     found = {(row["setting"], row["arm"], row["seed"]): row for row in rows}
-    names = [name for name in SETTINGS if any(row["setting"] == name for row in rows)]
-    gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    gains: Gains = defaultdict(lambda: defaultdict(list))
     for (setting, arm, seed), row in found.items():
         base = found.get((setting, PLAIN, seed))
         if base is None or arm == PLAIN:
@@ -163,16 +171,34 @@ def table(path: Path) -> str:
         for edit in EDITS:
             if edit in row:
                 gains[arm][edit].append(100 * (row[edit] - base[edit]))
-        gains[arm]["time"].append(row["seconds"] / base["seconds"])
-        gains[arm]["memory"].append(row["memory"] / base["memory"])
-    head = ["switch", "pairs", "gain", *names, *(f"with {edit}" for edit in EDITS), "time", "memory"]
+        for cost in COSTS:
+            gains[arm][cost].append(row[cost] / base[cost])
+    return gains
+
+
+def table(path: Path) -> str:
+    """Return a Markdown table: each switch's gain over "plain", over all pairs and in each setting; best first."""
+    gains = gains_of(path)
+    names = [name for name in SETTINGS if any(one_[name] for one_ in gains.values())]
+    head = ["switch", "pairs", "gain", *names, *(f"with {edit}" for edit in EDITS), *COSTS.values()]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for arm, one_ in sorted(gains.items(), key=lambda item: -_mean(_all(item[1], names))):
         every = _all(one_, names)
-        cells = [arm, str(len(every)), _said(every), *(f"{_mean(one_[name]):+.1f}" for name in names)]
-        cells += [f"{_mean(one_[edit]):+.1f}" for edit in EDITS] + [f"{_mean(one_[k]):.2f}" for k in ("time", "memory")]
+        points = [f"{_mean(one_[name]):+.1f}" if one_[name] else "" for name in (*names, *EDITS)]
+        cells = [arm, str(len(every)), _said(every), *points, *(f"{_mean(one_[cost]):.2f}" for cost in COSTS)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def with_effects(page: str, path: Path) -> str:
+    """Return a page of the guide with the gain of each switch after its mark `<!-- NAME -->`."""
+    gains = gains_of(path)
+
+    def effect(mark: re.Match[str]) -> str:
+        every = _all(gains[mark[1]], SETTINGS)
+        return f"<!-- {mark[1]} -->{_said(every) if every else 'not measured'}"
+
+    return MARK.sub(effect, page)
 
 
 def _all(gains: dict[str, list[float]], names: Iterable[str]) -> list[float]:
@@ -180,16 +206,17 @@ def _all(gains: dict[str, list[float]], names: Iterable[str]) -> list[float]:
 
 
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+    return sum(values) / len(values)
 
 
 def _said(values: list[float]) -> str:
-    """Return a mean with its 95% Student-t interval."""
+    """Return a mean with its 95% Student-t interval, where there are several."""
     import numpy as np
     from scipy.stats import t
 
-    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{_mean(values):+.1f} ± {half:.1f}"
+    n = len(values)
+    half = f" ± {t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5:.1f}" if n > 1 else ""
+    return f"{_mean(values):+.1f}{half}"
 
 
 def main() -> None:
@@ -202,9 +229,13 @@ def main() -> None:
     parser.add_argument("--test-rows", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("techniques.jsonl"))
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--guide", type=Path, help="write the gains into docs/guide/techniques.md")
     args = parser.parse_args()
     if args.table:
         print(table(args.table))
+        return
+    if args.guide:
+        GUIDE.write_text(with_effects(GUIDE.read_text(encoding="utf-8"), args.guide), encoding="utf-8")
         return
     import_all()
     arm = forked(partial(one, n_test=args.test_rows))
