@@ -2,10 +2,12 @@
 
     python bench/writing.py --settings multi30k --arms pretrained,random --seeds 0 --out writing.jsonl
     python bench/writing.py --settings aeslc-4000,novels-causal,novels-masked --seeds 0,1,2 --out writing.jsonl
+    python bench/writing.py --settings multi30k,novels-causal,novels-masked --arms trainer --out writing.jsonl
     python bench/writing.py --table writing.jsonl
 
 Settings are data and task; arms are the weights that training starts from: `pretrained` is the embedded model, changed
 for the task where it was not made for it, `random` the same architecture from nothing. No other setting is touched.
+`trainer` is plain `transformers.Trainer` from the pretrained weights, with the recipe of its example scripts.
 Translation saves checkpoints on the way and translates the same 300 test sentences with each, greedily, after training
 has ended: "curve" holds (minutes of training, updates, BLEU). Real data is read from TUNESMITH_DATA (default
 ../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
@@ -28,6 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import plain_writing
 from turns import in_turns, started
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -38,7 +41,9 @@ CURVE_STEPS = 1000
 """Updates between two points of the curve."""
 CURVE_ROWS = 300
 TEST_ROWS = 1000
-ARMS = ("pretrained", "random")
+NOVELS = 4000
+"""Paragraphs to learn from."""
+ARMS = ("pretrained", "random", "trainer")
 Settings = dict[str, Any]
 
 
@@ -170,8 +175,34 @@ def novels(folder: Path, *, kind: str, n: int, seed: int, settings: Settings) ->
 SETTINGS = {
     "multi30k": translation,
     "aeslc-4000": partial(aeslc, n=4000),
-    "novels-causal": partial(novels, kind="text-generation", n=4000),
-    "novels-masked": partial(novels, kind="fill-mask", n=4000),
+    "novels-causal": partial(novels, kind="text-generation", n=NOVELS),
+    "novels-masked": partial(novels, kind="fill-mask", n=NOVELS),
+}
+
+
+def plain(name: str, folder: Path, *, seed: int) -> Settings:
+    """Train with plain transformers; return its metrics, without intervals."""
+    if name == "multi30k":
+        here = DATA / "multi30k/en-de"
+        train, test = (rows_of(here / file) for file in ("train.jsonl.gz", "test2016.jsonl"))
+    else:
+        here = DATA / "corpus_en_novels"
+        train = lines(Path(some(here / "part-00.txt.gz", NOVELS, seed, out=folder / "train.txt")))
+        test = lines(Path(some(here / "valid.txt.gz", TEST_ROWS, 1, out=folder / "test.txt")))
+    found = PLAIN[name](train, test, folder=folder, seed=seed)
+    costs = {key: found.pop(key) for key in ("seconds", "steps")}
+    return {"test": {key: (value, None, None) for key, value in found.items()}, **costs}
+
+
+def rows_of(path: Path) -> list[tuple[str, str]]:
+    """Return the pairs of a file of Multi30k."""
+    return [(row["source"], row["target"]) for row in map(json.loads, lines(path))]
+
+
+PLAIN = {
+    "multi30k": plain_writing.translation,
+    "novels-causal": plain_writing.causal,
+    "novels-masked": plain_writing.masked,
 }
 
 
@@ -180,7 +211,10 @@ def one(name: str, arm: str, seed: int, more: Settings) -> Settings:
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         settings = more | ({"model.weights": "random"} if arm == "random" else {})
-        found = SETTINGS[name](Path(folder), seed=seed, settings=settings)
+        if arm == "trainer":
+            found = plain(name, Path(folder), seed=seed)
+        else:
+            found = SETTINGS[name](Path(folder), seed=seed, settings=settings)
     return {"setting": name, "arm": arm, "seed": seed, **found, "cpu_seconds": time.process_time() - began}
 
 
