@@ -339,6 +339,12 @@ def test_files_of_brat_without_a_partner_are_said(tmp_path):
         ("no .txt of this name", "c.ann"),
         ("no .txt of this name", "d.ann"),
     ]
+    for name in ("train/e.txt", "train/e.ann", "train/.f.txt"):
+        put(tmp_path, f"docs/{name}", "" if name.endswith(".ann") else "Eve")
+    found = reading(tmp_path / "docs")
+    assert list(found.tables["train"]["doc"]) == ["e"]
+    assert [Path(entry.file).name for entry in found.ledger] == ["a.ann", "a.txt", "b.txt", "c.ann", "d.ann"]
+    assert found.ledger.counts("set aside")["not in a folder of a split"] == 2
     one = reading(tmp_path / "docs" / "a.txt", tmp_path / "docs" / "a.ann")
     assert not len(one.ledger)
 

@@ -51,7 +51,7 @@ class Brat(BundleFormat):
     def alone(self, folder: Path, taken: Collection[Path]) -> list[tuple[Path, str]]:
         """Return each `.txt` and `.ann` of a folder that is not read, and why."""
         files = [path for path in sorted(folder.rglob("*")) if path.suffix in PARTNER and path not in taken]
-        return [(path, f"no {PARTNER[path.suffix]} of this name") for path in files if not _partner(path).exists()]
+        return [(path, _why_alone(path)) for path in files if not path.name.startswith(".")]
 
     def read(self, blobs: Sequence[tuple[Blob, str]]) -> Found:
         """Return `text`, `spans` and `doc`, the name of the files."""
@@ -101,8 +101,10 @@ class Brat(BundleFormat):
         return Written(files, ready.entries, notes)
 
 
-def _partner(path: Path) -> Path:
-    return path.with_suffix(PARTNER[path.suffix])
+def _why_alone(path: Path) -> str:
+    """Return why a file is not read beside others of its folder."""
+    partner = PARTNER[path.suffix]
+    return "not in a folder of a split" if path.with_suffix(partner).exists() else f"no {partner} of this name"
 
 
 def _items(lines: str, text: str, file: str, entries: list[Entry]) -> Iterator[tuple[int, dict[str, Any]]]:
