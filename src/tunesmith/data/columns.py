@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,23 +126,36 @@ def choose_tagged(table: Table, *, text: str, label: str, need_label: bool = Tru
     Raises:
         DataError: a named column is missing, or none fits; says what is needed.
     """
-    chosen: dict[str, str] = {}
-    for what, named, names, fits in (
-        ("text", text, WORD_NAMES, lambda cell: isinstance(cell, str) or _is_words(cell)),
-        ("label", label, TAG_NAMES, lambda cell: isinstance(cell, list | tuple)),
-    ):
-        column = None if named == "auto" else _named(table, named, f"--{what}")
-        able = {n: profile(v) for n, v in table.columns.items() if any(map(fits, v[:SAMPLE]))}
-        found = column or next(iter(_by_name(names, able, set(chosen.values()))), None)
-        if found is None and (what == "text" or need_label):
+    found = None if text == "auto" else _named(table, text, "--text")
+    tags = _holding(table, TAG_NAMES, _is_list, found) if label == "auto" else _named(table, label, "--label")
+    if found is None and tags and _hold_spans(table[tags]):
+        found = _holding(table, TEXT_NAMES, lambda cell: isinstance(cell, str), tags)
+    found = found or _holding(table, WORD_NAMES, lambda cell: isinstance(cell, str) or _is_words(cell), tags)
+    for what, column, need in (("text", found, "texts or lists of words"), ("label", tags, "tags or spans")):
+        if column is None and (what == "text" or need_label):
             fix = f"columns here: {', '.join(table.columns)}; name it with --{what}, or see the formats that are read"
-            need = "texts or lists of words" if what == "text" else "tags or spans"
             raise DataError(f"there is no column with {need}", where=Where(table.files[0]), fix=fix)
-        if found:
-            chosen[what] = found
+    chosen = {"text": str(found)} | ({"label": tags} if tags else {})
     message = ", ".join(f'{what} column "{column}"' for what, column in chosen.items())
     notes = [Note("info", "columns", message)] if "auto" in (text, label) else []
-    return ColumnChoice(chosen["text"], chosen.get("label"), "none", notes)
+    return ColumnChoice(str(found), tags, "none", notes)
+
+
+def _holding(table: Table, names: Sequence[str], fits: Callable[[Any], bool], taken: str | None) -> str | None:
+    """Return the first column of these names that holds what fits, beside one that is taken; None if there is none."""
+    able = {n: profile(v) for n, v in table.columns.items() if any(map(fits, v[:SAMPLE]))}
+    return next(iter(_by_name(names, able, {taken} if taken else set())), None)
+
+
+def _is_list(cell: Any) -> bool:
+    return isinstance(cell, list | tuple)
+
+
+def _hold_spans(cells: Sequence[Any]) -> bool:
+    """Whether lists hold places in a text: lists of words beside it are not what they count in."""
+    return any(
+        _is_list(item) or isinstance(item, Mapping) for cell in cells[:SAMPLE] if _is_list(cell) for item in cell
+    )
 
 
 def choose_text(table: Table, text: str) -> tuple[str, list[Note]]:

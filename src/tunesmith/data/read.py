@@ -82,6 +82,10 @@ def _read_path(path: str, split: str, *, spec: DataSpec, reading: Reading) -> It
         yield from _read_file(path, split, spec=spec, reading=reading)
         return
     bundles = _folder_bundles(folder, reading.choice)
+    taken = {file for _, _, files in bundles for file in files}
+    for form in {form.name: form for _, form, _ in bundles}.values():
+        for file, reason in form.alone(folder, taken):
+            reading.ledger.add("set aside", reason, file=str(file), row=1)
     for name, form, files in bundles:
         mine = name if split == "train" and name else split
         yield mine, _read_bundle(form, files, mine, spec=spec, reading=reading)

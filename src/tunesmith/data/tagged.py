@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.data import tagging
-from tunesmith.data.formats.spans import check, items_of
+from tunesmith.data.formats.spans import check, claims_of, items_of
 from tunesmith.data.table import Table
 from tunesmith.data.tagging import Repair, Scheme, Span
 
@@ -106,7 +106,7 @@ def read_tags(cell: Any, label: Any, scheme: Scheme) -> Tagged:
         tags = list(map(str, label))
         return Tagged(tags, []) if scheme == "plain" else Tagged(*tagging.to_iob2(tags, scheme))
     items = items_of(label)
-    if items is None or (not items and isinstance(cell, list | tuple)):
+    if items is None or (isinstance(cell, list | tuple) and not any(map(claims_of, items))):
         return Tagged([], [], "no label")
     return _of_spans(items, text, places, scheme)
 
@@ -121,9 +121,9 @@ def _of_spans(items: Sequence[Any], text: str, places: Places, scheme: Scheme) -
 
 
 def tagged_rows(words: Sequence[Any], labels: Sequence[Any]) -> bool:
-    """Whether the first rows hold lists of words beside as many tags, or texts beside lists with spans."""
+    """Whether most of the first rows hold lists of words beside as many tags, or texts beside lists with spans."""
     rows = list(zip(words, labels, strict=True))[:FIRST_ROWS]
-    return bool(rows) and (all(_words_with_tags(*row) for row in rows) or _texts_with_spans(rows))
+    return sum(_words_with_tags(*row) for row in rows) > 0.5 * len(rows) or _texts_with_spans(rows)
 
 
 def _words_with_tags(cell: Any, label: Any) -> bool:
@@ -132,5 +132,5 @@ def _words_with_tags(cell: Any, label: Any) -> bool:
 
 
 def _texts_with_spans(rows: Sequence[tuple[Any, Any]]) -> bool:
-    lists = all(isinstance(cell, str) and isinstance(label, list) and not is_tags(label) for cell, label in rows)
-    return lists and any(check(label, cell).cells for cell, label in rows)
+    fit = [(c, label) for c, label in rows if isinstance(c, str) and isinstance(label, list) and not is_tags(label)]
+    return len(fit) > 0.5 * len(rows) and any(check(label, cell).cells for cell, label in fit)

@@ -10,7 +10,7 @@ import ast
 import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -200,6 +200,11 @@ class BundleFormat(Format):
     @abstractmethod
     def split(self, files: Sequence[Path]) -> str:
         """Return the split the names of a bundle's files say, "" if none."""
+
+    def alone(self, folder: Path, taken: Collection[Path]) -> list[tuple[Path, str]]:
+        """Return which files of a folder miss those they belong to, beside the ones that are taken, and why."""
+        del folder, taken
+        return []
 
     @abstractmethod
     def read(self, blobs: Sequence[tuple[Blob, str]]) -> Found:

@@ -13,13 +13,16 @@ from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
 from tunesmith.data.formats.base import BundleFormat, Found, Written
+from tunesmith.data.formats.places import PLACES
 from tunesmith.data.formats.spans import check, entries_of
-from tunesmith.data.formats.words import PLACES, as_spans
+from tunesmith.data.formats.words import as_spans
 from tunesmith.data.sources import Blob, split_of
 from tunesmith.data.table import Table
 
 ENTITY = re.compile(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 OTHERS = {"R": "relations", "E": "events", "A": "attributes", "M": "attributes", "N": "normalizations", "#": "notes"}
+UNUSED = "not used: "
+PARTNER = {".txt": ".ann", ".ann": ".txt"}
 MISSING = "there is no .txt and .ann of one name"
 
 
@@ -45,22 +48,28 @@ class Brat(BundleFormat):
         """Return the split the folder's name says."""
         return split_of(files[0].parent.name)
 
+    def alone(self, folder: Path, taken: Collection[Path]) -> list[tuple[Path, str]]:
+        """Return each `.txt` and `.ann` of a folder that is not read, and why."""
+        files = [path for path in sorted(folder.rglob("*")) if path.suffix in PARTNER and path not in taken]
+        return [(path, _why_alone(path)) for path in files if not path.name.startswith(".")]
+
     def read(self, blobs: Sequence[tuple[Blob, str]]) -> Found:
         """Return `text`, `spans` and `doc`, the name of the files."""
         pairs = list(zip(blobs[::2], blobs[1::2], strict=True))
         found = Found(tuple(blob.file for (blob, _), _ in pairs))
-        ignored: Counter[str] = Counter()
         for i, ((blob, text), (ann, lines)) in enumerate(pairs):
             if not text.strip():
                 found.entries.append(Entry("set aside", "no text", blob.file, 1))
                 continue
             spans = []
-            for number, item in _items(lines, text, ann.file, found.entries, ignored):
+            for number, item in _items(lines, text, ann.file, found.entries):
                 checked = check([item], text)
                 spans += checked.cells
                 found.entries += entries_of(checked.problems, ann.file, number)
             found.rows.append((1, {"text": text, "spans": spans, "doc": Path(blob.name).stem}))
             found.file_ids.append(i)
+        reasons = [entry.reason for entry in found.entries]
+        ignored = Counter(reason.removeprefix(UNUSED) for reason in reasons if reason.startswith(UNUSED))
         if ignored:
             shown = ", ".join(f"{n:,} {what}" for what, n in ignored.most_common())
             message = f"{does(ignored.total(), 'line', 'is', 'are')} not about spans, and not used: {shown}"
@@ -73,6 +82,7 @@ class Brat(BundleFormat):
         Rows of one document become its lines. Rows of words without documents become one document.
         """
         ready = as_spans(table, self.title)
+        ready.leave_attributes(self.title)
         table, notes = ready.table, [*ready.notes, *self.kept(ready.table, "text", "spans", "doc", PLACES)]
         if PLACES in table.columns:
             message = f"{self.title} holds text, not words; they will be split anew"
@@ -91,10 +101,14 @@ class Brat(BundleFormat):
         return Written(files, ready.entries, notes)
 
 
-def _items(
-    lines: str, text: str, file: str, entries: list[Entry], ignored: Counter[str]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the spans of an `.ann` with their lines; count the other lines."""
+def _why_alone(path: Path) -> str:
+    """Return why a file is not read beside others of its folder."""
+    partner = PARTNER[path.suffix]
+    return "not in a folder of a split" if path.with_suffix(partner).exists() else f"no {partner} of this name"
+
+
+def _items(lines: str, text: str, file: str, entries: list[Entry]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the spans of an `.ann` with their lines; say which other lines there are."""
     for number, line in enumerate(lines.split("\n"), 1):
         match = ENTITY.fullmatch(line.rstrip("\r"))
         if match is not None:
@@ -107,7 +121,7 @@ def _items(
         elif line.startswith("T"):
             entries.append(Entry("changed", "not a span", file, number, line))
         elif line.strip():
-            ignored[OTHERS.get(line[0], "other lines")] += 1
+            entries.append(Entry("changed", UNUSED + OTHERS.get(line[0], "other lines"), file, number, line.strip()))
 
 
 def _documents(table: Table, name: str) -> dict[str, list[int]]:

@@ -23,16 +23,22 @@ SPACE = re.compile(r"[\t\r\n]+|^ +| +$")
 BLANKS = " \t\r"
 FEW_LINES = 3
 NO_TAG = "a word without a tag"
+OTHER_LINES = "line of several words or of none left out"
+UNEVEN = "more or fewer columns than most lines have"
 
 Line = tuple[int, list[str]]
 
 
 @dataclass
 class Block:
-    """The lines of one sentence, and the number of the document it is in (0 before the first)."""
+    """The lines of one sentence, and the number of the document it is in (0 before the first).
+
+    `spaced` are the numbers of those that have spaces, not tabs, between their columns.
+    """
 
     document: int
     lines: list[Line] = field(default_factory=list)
+    spaced: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,13 @@ class Layout:
         n_columns: how many columns most lines have.
         word: index of the word's column; 1 where the words of each sentence are numbered.
         tagged: whether there is a tag: the last column.
+        tags: what stands there in lines with that many columns.
     """
 
     n_columns: int
     word: int
     tagged: bool
+    tags: frozenset[str] = frozenset()
 
 
 class Conll(FileFormat):
@@ -87,7 +95,8 @@ class Conll(FileFormat):
         found = Found((content.file,))
         for block in blocks:
             _add(found, block, layout, with_document=blocks[-1].document > 0)
-        found.notes += _notes(content.file, layout, n_comments)
+        n_others = sum(entry.reason == OTHER_LINES for entry in found.entries)
+        found.notes += _notes(content.file, layout, n_comments, n_others)
         return found
 
     def write(self, table: Table, out: Path) -> Written:
@@ -150,6 +159,8 @@ def blocks_of(content: Content) -> tuple[list[Block], int]:
             n_comments += 1
         else:
             blocks[-1].lines.append((number, fields))
+            if "\t" not in line.strip(BLANKS):
+                blocks[-1].spaced.add(number)
     return [block for block in blocks if block.lines], n_comments
 
 
@@ -177,7 +188,9 @@ def layout_of(blocks: Sequence[Block], file: str) -> Layout:
         raise DataError("there are no words in it", where=Where(file), fix="give a file with one word and tag a line")
     width = Counter(map(len, head)).most_common(1)[0][0]
     numbered = width > 2 and sum(map(_counts, blocks[:200])) > 0.9 * len(blocks[:200])
-    return Layout(width, int(numbered), width - int(numbered) > 1)
+    lines = [fields for block in blocks for _, fields in block.lines]
+    tags = frozenset(fields[-1] for fields in lines if len(fields) == width)
+    return Layout(width, int(numbered), width - int(numbered) > 1, tags)
 
 
 def _counts(block: Block) -> bool:
@@ -191,13 +204,19 @@ def _counts(block: Block) -> bool:
 
 def _add(found: Found, block: Block, layout: Layout, *, with_document: bool) -> None:
     """Add one sentence, or set it aside if a word of it has no tag."""
-    lines = block.lines
+    lines, others = block.lines, []
     if layout.word:
         lines = [(number, fields) for number, fields in lines if fields[0].isdigit()]
+        others = [fields for _, fields in block.lines if not fields[0].isdigit()]
     for number, fields in lines:
-        if len(fields) < layout.word + 1 + layout.tagged:
-            found.say("set aside", NO_TAG, lines[0][0], f"line {number}: {shorten(' '.join(fields))}")
+        if reason := _odd(fields, layout, spaced=number in block.spaced):
+            found.say("set aside", reason, lines[0][0], f"line {number}: {shorten(' '.join(fields))}")
             return
+    if others:
+        found.say("changed", OTHER_LINES, lines[0][0], "; ".join(" ".join(fields) for fields in others))
+    uneven = [f"line {n}: {shorten(' '.join(fields))}" for n, fields in lines if len(fields) != layout.n_columns]
+    if uneven:
+        found.say("changed", UNEVEN, lines[0][0], "; ".join(uneven))
     row: dict[str, object] = {"tokens": [fields[layout.word] for _, fields in lines]}
     if layout.tagged:
         row["tags"] = [sys.intern(fields[-1]) for _, fields in lines]
@@ -208,7 +227,22 @@ def _add(found: Found, block: Block, layout: Layout, *, with_document: bool) -> 
     found.rows.append((lines[0][0], row))
 
 
-def _notes(file: str, layout: Layout, n_comments: int) -> Iterator[Note]:
+def _odd(fields: Sequence[str], layout: Layout, *, spaced: bool) -> str:
+    """Return why a line can't be a word and its tag, "" if it can.
+
+    With more or fewer columns than most lines have, its last is a tag if it is one elsewhere, or looks so. With more
+    of them between spaces, the word itself may hold a space.
+    """
+    if len(fields) < layout.word + 1 + layout.tagged:
+        return NO_TAG
+    if len(fields) > layout.n_columns and (spaced or not layout.tagged):
+        return "more columns than most lines have"
+    if not layout.tagged or len(fields) == layout.n_columns:
+        return ""
+    return "" if fields[-1] in layout.tags or TAG.fullmatch(fields[-1]) else NO_TAG
+
+
+def _notes(file: str, layout: Layout, n_comments: int, n_others: int) -> Iterator[Note]:
     if layout.tagged and layout.n_columns > layout.word + 2:
         message = f"{file}: words are column {layout.word + 1}, tags column {layout.n_columns} of {layout.n_columns}"
         yield Note("info", "columns", message)
@@ -217,3 +251,7 @@ def _notes(file: str, layout: Layout, n_comments: int) -> Iterator[Note]:
             n_comments, "line", "begins with # and is taken as a comment", "begin with # and are taken as comments"
         )
         yield Note("info", "comments", f"{file}: {message}")
+    if n_others:
+        have = does(n_others, "sentence", "has", "have")
+        message = f"{have} lines of several words (1-2) or of none (5.1), which are left out"
+        yield Note("info", "lines left out", f"{file}: {message}")

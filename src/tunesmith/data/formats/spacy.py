@@ -11,8 +11,11 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.data import nested, tagging
 from tunesmith.data.formats.base import Content, FileFormat, Found, Written, extras, json_text
 from tunesmith.data.formats.doccano import add, triples
-from tunesmith.data.formats.words import PLACES, as_spans, given_places
+from tunesmith.data.formats.places import PLACES, TOKENS, given_places, is_texts
+from tunesmith.data.formats.words import as_spans
 from tunesmith.data.table import Table
+
+FIRST = 20
 
 
 class Spacy(FileFormat):
@@ -24,12 +27,12 @@ class Spacy(FileFormat):
     columns = ("text", "spans")
 
     def sniff(self, content: Content, *, sure: bool) -> bool:
-        """Whether the first items are such pairs."""
+        """Whether most of the first items are such pairs."""
         del sure
         if content.text.lstrip()[:1] not in ("{", "["):
             return False
-        first = [item for _, item in _items(content, most=5) if item is not None]
-        return bool(first) and all(is_pair(item) for item in first)
+        first = [item for _, item in _items(content, most=FIRST) if item is not None]
+        return sum(map(is_pair, first)) > 0.5 * len(first)
 
     def read(self, content: Content) -> Found:
         """Return `text` and `spans`; the pair's other keys are columns."""
@@ -48,10 +51,13 @@ class Spacy(FileFormat):
     def write(self, table: Table, out: Path) -> Written:
         """Return a JSON array, one pair a line."""
         ready = as_spans(table, self.title)
+        ready.check_words()
+        ready.leave_attributes(self.title)
         pairs = []
         for row in map(ready.table.row, range(len(ready.table))):
             words = [row["text"][start:end] for start, end in given_places(row)]
-            more = {**({"words": words} if words else {}), **extras(row, "text", "spans", PLACES)}
+            given = [name for name in TOKENS if words and is_texts(row.get(name))]
+            more = {**({"words": words} if words else {}), **extras(row, "text", "spans", PLACES, *given)}
             pairs.append(json_text([row["text"], {"entities": triples(row["spans"]), **more}]))
         return Written({out: "[\n" + ",\n".join(pairs) + "\n]\n"}, ready.entries, ready.notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tunesmith.core.ledger import Entry
@@ -14,14 +15,17 @@ STARTS = ("start", "start_offset", "begin", "start_char", "from")
 ENDS = ("end", "end_offset", "stop", "end_char", "to")
 LABELS = ("label", "labels", "type", "tag", "entity", "entity_group", "class", "category")
 TEXTS = ("text", "data", "content", "sentence", "document")
+QUOTED = ("text", "label", "token_start", "token_end")
+"""What else a span says of its place and label."""
 CELLS = ("spans", "entities", "label", "labels", "annotations", "ents", "tags")
 
 
 class Claim(NamedTuple):
-    """A span as it is written: its label, and what it says its text is ("" where it doesn't)."""
+    """A span as it is written: its label, what it says its text is ("" where it doesn't), and what else it says."""
 
     span: Span
     quote: str = ""
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 class Checked(NamedTuple):
@@ -48,12 +52,15 @@ def claims_of(item: Any) -> list[Claim]:
 def _from_object(item: Mapping[str, Any]) -> list[Claim]:
     start = next((_number(item[name]) for name in STARTS if name in item), None)
     end = next((_number(item[name]) for name in ENDS if name in item), None)
-    value = next((item[name] for name in LABELS if item.get(name) not in (None, "", [])), None)
+    name = next((name for name in LABELS if item.get(name) not in (None, "", [])), "")
+    value = item.get(name)
     if start is None or end is None or value is None:
         return []
     quote = item.get("text")
     labels = value if isinstance(value, list) else [value]
-    return [Claim(Span(start, end, str(label)), quote if isinstance(quote, str) else "") for label in labels]
+    known = (*STARTS, *ENDS, *QUOTED, name)
+    more = {key: one for key, one in item.items() if key not in known and one not in (None, "", [])}
+    return [Claim(Span(start, end, str(label)), quote if isinstance(quote, str) else "", more) for label in labels]
 
 
 def _number(value: Any) -> int | None:
@@ -79,7 +86,7 @@ def check(items: Iterable[Any], text: str) -> Checked:
 
 
 def _place(found: Checked, claim: Claim, text: str) -> None:
-    span, quote = claim
+    span, quote, more = claim
     shown = f"{span.start}-{span.end} {span.label}"
     if quote and text[max(0, span.start) : max(0, span.end)].split() != quote.split():
         place = locate(quote, text, span.start)
@@ -91,7 +98,7 @@ def _place(found: Checked, claim: Claim, text: str) -> None:
     if not 0 <= span.start < span.end <= len(text):
         found.problems.append(("span outside the text", shown))
         return
-    found.cells.append({"start": span.start, "end": span.end, "label": span.label})
+    found.cells.append({"start": span.start, "end": span.end, "label": span.label, **more})
 
 
 def items_of(cell: Any) -> list[Any] | None:

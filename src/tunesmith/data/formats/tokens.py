@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import does
 from tunesmith.data.formats.base import Found, Numbered, RowFormat, Written, extras, first_key, json_lines
-from tunesmith.data.formats.words import TAGS, TOKENS, as_tokens
+from tunesmith.data.formats.places import TOKENS
+from tunesmith.data.formats.words import TAGS, UNEQUAL, as_tokens
 from tunesmith.data.table import Table
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+""", re.DOTALL)
@@ -26,7 +29,7 @@ class Tokens(RowFormat):
     columns = ("tokens", "tags")
 
     def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:
-        """Whether the cells are lists of one length; with `sure`, only if they are written as text."""
+        """Whether most cells are lists of one length; with `sure`, only if they are written as text."""
         names = [(first_key(row, TOKENS), first_key(row, TAGS)) for row in rows]
         if not rows or any(token is None or tag is None for token, tag in names):
             return False
@@ -34,7 +37,7 @@ class Tokens(RowFormat):
         if sure and all(isinstance(words, list) for words, _ in cells):
             return False
         lists = [(_list(words), _list(tags)) for words, tags in cells]
-        return all(words and tags and len(words) == len(tags) for words, tags in lists)
+        return sum(bool(words and tags and len(words) == len(tags)) for words, tags in lists) > 0.5 * len(rows)
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
         """Return `tokens` and the tags under their own name; rows whose lists differ in length are set aside."""
@@ -45,15 +48,18 @@ class Tokens(RowFormat):
             fix = 'each row needs "tokens": [...] and "tags": [...]'
             raise DataError("there is no column with words", where=Where(file), fix=fix)
         found = Found((file,))
+        if n := sum(bool(row.get("spans")) for _, row in rows):
+            message = f"{file}: {does(n, 'row', 'has', 'have')} spans, too; words and their tags are used"
+            found.notes.append(Note("warning", "spans", message, n_rows=n))
         for number, row in rows:
             words, tags = _list(row.get(token)), _list(row.get(tag)) if tag else None
             if not words:
                 found.say("set aside", "no words", number)
             elif tag and (tags is None or len(tags) != len(words)):
                 n_tags = 0 if tags is None else len(tags)
-                found.say("set aside", "not as many tags as words", number, f"{len(words)} words, {n_tags} tags")
+                found.say("set aside", UNEQUAL, number, f"{len(words)} words, {n_tags} tags")
             else:
-                rest = extras(row, token, str(tag), "tokens")
+                rest = extras(row, token, str(tag), "tokens", "spans")
                 found.rows.append((number, {"tokens": list(map(str, words)), **({tag: tags} if tag else {}), **rest}))
         return found
 
