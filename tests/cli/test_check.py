@@ -62,6 +62,7 @@ def test_every_form_of_rows_that_are_written_on(form, tiny, tmp_path):
     assert done.exit_code == 0, done.output
     assert "all 30 rows used" in done.output
     assert "longer than 4 tokens: " in done.output
+    assert "they are read in overlapping windows, nothing is cut" in " ".join(done.output.split())
 
 
 def test_a_model_that_does_not_fit_is_said_beside_what_was_found_in_the_data(tiny, tmp_path):

@@ -26,13 +26,14 @@ def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
     long = [i for i, n in enumerate(counts) if n > tokenizer.max_tokens]
     if not long:
         return []
-    cut = sum(counts[i] - tokenizer.max_tokens for i in long)
-    message = (
-        f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}; "
-        f"cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"
-    )
-    first, *others = (way for way in ways(prepared.task) if way != "auto")
+    message = f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}"
+    first, *others = (way for way in ways(task) if way != "auto")
     fix = f"--set task.long_text={first} (or {', '.join(others)})"
+    if not task.may_cut and task.long_text in ("auto", "windows"):
+        message, fix = f"{message}; they are read in overlapping windows, nothing is cut", ""
+    else:
+        cut = sum(counts[i] - tokenizer.max_tokens for i in long)
+        message += f"; cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"
     places = tuple(table.where(i) for i in long[:20])
     return [Note("info", "long texts", message, fix, places, len(long))]
 
