@@ -158,6 +158,11 @@ class Family:
 
 USUAL = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 BERTS = {**USUAL, "max_position_embeddings": LIMIT}
+DISENTANGLED = {
+    "relative_attention": True, "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+    "pos_att_type": ["p2c", "c2p"], "position_biased_input": False, "type_vocab_size": 0,
+}  # fmt: skip
+"""Attention of DeBERTa v2 and v3 (He et al. 2021); v2 has a convolution beside its first layer."""
 ROTARY = {**USUAL, "max_position_embeddings": LIMIT, "num_key_value_heads": 1}
 BARTS = {
     "d_model": WIDTH,
@@ -180,11 +185,12 @@ FAMILIES = {
                {**BERTS, "embedding_size": 16}),
         Family("ELECTRA", "ElectraConfig", "ElectraForPreTraining", wordpiece("ElectraTokenizer"),
                {**BERTS, "embedding_size": 16}),
+        Family("DeBERTa-v2", "DebertaV2Config", "DebertaV2ForMaskedLM",
+               unigram("DebertaV2Tokenizer", ("[PAD]", "[CLS]", "[SEP]", "[UNK]"), after=("[MASK]",)),
+               {**BERTS, **DISENTANGLED, "conv_kernel_size": 3, "conv_act": "gelu"}),
         Family("DeBERTa-v3", "DebertaV2Config", "DebertaV2Model",
                unigram("DebertaV2Tokenizer", ("[PAD]", "[CLS]", "[SEP]", "[UNK]"), after=("[MASK]",)),
-               {**BERTS, "relative_attention": True, "position_buckets": 16, "norm_rel_ebd": "layer_norm",
-                "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
-                "type_vocab_size": 0}),
+               {**BERTS, **DISENTANGLED}),
         Family("MPNet", "MPNetConfig", "MPNetForMaskedLM",
                wordpiece("MPNetTokenizer", ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")),
                {**BERTS, "max_position_embeddings": LIMIT + 2}),

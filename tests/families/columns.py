@@ -88,6 +88,29 @@ def translations(folder: Path) -> Path:
     return _jsonl(folder / "translations.jsonl", lines)
 
 
+def summaries(folder: Path) -> Path:
+    """Write texts, and of each its first and last words."""
+    lines = [{"text": text, "summary": " ".join(text.split()[:3] + text.split()[-3:])} for text, _ in rows()]
+    return _jsonl(folder / "summaries.jsonl", lines)
+
+
+def prompts(folder: Path) -> Path:
+    """Write prompts with completions."""
+    lines = [{"prompt": f"Of {text}:", "completion": f"It was {label}."} for text, label in rows()]
+    return _jsonl(folder / "prompts.jsonl", lines)
+
+
+def chats(folder: Path) -> Path:
+    """Write conversations: of two turns, and every third of four, after what the system says."""
+    lines = []
+    for i, (text, label) in enumerate(rows()):
+        said = [("user", text), ("assistant", f"It was {label}.")]
+        more = [("system", "We saw a film."), *said, ("user", "and"), ("assistant", "so")]
+        chosen = more if i % 3 == 0 else said
+        lines.append({"messages": [{"role": role, "content": content} for role, content in chosen]})
+    return _jsonl(folder / "chats.jsonl", lines)
+
+
 def texts(folder: Path) -> Path:
     """Write texts, each its own target."""
     return _jsonl(folder / "texts.jsonl", [{"text": text} for text, _ in rows()])
@@ -206,11 +229,24 @@ def translation_difference(predictor: Any, folder: str, items: Sequence[str]) ->
 
 def continuation_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
     """Return the share of prompts that the pipeline continues differently."""
-    prompts = [" ".join(item.split()[:4]) for item in items]
+    return writing_difference(predictor, folder, [" ".join(item.split()[:4]) for item in items])
+
+
+def reply_difference(predictor: Any, folder: str, items: Sequence[str]) -> float:
+    """Return the share of conversations that the pipeline, which has the template, goes on with differently."""
+    return writing_difference(predictor, folder, [json.loads(item)[:-1] for item in items])
+
+
+def writing_difference(predictor: Any, folder: str, prompts: Sequence[Any]) -> float:
+    """Return the share of prompts that the pipeline continues differently, of those that leave room for new tokens."""
+    table = predictor.table_of([{predictor.task.text: prompt} for prompt in prompts])
+    room = predictor.tokenizer.max_tokens - predictor.task.max_new_tokens
+    read = predictor.task.encode(table, predictor.tokenizer)  # cut to the room
+    fit = [prompt for prompt, one in zip(prompts, read, strict=True) if len(one.ids) < room]
     write = pipeline("text-generation", folder)
-    found = [write(prompt, return_full_text=False)[0] for prompt in prompts]
-    ours = predictor.predict(prompts)
-    return _share_unlike([one.text.strip() for one in ours], [one["generated_text"].strip() for one in found])
+    found = [write(prompt, return_full_text=False)[0]["generated_text"].strip() for prompt in fit]
+    ours = predictor.predict([{predictor.task.text: prompt} for prompt in fit])
+    return _share_unlike([one.text.strip() for one in ours], found)
 
 
 def _share_unlike(ours: Sequence[str], theirs: Sequence[str]) -> float:
@@ -244,7 +280,12 @@ COLUMNS = {
         translation_difference,
         {**WRITTEN, "task.kind": "translation", "task.num_beams": 2, "task.long_text": "head"},
     ),
+    "summarization": Column(
+        summaries, translation_difference, {**WRITTEN, "task.kind": "summarization", "task.num_beams": 2}
+    ),
     "text-generation": Column(texts, continuation_difference, {**WRITTEN, "task.kind": "text-generation"}),
+    "text-generation, prompts": Column(prompts, writing_difference, {**WRITTEN, "task.kind": "text-generation"}),
+    "text-generation, chat": Column(chats, reply_difference, {**WRITTEN, "task.kind": "text-generation"}),
     "fill-mask": Column(texts, filling_difference, {"task.kind": "fill-mask"}),
 }
 """Name of a task to how it is tried."""

@@ -19,8 +19,9 @@ HEAD = """# Families of models
 `--model` takes any folder or hub id with safetensors and a fast tokenizer. This table is written by the tests
 (`tests/families`): for each mark, a tiny random model of the family was trained for two steps, saved, opened in a fresh
 process, and gave the same answers there as before, in batches as one by one, and the same as the pipeline of
-transformers, or as its plain class for `question-answering` and `translation`, which have no pipeline in version 5. A
-number says why there is no mark. `summarization` has the models and the code of `translation`.
+transformers, or as its plain class for `question-answering`, `translation` and `summarization`, which have no pipeline
+in version 5. A number says why there is no mark. Of `text-generation`, plain texts, prompts with completions and
+conversations are tried each.
 
 What to know of some families:
 
@@ -29,10 +30,10 @@ What to know of some families:
   `text-regression` a number far from 0 (a year) takes more steps to learn than with an encoder. For
   `question-answering` they read the question first, then the context; that a word begins an answer is judged by what
   stands before it.
-- **BERT, RoBERTa, ELECTRA, XLM-R** only read. For `text-generation` they become causal decoders, for `translation` two
-  of them become an encoder-decoder, with new attention to the source (Rothe et al. 2020); the run's notes and settings
-  say so. **GPT-2** can be made an encoder-decoder in the same way. The other encoders have no class in transformers
-  that could be changed so.
+- **BERT, RoBERTa, ELECTRA, XLM-R** only read. For `text-generation` they become causal decoders, for `translation` and
+  `summarization` two of them become an encoder-decoder, with new attention to the source (Rothe et al. 2020); the run's
+  notes and settings say so. **GPT-2** can be made an encoder-decoder in the same way. The other encoders have no class
+  in transformers that could be changed so.
 - **BART, mBART, Marian, Pegasus** keep only their decoder for `text-generation`, and the run's notes say so. A model
   made for writing on starts from more.
 - **XLNet** looks at the last position to classify: batches are filled on the left, which the saved tokenizer knows. Its
@@ -41,7 +42,10 @@ What to know of some families:
 - `model.pooling` and `model.head_layers` work with all of them, also with **Marian** and **Pegasus**, of which the
   encoder is kept; the marks below are for each family's own head, and for the mean with **BERT**.
 - **DeBERTa-v3** learnt to find replaced words, not to fill masks: for `fill-mask` its head over the vocabulary is new.
-- **Marian** checkpoints have a tokenizer that needs `pip install sentencepiece`.
+- **DeBERTa-v2** is tried with the convolution beside its first layer that the large checkpoints have.
+- **Marian** checkpoints have a tokenizer of their own class, with a SentencePiece model for each language, which needs
+  `pip install sentencepiece`. The tests do without that library: Marian's marks are for its model with a tokenizer of
+  one vocabulary, and its own tokenizer is not tested. Look at a few translations before you rely on it.
 """
 
 

@@ -1,6 +1,7 @@
 """Folders that are given as a model: what is in them, and what is said where it can't be used."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -51,6 +52,63 @@ def test_the_command_that_converts_a_pickle_does(folder, n_parts):
     again = load_file(folder / "model.safetensors")
     assert sorted(again) == names
     assert all(torch.equal(again[name], weights[name]) for name in names)
+
+
+@pytest.fixture
+def cached(checkpoint, tmp_path, monkeypatch):
+    """Where the cache of the hub has a model of which nothing but a pickle was published; the hub is faked."""
+    place = tmp_path / "cache" / "models--owner--name"
+    folder = shutil.copytree(checkpoint("RoBERTa"), place / "snapshots" / ("0" * 40))
+    torch.save(load_file(folder / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place.parent))
+    return folder
+
+
+def of_hub():
+    return find(ModelSpec(source="owner/name"))
+
+
+def test_a_hub_id_with_nothing_but_a_pickle_is_refused_with_the_command_that_converts_it(
+    cached, checkpoint, tmp_path, monkeypatch
+):
+    with pytest.raises(ModelError, match=r"no \*\.safetensors") as raised:
+        of_hub()
+    assert "with a connection; where the hub has nothing but a pickle" in raised.value.problems[0].fix
+    monkeypatch.setattr("huggingface_hub.list_repo_files", lambda name, revision: ["config.json", "pytorch_model.bin"])
+    with pytest.raises(ModelError, match=r"owner/name: the weights are a pickle") as raised:
+        of_hub()
+    command = shlex.split(raised.value.problems[0].fix.partition(": ")[2])
+    assert command[0] == "python"
+    shutil.move(tmp_path / "pytorch_model.bin", cached)  # what the command fetches
+    cache = {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, *command[1:]], check=True, env={**os.environ, **cache})
+    assert of_hub() == Source("owner/name", cached)
+    found, weights = (load_file(folder / "model.safetensors") for folder in (cached, checkpoint("RoBERTa")))
+    assert sorted(found) == sorted(weights)
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_what_else_a_hub_id_may_have_is_named(cached, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.list_repo_files", lambda *_, **__: ["config.json", "onnx/model.onnx"])
+    with pytest.raises(ModelError, match="the weights are ONNX"):
+        of_hub()
+
+
+def test_a_copy_without_weights_is_completed_from_the_hub(cached, checkpoint, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def snapshot(name, *, local_files_only, **more):
+        asked.append(local_files_only)
+        return str(cached if local_files_only else checkpoint("BERT"))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert of_hub().folder == checkpoint("BERT")
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize(

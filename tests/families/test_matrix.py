@@ -66,8 +66,8 @@ def fresh(trained):
         task = run.predictor.task
         rows = list(run.run.predictions("test"))
         columns = {column: [row[name] for row in rows] for name, column in task.columns.items()}
-        if LEARNT in task.answered_from:  # the text is its own target
-            columns[LEARNT] = columns[task.text]
+        for column in set(task.answered_from) - set(columns):  # what is learnt: the text itself, or a completion
+            columns[column] = columns[task.text] if column == LEARNT else [row["gold"] for row in rows]
         asked.append([kind, str(run.run.model_folder), columns])
     command = [sys.executable, "-m", "tests.families.fresh"]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)

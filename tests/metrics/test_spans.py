@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seqeval.metrics import accuracy_score, f1_score
+from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 from seqeval.scheme import IOB2
 
@@ -66,8 +66,11 @@ def row_starts(row):
     return sum(tag != "O" for tag in row)  # an entity for certain, if any
 
 
+STRICT = {"strict_f1": f1_score, "strict_precision": precision_score, "strict_recall": recall_score}
+
+
 def strict(predicted, gold):
-    return f1_score(gold, predicted, mode="strict", scheme=IOB2, zero_division=0)
+    return {name: f(gold, predicted, mode="strict", scheme=IOB2, zero_division=0) for name, f in STRICT.items()}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -76,7 +79,8 @@ def test_values_are_seqevals_on_thousands_of_words(seed):
     found = measured(SpanScorer(predicted, gold))
     for name, expected in seqeval_values(predicted, gold).items():
         assert found["values"][name]["value"] == pytest.approx(expected, abs=1e-12), name
-    assert found["values"]["strict_f1"]["value"] == pytest.approx(strict(predicted, gold), abs=1e-12)
+    for name, expected in strict(predicted, gold).items():
+        assert found["values"][name]["value"] == pytest.approx(expected, abs=1e-12), name
     each = precision_recall_fscore_support(gold, predicted, average=None)
     assert [row["label"] for row in found["per_class"]] == ["ORG", "PER", "x-y"]
     for t, row in enumerate(found["per_class"]):
@@ -93,8 +97,8 @@ def test_values_are_seqevals_on_any_tags(rows):
     point = SpanScorer(predicted, gold).at(np.ones((len(rows), 1)))
     for name, expected in seqeval_values(predicted, gold).items():
         assert point[name][0] == pytest.approx(expected, abs=1e-12, nan_ok=True), name
-    expected = strict(predicted, gold)
-    assert np.nan_to_num(point["strict_f1"][0]) == pytest.approx(expected, abs=1e-12)
+    for name, expected in strict(predicted, gold).items():
+        assert np.nan_to_num(point[name][0]) == pytest.approx(expected, abs=1e-12), name
 
 
 def test_every_resample_is_seqeval_on_the_drawn_rows():
@@ -112,12 +116,16 @@ def test_a_draw_without_entities_has_no_value():
     )
 
 
-def test_strict_f1_is_shown_only_where_it_can_differ():
+def test_the_strict_values_are_always_shown_and_differ_where_an_entity_begins_with_i():
     predicted, gold = tagged(50, proper=True)
-    assert "strict_f1" not in SpanScorer(predicted, gold).names
+    proper = measured(SpanScorer(predicted, gold))["values"]
+    for name in ("f1", "precision", "recall"):
+        assert proper[f"strict_{name}"] == proper[f"entity_{name}"]
     other = SpanScorer([["I" + tag[1:] if tag != "O" else tag for tag in row] for row in predicted], gold)
-    assert other.names[-1] == "strict_f1"
-    # Both know the value, so they can be compared by it.
+    values = measured(other)["values"]
+    assert values["strict_precision"]["reason"] == "no entity was found that begins with B-"
+    assert (values["strict_f1"]["value"], values["strict_recall"]["value"]) == (0, 0)
+    assert values["entity_recall"]["value"] > 0
     found = paired(other, SpanScorer(predicted, gold), metric="strict_f1", resamples=50)
     assert found["better"] == "b"
 

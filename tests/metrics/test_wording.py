@@ -9,7 +9,7 @@ from tunesmith.metrics.wording import amount, bare, difference, listed, metric_n
 
 ALL_VALUES = (
     classification.VALUES, multilabel.VALUES, regression.VALUES, perplexity.VALUES, ("token_accuracy",),
-    spans.VALUES, ("strict_f1",), answers.VALUES, answers.BY_KIND,
+    spans.VALUES, answers.VALUES, answers.BY_KIND,
     texts.TranslationScorer.names, texts.SummaryScorer.names,
 )  # fmt: skip
 

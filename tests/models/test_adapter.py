@@ -113,7 +113,7 @@ def shaken(model):
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora", "ia3"])
-@pytest.mark.parametrize("name", ["RoBERTa", "DistilBERT", "GPT-2", "Llama", "T5", "DeBERTa-v3"])
+@pytest.mark.parametrize("name", ["RoBERTa", "DistilBERT", "GPT-2", "Llama", "T5", "DeBERTa-v2", "DeBERTa-v3"])
 def test_the_adapter_fits_whatever_the_family(checkpoint, tmp_path, name, kind):
     source, spec = Source(name, checkpoint(name)), ModelSpec(source=str(checkpoint(name)), adapt=AdaptSpec(kind=kind))
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from tunesmith.models.seq2seq import build_seq2seq
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
 
-UNABLE = ("DeBERTa-v3", "MPNet", "XLNet")
+UNABLE = ("DeBERTa-v2", "DeBERTa-v3", "MPNet", "XLNet")
 """Families that compute attention in a way of their own."""
 ABLE = [name for name in FAMILIES if name not in UNABLE]
 CLASSIFIERS = [name for name in ABLE if name not in ("Marian", "Pegasus")]

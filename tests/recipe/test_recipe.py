@@ -11,6 +11,7 @@ from tunesmith.recipe.compose import compose
 from tunesmith.recipe.problems import format_problems, settings_of
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import HIDDEN, template, to_yaml
+from tunesmith.tasks import SUITED, TASKS
 
 
 def load(tmp_path, text, **more):
@@ -81,6 +82,34 @@ def test_later_ones_win_and_origins_are_kept(tmp_path):
     assert kinds["train.length"] == "file"
     assert kinds["seed"] == "argument"
     assert kinds["train.clip_norm"] == "default"
+
+
+@pytest.mark.parametrize("alias", ["spam", "sentiment", "sentiment-analysis", "topic", "nli", "paraphrase"])
+def test_an_alias_brings_what_suits_its_data_and_says_why(alias):
+    recipe, origins = compose(file=None, overrides=[], arguments={"data.path": ["a.csv"], "task.kind": alias})
+    chosen = {key: o for key, o in origins.entries.items() if o.origin == "chosen"}
+    assert all(o.reason for o in chosen.values())
+    weights = "balanced" if alias in ("spam", "sentiment", "sentiment-analysis") else "none"
+    labels = "keep" if alias in ("nli", "paraphrase") else "merge_case"
+    assert (recipe.task.kind, recipe.task.class_weights, recipe.data.labels) == ("text-classification", weights, labels)
+    suited = {"task.class_weights": weights != "none", "data.labels": labels != "keep"}
+    assert set(chosen) == {key for key, is_set in suited.items() if is_set}
+    again, _ = compose(file=None, overrides=[], arguments=recipe.model_dump(mode="json"))
+    assert again == recipe
+
+
+@pytest.mark.parametrize("text", ["data: a.csv\ntask: spam\n", "data: {path: a.csv}\ntask: {kind: spam}\n"])
+def test_what_the_user_says_goes_before_what_suits_an_alias(tmp_path, text):
+    recipe, origins = load(tmp_path, text, overrides=["task.class_weights=none"], arguments={"data.labels": "keep"})
+    assert (recipe.task.class_weights, recipe.data.labels) == ("none", "keep")
+    assert [origins.entries[key].origin for key in ("task.class_weights", "data.labels")] == ["--set", "argument"]
+    assert load(tmp_path, text)[0].task.class_weights == "balanced"
+
+
+def test_aliases_bring_what_their_tasks_have():
+    for alias, choices in SUITED.items():
+        assert TASKS.canonical(alias) != alias
+        assert choices
 
 
 number = st.floats(1e-6, 1e-1, allow_nan=False)

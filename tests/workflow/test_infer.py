@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+import tunesmith as ts
 from tests.tiny import sentences, write_csv
+from tests.workflow.small import quick
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.read import read
 from tunesmith.data.spec import DataSpec
@@ -65,6 +67,23 @@ def test_a_task_that_is_named_stays(tmp_path, alias):
     recipe, _ = composed(path, **{"task.kind": alias})
     found = prepare(recipe)
     assert (found.kind[0].kind, found.kind[1]) == ("text-classification", "")
+
+
+@pytest.mark.parametrize("alias", ["spam", "sentiment", "topic"])
+def test_a_run_by_an_alias_learns_with_what_suits_it(tiny, tmp_path, alias):
+    good, bad = ([text for text, label in sentences(200) if label == one] for one in ("pos", "neg"))
+    rare = [(text, ("spam", "Spam", "SPAM")[i % 3]) for i, text in enumerate(good[:30])]
+    path = write_csv(tmp_path / "mails.csv", [*rare, *((text, "ham") for text in bad)])
+    run = ts.train(path, out=tmp_path / "run", **quick(tiny, **{"task.kind": alias}))
+    task = run.predictor.task
+    assert len(task.labels) == 2
+    assert "ham" in task.labels
+    assert task.class_weights == ("none" if alias == "topic" else "balanced")
+    assert task.class_counts[task.labels.index("ham")] > 2 * min(task.class_counts)
+    origins = json.loads((tmp_path / "run" / "origins.json").read_text())
+    assert origins["data.labels"]["origin"] == "chosen"
+    assert "two classes" in origins["data.labels"]["reason"]
+    assert (origins["task.class_weights"]["origin"] == "chosen") == (alias != "topic")
 
 
 def test_a_named_task_reads_its_own_formats_only(tagged):

@@ -51,6 +51,8 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
             console.print(f"wrote {escape(str(path))}")
         if len(found.tables) == 1:
             arguments = {**arguments, "data.path": [str(fix)]}
+    if any(note.level == "error" for note in lengths):
+        raise typer.Exit(2)
     console.print(f"\nNext:\n  {escape(train_command(arguments, settings))}", soft_wrap=True)
 
 

@@ -105,6 +105,12 @@ METRICS = {
     # Words.
     "word_accuracy": Metric("Word accuracy", "word accuracy", "share of words with the right tag, entities or not"),
     "strict_f1": Metric("Entity F1, strict", "strict entity F1", "without entities that do not begin with B-"),
+    "strict_precision": Metric(
+        "Entity precision, strict", "strict entity precision", "share of the entities found with a B- that are right"
+    ),
+    "strict_recall": Metric(
+        "Entity recall, strict", "strict entity recall", "share of the entities with a B- that are found with one"
+    ),
 }  # fmt: skip
 
 

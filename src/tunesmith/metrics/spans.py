@@ -19,7 +19,8 @@ from tunesmith.metrics.scores import Counts, mean_defined, placed, ratio
 Array = np.ndarray
 Tags = Sequence[Sequence[str]]
 
-VALUES = ("entity_f1", "entity_precision", "entity_recall", "macro_f1", "word_accuracy")
+STRICT = ("strict_f1", "strict_precision", "strict_recall")
+VALUES = ("entity_f1", "entity_precision", "entity_recall", "macro_f1", "word_accuracy", *STRICT)
 OUTSIDE = "O"
 _NOTHING = "these rows have no entity, and none was found"
 
@@ -28,16 +29,19 @@ class SpanScorer(Scorer):
     """The metrics of entities, from one IOB2 tag a word.
 
     Tags are read leniently, as seqeval does by default: an I- that continues nothing starts an entity too.
-    `strict_f1` counts only entities that start with B-; it is among the names where it can differ. Macro F1 averages
-    the types that occur in gold or predictions. The details are `per_class`, where a class is a type.
+    The strict ones count only entities that start with B-, as seqeval does with `mode="strict"` and IOB2. Macro F1
+    averages the types that occur in gold or predictions. The details are `per_class`, where a class is a type.
     """
 
+    names = VALUES
     undefined: ClassVar[Mapping[str, str]] = {
         "entity_f1": _NOTHING,
         "entity_precision": "no entity was found",
         "entity_recall": "these rows have no entity",
         "macro_f1": _NOTHING,
         "strict_f1": _NOTHING,
+        "strict_precision": "no entity was found that begins with B-",
+        "strict_recall": "these rows have no entity that begins with B-",
         "word_accuracy": "these rows have no word",
         "precision": "this type is never found",
         "recall": "no entity has this type",
@@ -62,7 +66,6 @@ class SpanScorer(Scorer):
         row_of = np.repeat(np.arange(len(gold)), self._words[1].astype(int) + 1)
         self._counts = _counts(found, right, row_of, n_types=len(self.types))
         self._strict = _counts(found.proper, right.proper, row_of, n_types=len(self.types))
-        self.names = VALUES if found.begun.all() and right.begun.all() else (*VALUES, "strict_f1")
 
     def __len__(self) -> int:
         return len(self.tags)
@@ -83,7 +86,7 @@ class SpanScorer(Scorer):
 
     def at(self, weights: Array) -> dict[str, Array]:
         """Return the metrics, and precision, recall and F1 of each type, shape (types, draws)."""
-        counts = self._counts.under(weights)
+        counts, strict = self._counts.under(weights), self._strict.under(weights).total
         right_words, words = self._words @ weights
         return {
             "entity_f1": counts.total.f1,
@@ -91,7 +94,9 @@ class SpanScorer(Scorer):
             "entity_recall": counts.total.recall,
             "macro_f1": mean_defined(counts.f1),
             "word_accuracy": ratio(right_words, words),
-            "strict_f1": self._strict.under(weights).total.f1,
+            "strict_f1": strict.f1,
+            "strict_precision": strict.precision,
+            "strict_recall": strict.recall,
             **{name: getattr(counts, name) for name in PER_CLASS},
         }
 

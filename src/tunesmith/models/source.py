@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def find(spec: ModelSpec) -> Source:
         raise ModelError(
             "there is no such model folder", where=Where(spec.source), fix='give a folder with config.json, or "minilm"'
         )
-    return Source(spec.source, check_folder(_from_hub(spec)))
+    return Source(spec.source, check_folder(_from_hub(spec), hub=spec))
 
 
 def _model_of_run(run: Path) -> Path:
@@ -86,16 +87,19 @@ def _model_of_run(run: Path) -> Path:
     return run / "model"
 
 
-def check_folder(folder: Path) -> Path:
+def check_folder(folder: Path, *, hub: ModelSpec | None = None) -> Path:
     """Return `folder` if it holds a usable checkpoint.
+
+    Args:
+        folder: to look into.
+        hub: names what the folder is the copy of, where it was fetched.
 
     Raises:
         ModelError: a file is missing, or the weights are a pickle; says what to do.
     """
     where = Where(str(folder))
-    has_weights = any(not file.name.startswith("adapter") for file in folder.glob("*.safetensors"))
-    if not has_weights or not (folder / "config.json").is_file():
-        raise _incomplete(folder, has_weights=has_weights)
+    if not _has_weights(folder) or not (folder / "config.json").is_file():
+        raise _incomplete(folder, hub)
     if lacking := _missing_parts(folder):
         raise ModelError(
             f"the weights are not complete: there is no {', '.join(lacking)}", where=where, fix="download it as well"
@@ -105,22 +109,45 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def _incomplete(folder: Path, *, has_weights: bool) -> ModelError:
+def _has_weights(folder: Path) -> bool:
+    return any(not file.name.startswith("adapter") for file in folder.glob("*.safetensors"))
+
+
+def _incomplete(folder: Path, hub: ModelSpec | None) -> ModelError:
     """Return what a folder without config.json or safetensors is."""
-    where = Where(str(folder))
+    where = Where(str(folder) if hub is None else hub.source)
     if (folder / "adapter_config.json").is_file():
         fix = "merge it into the model it was made for (merge_and_unload of peft) and save that"
         return ModelError("this is an adapter (LoRA), not a whole model", where=where, fix=fix)
-    if not has_weights and any(folder.glob("*.bin")):
-        message = "the weights are a pickle (.bin), which can run any code when opened"
-        return ModelError(message, where=where, fix=_conversion(folder))
-    for pattern, what in OTHER_WEIGHTS.items():
-        if not has_weights and any(folder.rglob(pattern)):
-            fix = "download the safetensors of the same model"
-            return ModelError(f"the weights are {what}; safetensors are needed", where=where, fix=fix)
+    has_weights, listed = _has_weights(folder), _listed(hub)
+    if not has_weights:
+        names = [*(file.relative_to(folder).as_posix() for file in folder.rglob("*")), *listed]
+        if any(fnmatch(name, "*.bin") and "/" not in name for name in names):
+            message = "the weights are a pickle (.bin), which can run any code when opened"
+            return ModelError(message, where=where, fix=_conversion(folder, hub))
+        for pattern, what in OTHER_WEIGHTS.items():
+            if any(fnmatch(name, pattern) for name in names):
+                fix = "download the safetensors of the same model"
+                return ModelError(f"the weights are {what}; safetensors are needed", where=where, fix=fix)
     if not (folder / "config.json").is_file():
         return ModelError("no config.json in the model folder", where=where, fix=_nested_hint(folder))
-    return ModelError("no *.safetensors in the model folder", where=where, fix="download the weights as well")
+    fix = "download the weights as well"
+    if hub is not None and not listed:
+        fix += f", with a connection; where the hub has nothing but a pickle (.bin): {_conversion(folder, hub)}"
+    return ModelError("no *.safetensors in the model folder", where=where, fix=fix)
+
+
+def _listed(hub: ModelSpec | None) -> list[str]:
+    """Return the files that the hub has of a model; none without a connection."""
+    if hub is None:
+        return []
+    from huggingface_hub import list_repo_files
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return list_repo_files(hub.source, revision=hub.revision)
+    except (HfHubHTTPError, OSError):
+        return []
 
 
 def _missing_parts(folder: Path) -> list[str]:
@@ -157,8 +184,11 @@ def _from_hub(spec: ModelSpec) -> Path:
             snapshot_download(spec.source, revision=spec.revision, allow_patterns=WANTED, local_files_only=local)
         )
 
+    here = None
     try:
-        return fetch(local=True)
+        here = fetch(local=True)
+        if _has_weights(here) and (here / "config.json").is_file() and not _missing_parts(here):
+            return here
     except HFValidationError as error:
         raise ModelError(
             f'"{spec.source}" is neither a model folder nor a hub id', fix='use "minilm", a folder, or "owner/name"'
@@ -168,6 +198,8 @@ def _from_hub(spec: ModelSpec) -> Path:
     try:
         return fetch(local=False)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if here is not None:  # what it lacks is said of it
+            return here
         raise ModelError(
             f'the model "{spec.source}" is not on this machine and could not be fetched from the hub',
             fix='check the name and the connection, or use "minilm", which needs neither',
@@ -193,11 +225,16 @@ def _nested_hint(folder: Path) -> str:
     return "point to the folder that holds config.json and the weights"
 
 
-def _conversion(folder: Path) -> str:
+def _conversion(folder: Path, hub: ModelSpec | None) -> str:
     """Return the command that makes safetensors of all parts of a pickle; it unpickles nothing but tensors."""
+    modules, place = "", f"r'{folder}'"
+    if hub is not None:
+        modules, asked = "huggingface_hub as h, ", f"'{hub.source}', revision='{hub.revision}'"
+        place = f"h.snapshot_download({asked}, allow_patterns=['pytorch_model*.bin'])"
     return (
-        'if you trust where it came from, convert it once: python -c "import glob, torch, safetensors.torch as s; '
-        f"parts = [torch.load(f, weights_only=True) for f in glob.glob(r'{folder}/pytorch_model*.bin')]; "
+        f'if you trust where it came from, convert it once: python -c "import glob, torch, {modules}'
+        f"safetensors.torch as s; d = {place}; "
+        "parts = [torch.load(f, weights_only=True) for f in glob.glob(d + '/pytorch_model*.bin')]; "
         "s.save_file({k: v.clone().contiguous() for part in parts for k, v in part.items()}, "
-        f"r'{folder}/model.safetensors', metadata={{'format': 'pt'}})\""
+        "d + '/model.safetensors', metadata={'format': 'pt'})\""
     )

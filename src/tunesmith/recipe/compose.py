@@ -17,6 +17,7 @@ from tunesmith.core.errors import Problem, RecipeError, Where, did_you_mean, sho
 from tunesmith.recipe.origins import Kind, Origins, trace
 from tunesmith.recipe.problems import problems_of, wrap_single_words
 from tunesmith.recipe.recipe import DEFAULT_TASK, Recipe
+from tunesmith.tasks.facts import Choices
 
 DUPLICATE = re.compile(r'found duplicate key "([^"]*)"')
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
@@ -48,7 +49,24 @@ def compose_tree(
         put(tree, key, value)
         given[key] = "--set"
         places[key] = Where("--set " + text)
-    return _build(tree, places, given)
+    suited = _suit(tree)
+    recipe, origins = _build(tree, places, given)
+    return origins.choose(recipe, suited)
+
+
+def _suit(tree: dict[str, Any]) -> Choices:
+    """Return what suits the data that the task's alias names, where nothing is said of it."""
+    from tunesmith.tasks import SUITED
+
+    task = tree.get("task")
+    suited = SUITED.get(str(task.get("kind") if isinstance(task, dict) else task), {})
+    return {key: choice for key, choice in suited.items() if not _is_said(tree, key)}
+
+
+def _is_said(tree: dict[str, Any], key: str) -> bool:
+    section, _, field = key.partition(".")
+    inner = tree.get(section)
+    return isinstance(inner, dict) and field in inner
 
 
 def _build(tree: dict[str, Any], places: Mapping[str, Where], given: Mapping[str, Kind]) -> tuple[Recipe, Origins]:

@@ -1,6 +1,7 @@
 """What is learned: one file per task, one line here."""
 
 from tunesmith.core.lazy import LazyTable
+from tunesmith.tasks.facts import Choices
 
 TASKS = LazyTable(
     "task",
@@ -16,6 +17,7 @@ TASKS = LazyTable(
         "summarization": "tunesmith.tasks.summarization:Summarization",
     },
     aliases={
+        "sentiment": "text-classification",
         "sentiment-analysis": "text-classification",
         "topic": "text-classification",
         "spam": "text-classification",
@@ -38,3 +40,22 @@ TASKS = LazyTable(
     },
     group="tunesmith.tasks",
 )
+
+_TYPED = ("merge_case", "labels that differ only in case or a full stop are hardly two classes here")
+_OPINIONS: Choices = {
+    "task.class_weights": (
+        "balanced",
+        "people mostly praise: else the neutral, or the dissatisfied, are easily missed",
+    ),
+    "data.labels": _TYPED,
+}
+SUITED: dict[str, Choices] = {
+    "sentiment": _OPINIONS,
+    "sentiment-analysis": _OPINIONS,
+    "spam": {
+        "task.class_weights": ("balanced", "spam is mostly rare: a missed one counts as much as its rarity asks for"),
+        "data.labels": _TYPED,
+    },
+    "topic": {"data.labels": _TYPED},
+}
+"""What suits what an alias says of the data, beside the task it stands for; settings of the user's go before."""
