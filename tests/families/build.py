@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import torch
 import transformers as hf
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from tests.tiny import sentences
@@ -58,8 +61,6 @@ def _bytes(special: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]
 
 
 def _merges(raw: Tokenizer) -> list[tuple[str, str]]:
-    import json
-
     return [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
 
 
@@ -111,20 +112,20 @@ def framed_bpe() -> Any:
     )
 
 
-def plain_unigram() -> Any:
-    """Return a Unigram tokenizer that ends texts with </s>; Marian's own class needs the SentencePiece library."""
-    made = Tokenizer(models.Unigram(_pieces(("</s>", "<unk>", "<pad>")), unk_id=1))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    made.post_processor = processors.TemplateProcessing(
-        single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 0)]
-    )
-    return hf.PreTrainedTokenizerFast(
-        tokenizer_object=made,
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        model_input_names=["input_ids", "attention_mask"],
-    )
+def two_sided() -> Any:
+    """Return Marian's tokenizer: a SentencePiece model for each language, and one vocabulary of both."""
+    folder = Path(tempfile.mkdtemp())
+    pieces: list[str] = []
+    for side, texts in (("source", corpus()), ("target", [" ".join(reversed(text.split())) for text in corpus()])):
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(texts), model_prefix=str(folder / side), vocab_size=100, bos_id=-1, eos_id=0,
+            unk_id=1, minloglevel=2,
+        )  # fmt: skip
+        learnt = SentencePieceProcessor(model_file=str(folder / f"{side}.model"))
+        pieces += [learnt.id_to_piece(i) for i in range(learnt.get_piece_size())]
+    names = [*dict.fromkeys(["</s>", "<unk>", *pieces]), "<pad>"]
+    (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
+    return hf.MarianTokenizer(*(str(folder / name) for name in ("source.model", "target.model", "vocab.json")))
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ class Family:
     def write(self, folder: Path) -> Path:
         """Write config, random weights (seed 0) and tokenizer into `folder`."""
         tokenizer = self.tokenizer()
-        config = getattr(hf, self.config)(vocab_size=len(tokenizer), **self.sizes)
+        last = len(tokenizer) - 1
+        sizes = {"pad_token_id": last, "decoder_start_token_id": last} if self.name == "Marian" else {}
+        config = getattr(hf, self.config)(vocab_size=len(tokenizer), **self.sizes, **sizes)
         torch.manual_seed(0)
         with quiet():
             getattr(hf, self.model)(config).save_pretrained(folder)
@@ -221,8 +224,7 @@ FAMILIES = {
         Family("mBART", "MBartConfig", "MBartForConditionalGeneration",
                unigram("MBartTokenizer", ("<s>", "<pad>", "</s>", "<unk>"), after=("en_XX", "de_DE", "<mask>")),
                BARTS),
-        Family("Marian", "MarianConfig", "MarianMTModel", plain_unigram,
-               {**BARTS, "pad_token_id": 2, "eos_token_id": 0, "decoder_start_token_id": 2}),
+        Family("Marian", "MarianConfig", "MarianMTModel", two_sided, {**BARTS, "eos_token_id": 0}),
         Family("Pegasus", "PegasusConfig", "PegasusForConditionalGeneration",
                unigram("PegasusTokenizer", ("<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"), offset=4), BARTS),
     )

@@ -36,6 +36,7 @@ def look(kind: str, folder: str, columns: dict[str, list[Any]]) -> dict[str, Any
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "Recommended. pip install sacremoses")
     transformers.utils.logging.disable_progress_bar()
     asked = json.load(sys.stdin)
     found = []

@@ -34,7 +34,7 @@ What to know of some families:
   `summarization` two of them become an encoder-decoder, with new attention to the source (Rothe et al. 2020); the run's
   notes and settings say so. **GPT-2** can be made an encoder-decoder in the same way. The other encoders have no class
   in transformers that could be changed so.
-- **BART, mBART, Marian, Pegasus** keep only their decoder for `text-generation`, and the run's notes say so. A model
+- **BART, mBART, Pegasus** keep only their decoder for `text-generation`, and the run's notes say so. A model
   made for writing on starts from more.
 - **XLNet** looks at the last position to classify: batches are filled on the left, which the saved tokenizer knows. Its
   language model reads words in any order; trained on the next word it would only learn to copy it, so it is refused.
@@ -43,9 +43,9 @@ What to know of some families:
   encoder is kept; the marks below are for each family's own head, and for the mean with **BERT**.
 - **DeBERTa-v3** learnt to find replaced words, not to fill masks: for `fill-mask` its head over the vocabulary is new.
 - **DeBERTa-v2** is tried with the convolution beside its first layer that the large checkpoints have.
-- **Marian** checkpoints have a tokenizer of their own class, with a SentencePiece model for each language, which needs
-  `pip install sentencepiece`. The tests do without that library: Marian's marks are for its model with a tokenizer of
-  one vocabulary, and its own tokenizer is not tested. Look at a few translations before you rely on it.
+- **Marian**'s tokenizer has a SentencePiece model for each language: `pip install 'tunesmith[sentencepiece]'`; with
+  `pip install sacremoses` it evens out punctuation before. It is none of the fast ones: it doesn't say where in a text
+  its tokens are.
 """
 
 

@@ -189,10 +189,17 @@ def writing_tokenizer(plain: Any) -> Any:
 
 
 def _starting_with(plain: Any, start: str) -> Any:
-    """Return the tokenizer as one of transformers' general class: a family's own would put its special tokens back."""
+    """Return the tokenizer as one of transformers' general class: a family's own would put its special tokens back.
+
+    Raises:
+        ModelError: it is none of the library tokenizers.
+    """
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
+    if not plain.is_fast:
+        fix = "choose a model with a tokenizer.json"
+        raise ModelError("this model's tokenizer can't put a start token before a text", fix=fix)
     backend = plain.backend_tokenizer
     special = [(start, _id(plain, start))]
     backend.post_processor = TemplateProcessing(single=f"{start} $A", pair=f"{start} $A $B", special_tokens=special)

@@ -223,7 +223,7 @@ def load_tokenizer(source: Source, spec: ModelSpec, *, max_tokens: int | Literal
         plain = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=own_code, **as_text)
     except ImportError as error:
         where = Where(str(source.folder))
-        fix = "pip install sentencepiece, which the family's own tokenizer needs"
+        fix = "pip install 'tunesmith[sentencepiece]', which the family's own tokenizer needs"
         raise ModelError("the tokenizer can't be loaded", where=where, fix=fix) from error
     if plain.pad_token is None:
         plain.pad_token = plain.eos_token or plain.unk_token or plain.bos_token
