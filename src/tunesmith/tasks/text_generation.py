@@ -7,8 +7,11 @@ assistant says; the end of it is learnt too, so that the model stops.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -17,7 +20,10 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
+from tunesmith.core.wording import count
 from tunesmith.data.columns import choose_text
+from tunesmith.data.formats.chat import KNOWN_ROLES, conversation_of, is_chat
+from tunesmith.data.formats.choose import HEAD_ROWS
 from tunesmith.data.formats.prompts import certain_columns
 from tunesmith.data.sides import are_distinct
 from tunesmith.data.table import Table
@@ -88,7 +94,7 @@ class TextGeneration(LanguageTask):
         pair = certain_columns(table.columns)
         if pair and (pair == ("prompt", "completion") or are_distinct(table[pair[1]])):
             return f'there are columns "{pair[0]}" and "{pair[1]}"'
-        return "the rows are conversations" if _is_chat(table.columns.get("messages", ())) else ""
+        return "the rows are conversations" if _are_chats(table.columns.get("messages", ())) else ""
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns, and see what a row is."""
@@ -96,13 +102,13 @@ class TextGeneration(LanguageTask):
         names = set(table.columns)
         if form in ("auto", "prompts") and label == "auto" and text in ("auto", "prompt"):
             text, label = ("prompt", "completion") if {"prompt", "completion"} <= names else (text, label)
-        if form in ("auto", "chat") and text == "auto" and _is_chat(table.columns.get("messages", ())):
+        if form in ("auto", "chat") and text == "auto" and _are_chats(table.columns.get("messages", ())):
             text = "messages"
         if text == "auto" or label == "none":
             text, notes = choose_text(table, text)
         if label not in ("auto", "none"):
             table[label]  # a wrong name is an error here
-        chat = _is_chat(table[text])
+        chat = _are_chats(table[text])
         found = form if form != "auto" else "chat" if chat else "prompts" if label not in ("auto", "none") else "text"
         if found == "prompts" and label in ("auto", "none") and need_label:
             where = Where(table.files[0])
@@ -113,6 +119,7 @@ class TextGeneration(LanguageTask):
             "chat": f'what the assistant says in "{text}" is learnt',
         }
         notes += [Note("info", "columns", said[found])] if found in said else []
+        notes += _other_roles(table[text]) if found == "chat" else []
         return self.model_copy(update={"text": text, "label": label, "form": found}), notes
 
     @property
@@ -126,11 +133,13 @@ class TextGeneration(LanguageTask):
         return (self.label,) if self.form == "prompts" else ()
 
     def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
-        """Return clean text whose line breaks stay; a conversation is written as JSON."""
+        """Return clean text whose line breaks stay; a conversation is written as JSON, one that can't be read is ""."""
         if self.form != "chat":
             return as_lines(value, clean)
-        given = value if isinstance(value, list | tuple) else [{"role": "user", "content": value}]
-        messages = [{**one, "content": as_lines(one.get("content"), clean)} for one in given if one]
+        try:
+            messages = [{**one, "content": as_lines(one["content"], clean)} for one in conversation_of(value)]
+        except ValueError:
+            return ""
         return json.dumps(messages, ensure_ascii=False) if any(one["content"] for one in messages) else ""
 
     def usable(
@@ -141,12 +150,13 @@ class TextGeneration(LanguageTask):
         texts = [self.read_cell(value, clean) for value in table[self.text]]
         learnt = [as_lines(value, clean) for value in table[self.label]] if self.form == "prompts" else texts
         ready = table.replace(**{self.text: texts, self.target_column: learnt})
-        reasons = [self._reason(*pair) for pair in zip(texts, learnt, strict=True)]
+        rows = zip(table[self.text], texts, learnt, strict=True)
+        reasons = [self._reason(*row) for row in rows]
         return self.kept(ready, reasons, split=split)
 
-    def _reason(self, text: str, learnt: str) -> str:
+    def _reason(self, value: Any, text: str, learnt: str) -> str:
         if not text:
-            return {"prompts": "no prompt", "chat": "no messages"}.get(self.form, "no text")
+            return _why_unread(value) if self.form == "chat" else "no prompt" if self.form == "prompts" else "no text"
         if self.form == "chat":
             spoke = any(one["role"] == "assistant" and one["content"] for one in json.loads(text))
             return "" if spoke else "the assistant says nothing"
@@ -173,6 +183,18 @@ class TextGeneration(LanguageTask):
         }
         return self.model_copy(update=known), replace(tokenizer, plain=plain)
 
+    def refused(self, table: Table, tokenizer: Tokenizer) -> dict[int, str]:
+        """Return the rows whose conversation the model's chat template does not write, and why."""
+        from tunesmith.models import conversation
+
+        found = {}
+        for row, text in enumerate(table[self.text] if self.form == "chat" else ()):
+            try:
+                conversation.with_spans(json.loads(text), tokenizer.plain)
+            except conversation.RefusedError as error:
+                found[row] = error.problems[0].message
+        return found
+
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
         return [len(ids) for ids, _ in self._sequences(table, tokenizer)]
@@ -181,17 +203,20 @@ class TextGeneration(LanguageTask):
         """Encode rows: what is to be learnt with targets, otherwise prompts, of long ones the end."""
         if not self.is_measured(table):
             room = max(1, tokenizer.max_tokens - self.max_new_tokens)
-            prompts = [self._prompt(text, tokenizer)[-room:] for text in table[self.text]]
+            prompts = [self._prompt(table, row, tokenizer)[-room:] for row in range(len(table))]
             return [Example(ids, row, None, 0.0, {}, tokenizer.plain) for row, ids in enumerate(prompts)]
         sequences = list(self._sequences(table, tokenizer))
         self.refuse_long(table, [len(ids) - 1 for ids, _ in sequences], room=tokenizer.max_tokens)
         return [e for row, pair in enumerate(sequences) for e in _blocks(row, *pair, room=tokenizer.max_tokens)]
 
-    def _prompt(self, text: str, tokenizer: Tokenizer) -> list[int]:
+    def _prompt(self, table: Table, row: int, tokenizer: Tokenizer) -> list[int]:
         """Return the ids after which the model writes."""
-        plain = tokenizer.plain
+        plain, text = tokenizer.plain, table[self.text][row]
         if self.form == "chat":
-            text = plain.apply_chat_template(json.loads(text), tokenize=False, add_generation_prompt=True)
+            from tunesmith.models import conversation
+
+            with _placed(table, row):
+                text = conversation.written(json.loads(text), plain, asks=True)
         ids: list[int] = plain(text, add_special_tokens=self.form != "chat")["input_ids"]
         return ids
 
@@ -213,7 +238,10 @@ class TextGeneration(LanguageTask):
         """Return a row as one text, and which parts of it are learnt."""
         text = table[self.text][row]
         if self.form == "chat":
-            return _conversation(json.loads(text), plain)
+            from tunesmith.models import conversation
+
+            with _placed(table, row):
+                return conversation.with_spans(json.loads(text), plain)
         if self.form == "text":
             return text, [(0, len(text))]
         completion = table[self.label][row]
@@ -295,33 +323,43 @@ class TextGeneration(LanguageTask):
         return ["predicted"]
 
 
-def _is_chat(cells: Sequence[Any]) -> bool:
-    """Whether the first cell that holds something is a list of messages."""
-    first = next((cell for cell in cells if cell), None)
-    return isinstance(first, list) and all(isinstance(one, dict) and {"role", "content"} <= set(one) for one in first)
+def _are_chats(cells: Sequence[Any]) -> bool:
+    """Whether most of the first cells that hold something are lists of messages."""
+    filled = list(itertools.islice((cell for cell in cells if cell), HEAD_ROWS))
+    return sum(map(is_chat, filled)) > 0.5 * len(filled)
 
 
-def _conversation(messages: Sequence[dict[str, Any]], plain: Any) -> tuple[str, Spans]:
-    """Return a conversation as the template writes it, and where the assistant speaks.
+def _why_unread(value: Any) -> str:
+    """Return why a cell is no conversation."""
+    try:
+        conversation_of(value)
+    except ValueError as error:
+        return str(error)
+    return "no messages"
 
-    Raises:
-        DataError: the template writes a turn differently when others follow it.
-    """
 
-    def written(n: int, **more: Any) -> str:
-        text: str = plain.apply_chat_template(list(messages[:n]), tokenize=False, **more)
-        return text
+def _other_roles(cells: Sequence[Any]) -> list[Note]:
+    """Say which roles there are that chat templates mostly don't know: nothing of them is learnt."""
+    counts: Counter[str] = Counter()
+    for cell in cells:
+        messages = cell if isinstance(cell, list) else ()
+        roles = (one.get("role") for one in messages if isinstance(one, Mapping))
+        counts.update({role for role in roles if isinstance(role, str)} - KNOWN_ROLES)
+    if not counts:
+        return []
+    shown = ", ".join(f'"{role}" in {count(n, "row")}' for role, n in counts.most_common(8))
+    message = f"roles that few chat templates know, of which nothing is learnt: {shown}"
+    return [Note("warning", "roles", message, fix='call the role that is to be learnt "assistant"')]
 
-    spans = []
-    whole = written(len(messages))
-    for i, message in enumerate(messages):
-        if message["role"] == "assistant":
-            before, after = written(i, add_generation_prompt=True), written(i + 1)
-            if not whole.startswith(after.rstrip()) or not after.startswith(before):
-                fix = "give each turn as a conversation of its own"
-                raise DataError("this model's chat template rewrites earlier turns", fix=fix)
-            spans.append((len(before), len(after.rstrip())))
-    return whole, spans
+
+@contextmanager
+def _placed(table: Table, row: int) -> Iterator[None]:
+    """Say of an error inside the `with` which row it is about."""
+    try:
+        yield
+    except DataError as error:
+        problem = error.problems[0]
+        raise type(error)(problem.message, where=table.where(row), fix=problem.fix) from None
 
 
 def _inside(offsets: Sequence[tuple[int, int]], spans: Spans) -> list[bool]:
