@@ -96,6 +96,11 @@ def test_rows_that_the_template_refuses_are_set_aside_with_row_and_reason(strict
     asked = write_rows(tmp_path / "new.jsonl", odd)
     with pytest.raises(DataError, match=r"new\.jsonl:1.*roles must alternate"):
         evaluate(run.run, [str(asked)])
+    with pytest.raises(DataError, match="roles must alternate"):
+        run.predict([odd[0]])
+    with pytest.raises(DataError, match="a message without text"):
+        run.predict([{"messages": said(("user", None))}])
+    assert run.predict([""]) == run.predict([{"messages": said(("user", ""))}])
 
 
 def test_no_row_that_a_template_writes_is_one_error(strict, tmp_path):

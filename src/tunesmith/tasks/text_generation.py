@@ -7,11 +7,8 @@ assistant says; the end of it is learnt too, so that the model stops.
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -20,15 +17,13 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
-from tunesmith.core.wording import count
 from tunesmith.data.columns import choose_text
-from tunesmith.data.formats.chat import KNOWN_ROLES, conversation_of, is_chat
-from tunesmith.data.formats.choose import HEAD_ROWS
 from tunesmith.data.formats.prompts import certain_columns
 from tunesmith.data.sides import are_distinct
 from tunesmith.data.table import Table
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE
+from tunesmith.tasks.conversations import are_chats, other_roles, placed, read_conversation
 from tunesmith.tasks.language import LEARNT, OVERLAP, LanguageTask, as_lines
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable
 
@@ -41,6 +36,8 @@ if TYPE_CHECKING:
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
 
+NOTHING = '[{"role": "user", "content": ""}]'
+"""What an empty cell is answered as."""
 Spans = list[tuple[int, int]]
 
 
@@ -94,7 +91,7 @@ class TextGeneration(LanguageTask):
         pair = certain_columns(table.columns)
         if pair and (pair == ("prompt", "completion") or are_distinct(table[pair[1]])):
             return f'there are columns "{pair[0]}" and "{pair[1]}"'
-        return "the rows are conversations" if _are_chats(table.columns.get("messages", ())) else ""
+        return "the rows are conversations" if are_chats(table.columns.get("messages", ())) else ""
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns, and see what a row is."""
@@ -102,13 +99,13 @@ class TextGeneration(LanguageTask):
         names = set(table.columns)
         if form in ("auto", "prompts") and label == "auto" and text in ("auto", "prompt"):
             text, label = ("prompt", "completion") if {"prompt", "completion"} <= names else (text, label)
-        if form in ("auto", "chat") and text == "auto" and _are_chats(table.columns.get("messages", ())):
+        if form in ("auto", "chat") and text == "auto" and are_chats(table.columns.get("messages", ())):
             text = "messages"
         if text == "auto" or label == "none":
             text, notes = choose_text(table, text)
         if label not in ("auto", "none"):
             table[label]  # a wrong name is an error here
-        chat = _are_chats(table[text])
+        chat = are_chats(table[text])
         found = form if form != "auto" else "chat" if chat else "prompts" if label not in ("auto", "none") else "text"
         if found == "prompts" and label in ("auto", "none") and need_label:
             where = Where(table.files[0])
@@ -119,7 +116,7 @@ class TextGeneration(LanguageTask):
             "chat": f'what the assistant says in "{text}" is learnt',
         }
         notes += [Note("info", "columns", said[found])] if found in said else []
-        notes += _other_roles(table[text]) if found == "chat" else []
+        notes += other_roles(table[text]) if found == "chat" else []
         return self.model_copy(update={"text": text, "label": label, "form": found}), notes
 
     @property
@@ -133,13 +130,14 @@ class TextGeneration(LanguageTask):
         return (self.label,) if self.form == "prompts" else ()
 
     def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
-        """Return clean text whose line breaks stay; a conversation is written as JSON, one that can't be read is ""."""
+        """Return clean text whose line breaks stay; a conversation is written as JSON.
+
+        Raises:
+            DataError: a message of the conversation can't be read.
+        """
         if self.form != "chat":
             return as_lines(value, clean)
-        try:
-            messages = [{**one, "content": as_lines(one["content"], clean)} for one in conversation_of(value)]
-        except ValueError:
-            return ""
+        messages = [{**one, "content": as_lines(one["content"], clean)} for one in read_conversation(value)]
         return json.dumps(messages, ensure_ascii=False) if any(one["content"] for one in messages) else ""
 
     def usable(
@@ -147,16 +145,26 @@ class TextGeneration(LanguageTask):
     ) -> Usable:
         """Keep the rows with something to learn; see `Task.usable`."""
         del spec, known
-        texts = [self.read_cell(value, clean) for value in table[self.text]]
+        texts, faults = [], []
+        for value in table[self.text]:
+            text, fault = self._read(value, clean)
+            texts.append(text)
+            faults.append(fault)
         learnt = [as_lines(value, clean) for value in table[self.label]] if self.form == "prompts" else texts
         ready = table.replace(**{self.text: texts, self.target_column: learnt})
-        rows = zip(table[self.text], texts, learnt, strict=True)
-        reasons = [self._reason(*row) for row in rows]
+        reasons = [fault or self._unlearnt(*pair) for fault, *pair in zip(faults, texts, learnt, strict=True)]
         return self.kept(ready, reasons, split=split)
 
-    def _reason(self, value: Any, text: str, learnt: str) -> str:
-        if not text:
-            return _why_unread(value) if self.form == "chat" else "no prompt" if self.form == "prompts" else "no text"
+    def _read(self, value: Any, clean: Callable[[Any], str]) -> tuple[str, str]:
+        """Return a cell as `read_cell` does, and why there is nothing in it, "" if there is."""
+        try:
+            text = self.read_cell(value, clean)
+        except DataError as error:
+            return "", error.problems[0].message
+        return text, "" if text else {"prompts": "no prompt", "chat": "no messages"}.get(self.form, "no text")
+
+    def _unlearnt(self, text: str, learnt: str) -> str:
+        """Return why there is nothing to learn in a row, "" if there is."""
         if self.form == "chat":
             spoke = any(one["role"] == "assistant" and one["content"] for one in json.loads(text))
             return "" if spoke else "the assistant says nothing"
@@ -215,8 +223,8 @@ class TextGeneration(LanguageTask):
         if self.form == "chat":
             from tunesmith.models import conversation
 
-            with _placed(table, row):
-                text = conversation.written(json.loads(text), plain, asks=True)
+            with placed(table, row):
+                text = conversation.written(json.loads(text or NOTHING), plain, asks=True)
         ids: list[int] = plain(text, add_special_tokens=self.form != "chat")["input_ids"]
         return ids
 
@@ -240,7 +248,7 @@ class TextGeneration(LanguageTask):
         if self.form == "chat":
             from tunesmith.models import conversation
 
-            with _placed(table, row):
+            with placed(table, row):
                 return conversation.with_spans(json.loads(text), plain)
         if self.form == "text":
             return text, [(0, len(text))]
@@ -321,45 +329,6 @@ class TextGeneration(LanguageTask):
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
         return ["predicted"]
-
-
-def _are_chats(cells: Sequence[Any]) -> bool:
-    """Whether most of the first cells that hold something are lists of messages."""
-    filled = list(itertools.islice((cell for cell in cells if cell), HEAD_ROWS))
-    return sum(map(is_chat, filled)) > 0.5 * len(filled)
-
-
-def _why_unread(value: Any) -> str:
-    """Return why a cell is no conversation."""
-    try:
-        conversation_of(value)
-    except ValueError as error:
-        return str(error)
-    return "no messages"
-
-
-def _other_roles(cells: Sequence[Any]) -> list[Note]:
-    """Say which roles there are that chat templates mostly don't know: nothing of them is learnt."""
-    counts: Counter[str] = Counter()
-    for cell in cells:
-        messages = cell if isinstance(cell, list) else ()
-        roles = (one.get("role") for one in messages if isinstance(one, Mapping))
-        counts.update({role for role in roles if isinstance(role, str)} - KNOWN_ROLES)
-    if not counts:
-        return []
-    shown = ", ".join(f'"{role}" in {count(n, "row")}' for role, n in counts.most_common(8))
-    message = f"roles that few chat templates know, of which nothing is learnt: {shown}"
-    return [Note("warning", "roles", message, fix='call the role that is to be learnt "assistant"')]
-
-
-@contextmanager
-def _placed(table: Table, row: int) -> Iterator[None]:
-    """Say of an error inside the `with` which row it is about."""
-    try:
-        yield
-    except DataError as error:
-        problem = error.problems[0]
-        raise type(error)(problem.message, where=table.where(row), fix=problem.fix) from None
 
 
 def _inside(offsets: Sequence[tuple[int, int]], spans: Spans) -> list[bool]:
