@@ -68,7 +68,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
-    refused = _set_aside(known, tokenizer, prepared)
+    refused = set_aside(known, tokenizer, prepared)
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
@@ -86,7 +86,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
 
 
-def _set_aside(task: Any, tokenizer: Tokenizer, prepared: Prepared) -> list[Note]:
+def set_aside(task: Any, tokenizer: Tokenizer, prepared: Prepared) -> list[Note]:
     """Set aside the rows that this model can't read, and say so.
 
     Raises:
