@@ -96,6 +96,13 @@ def test_prompts_without_a_side_are_set_aside(tmp_path, to):
     assert len(rows_of(tmp_path / "b.jsonl")) == 1
 
 
+@pytest.mark.parametrize(("one", "other"), [("prompt", "completion"), ("source", "target")])
+def test_lists_are_no_texts(tmp_path, one, other):
+    rows = [{one: GOOD[:1], other: GOOD[1:]}, {one: "a", other: ["b"]}, {one: "a", other: "b"}]
+    done = convert([str(write_rows(tmp_path / "a.jsonl", rows))], tmp_path / "b.jsonl")
+    assert said(done) == [("set aside", "a list where a text is wanted", row) for row in (1, 2)]
+
+
 def test_one_instruction_without_answer_does_not_hide_what_the_others_are(tmp_path):
     rows = [{"instruction": "Add", "input": "1 2", "output": "3"}] * 2 + [{"instruction": None, "output": None}]
     done = convert([str(write_rows(tmp_path / "a.jsonl", rows))], tmp_path / "b.jsonl", to="chat")

@@ -96,6 +96,9 @@ def test_rows_that_the_template_refuses_are_set_aside_with_row_and_reason(strict
     asked = write_rows(tmp_path / "new.jsonl", odd)
     with pytest.raises(DataError, match=r"new\.jsonl:1.*roles must alternate"):
         evaluate(run.run, [str(asked)])
+    measured = evaluate(run.run, [str(write_rows(tmp_path / "more.jsonl", [*odd, *chats(3)]))])
+    assert [(entry.row, entry.reason) for entry in measured.ledger] == [(row, entries[0].reason) for row in (1, 2)]
+    assert (len(measured.said), measured.notes[-1].n_rows) == (3, 2)
     with pytest.raises(DataError, match="roles must alternate"):
         run.predict([odd[0]])
     with pytest.raises(DataError, match="a message without text"):
@@ -106,7 +109,7 @@ def test_rows_that_the_template_refuses_are_set_aside_with_row_and_reason(strict
 def test_no_row_that_a_template_writes_is_one_error(strict, tmp_path):
     rows = [{"messages": said(("assistant", f"bad {i}"), ("user", "good"), ("assistant", "film"))} for i in range(20)]
     data = write_rows(tmp_path / "chat.jsonl", rows)
-    with pytest.raises(DataError, match=r"no training row can be used: .*roles must alternate"):
+    with pytest.raises(DataError, match=r"no row can be used: .*roles must alternate"):
         ts.train(data, model=str(strict), out=tmp_path / "run", settings={"data.near_duplicates": "off"})
 
 

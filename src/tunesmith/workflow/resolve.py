@@ -10,6 +10,7 @@ import numpy as np
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import DataError, RecipeError, Where, did_you_mean
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does
 from tunesmith.data.findings import PLACES
@@ -68,7 +69,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
-    refused = set_aside(known, tokenizer, prepared)
+    refused = set_aside(known, tokenizer, prepared.tables, prepared.ledger)
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
@@ -86,26 +87,29 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
 
 
-def set_aside(task: Any, tokenizer: Tokenizer, prepared: Prepared) -> list[Note]:
-    """Set aside the rows that this model can't read, and say so.
+def set_aside(
+    task: Any, tokenizer: Tokenizer, tables: dict[str, Table], ledger: Ledger, *, needed: str = "train"
+) -> list[Note]:
+    """Take the rows that this model can't read out of tables by split, and say so.
 
     Raises:
-        DataError: no training row is left.
+        DataError: none is left of the split that is needed.
     """
     places, first = [], ""
-    for split, table in list(prepared.tables.items()):
+    for split, table in list(tables.items()):
         refused = task.refused(table, tokenizer)
         for i, why in refused.items():
             where = table.where(i)
-            prepared.ledger.add("set aside", REFUSED, file=where.file, row=where.row, detail=why)
+            ledger.add("set aside", REFUSED, file=where.file, row=where.row, detail=why)
             places.append(where)
             first = first or why
-        if len(refused) == len(table) and split == "train":
-            raise DataError(f"no training row can be used: {first}", where=places[0], fix="name another --model")
-        if len(refused) == len(table):
-            del prepared.tables[split]
+        if refused and len(refused) == len(table) and split == needed:
+            fix = "name another model, or mend the rows"
+            raise DataError(f"no row can be used: {first}", where=table.where(0), fix=fix)
+        if refused and len(refused) == len(table):
+            del tables[split]
         elif refused:
-            prepared.tables[split] = table.take(i for i in range(len(table)) if i not in refused)
+            tables[split] = table.take(i for i in range(len(table)) if i not in refused)
     if not places:
         return []
     message = f"{does(len(places), 'row', 'is', 'are')} set aside, first {places[0]}: {first}"

@@ -66,10 +66,13 @@ def add(
     *,
     detail: str = "",
 ) -> bool:
-    """Add a pair, or set it aside if a side is empty; return whether it was added."""
+    """Add a pair, or set it aside if a side is no text; return whether it was added."""
     empty = [what for what, text in zip(NAMES[0], texts, strict=True) if text is None or not str(text).strip()]
     if empty:
         found.say("set aside", f"no {empty[0]} text" if len(empty) == 1 else "both sides are empty", number, detail)
+        return False
+    if any(isinstance(text, list | Mapping) for text in texts):
+        found.say("set aside", "a list where a text is wanted", number, detail)
         return False
     named = dict(zip(LANGUAGES, languages, strict=True)) if all(languages) else {}
     others = extras(others, "source", "target", *named)

@@ -57,7 +57,9 @@ class Prompts(RowFormat):
             inputs = [name for name in INPUTS if prompt == "instruction" and name != completion]
             texts = [str(row[name]) for name in (prompt or "", *inputs) if row.get(name) not in (None, "")]
             answer = {"completion": _answer(row)} if are_answered else {}
-            if not any(text.strip() for text in texts):
+            if any(isinstance(row.get(str(name)), list | dict) for name in (prompt, *inputs, completion)):
+                found.say("set aside", "a list where a text is wanted", number)
+            elif not any(text.strip() for text in texts):
                 found.say("set aside", "no prompt", number)
             elif are_answered and not answer["completion"].strip():
                 found.say("set aside", "no completion", number)
