@@ -173,7 +173,8 @@ def mixed(folder):
 
 
 def test_languages_are_not_mixed_in_one_file(tmp_path):
-    convert([mixed(tmp_path)], tmp_path / "b.tsv")
+    done = convert([mixed(tmp_path)], tmp_path / "b.tsv")
+    assert notes(done)[0].endswith("pairs of several languages: en to de (1), en to fr (1), de to en (1)")
     found = {path.name: path.read_text() for path in tmp_path.glob("b.*")}
     assert found == {
         "b.en-de.tsv": "en\tde\none\teins\n",

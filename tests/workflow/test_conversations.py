@@ -6,7 +6,7 @@ import pytest
 
 import tunesmith as ts
 from tests.tiny_writers import END, tiny_writer, write_rows
-from tests.workflow.small import prepared
+from tests.workflow.small import ended_after, prepared
 from tunesmith.core.errors import DataError
 from tunesmith.data.table import Table
 from tunesmith.models.conversation import with_spans, written
@@ -104,6 +104,18 @@ def test_rows_that_the_template_refuses_are_set_aside_with_row_and_reason(strict
     with pytest.raises(DataError, match="a message without text"):
         run.predict([{"messages": said(("user", None))}])
     assert run.predict([""]) == run.predict([{"messages": said(("user", ""))}])
+
+
+def test_a_run_without_the_refused_rows_is_resumed_exactly(strict, tmp_path, monkeypatch):
+    odd = {"messages": said(("assistant", "bad"), ("user", "good"), ("assistant", "film"))}
+    data = write_rows(tmp_path / "chat.jsonl", [odd, *chats(30)])
+    settings = {"train.length": "8 steps", "train.step_size": "256 tokens", "data.near_duplicates": "off"}
+    whole = ts.train(data, model=str(strict), out=tmp_path / "whole", settings=settings)
+    with ended_after(5, monkeypatch), pytest.raises(KeyboardInterrupt):
+        ts.train(data, model=str(strict), out=tmp_path / "cut", settings={**settings, "train.save_every": "3 steps"})
+    again = ts.resume(tmp_path / "cut")
+    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
+    assert one == other
 
 
 def test_no_row_that_a_template_writes_is_one_error(strict, tmp_path):

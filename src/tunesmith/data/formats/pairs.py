@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Pairs(RowFormat):
                 continue
             languages = names if is_language(names[0]) else ("", "")
             add(found, number, (texts[names[0]], texts[names[1]]), languages, extras(row, "translation", *names))
+        found.notes += _directions(found)
         return found
 
     def write(self, table: Table, out: Path) -> Written:
@@ -109,6 +111,15 @@ def languages_lost(table: Table, title: str) -> list[Note]:
         return []
     message = f"languages that {title} can't name are left out: {', '.join(named[:8])}"
     return [Note("warning", "columns left out", message, n_rows=len(rows))]
+
+
+def _directions(found: Found) -> list[Note]:
+    """Say how many rows go from which language to which, where these differ."""
+    counts = Counter(tuple(str(row[name]) for name in LANGUAGES) for _, row in found.rows if set(LANGUAGES) <= set(row))
+    if len(counts) < 2:
+        return []
+    shown = ", ".join(f"{one} to {other} ({n:,})" for (one, other), n in counts.most_common(8))
+    return [Note("info", "languages", f"{found.files[0]}: pairs of several languages: {shown}", n_rows=counts.total())]
 
 
 def _translation(row: Mapping[str, Any]) -> Mapping[str, Any]:
