@@ -597,7 +597,10 @@ def test_parallel_files(tmp_path):
     assert list(table["source"]) == ["one", "two"]
     assert list(table["target"]) == ["eins", "zwei"]
     assert (table["source_language"][0], table["target_language"][0]) == ("en", "de")
-    assert said(found, "set aside") == {"no target text": 1}
+    assert [(entry.reason, entry.row) for entry in found.ledger] == [
+        ("both sides are empty", 3),
+        ("no target text", 4),
+    ]
     assert any("source: en" in note.message and "target: de" in note.message for note in found.notes)
     assert list(train(other, one)["source"]) == ["eins", "zwei"]
     assert [source["n_rows"] for source in found.sources] == [2, 2]

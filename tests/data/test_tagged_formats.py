@@ -143,7 +143,7 @@ def test_a_row_with_another_number_of_tags_is_set_aside_alone(tmp_path):
             ("set aside", "tags that are no list of texts", 4),
         ]
     assert (tmp_path / "a.conll").read_text() == "a\tB-X\nb\tO\n\nf\tO\n\n"
-    with pytest.raises(DataError, match="no row can be written; the first was set aside: not as many tags as words"):
+    with pytest.raises(DataError, match="the file has no usable rows; the first was set aside: "):
         convert([str(put(tmp_path, "odd.jsonl", lines(rows[1])))], tmp_path / "odd.conll")
 
 
@@ -191,7 +191,7 @@ def test_rows_without_labels_can_be_predicted(tmp_path):
 def test_spans_of_plain_rows_are_checked(tmp_path):
     rows = [{"text": "Anna", "spans": [[0, 4]]}, {"text": "Bob", "spans": []}]
     done, text = converted(tmp_path, "a.jsonl", "a.conll", lines(*rows))
-    assert done.source == "table"
+    assert done.source == "doccano"
     assert "Anna\tO" in text
     assert said(done) == [("changed", "not a span", 1)]
 

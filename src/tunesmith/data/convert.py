@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, Where
@@ -17,7 +17,7 @@ from tunesmith.data.formats.base import Format
 from tunesmith.data.read import read
 from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
-from tunesmith.data.table import Table
+from tunesmith.data.table import concat
 
 LINES = {
     "token-classification": "doccano",
@@ -31,6 +31,15 @@ WHOLE = {"token-classification": "label-studio", "question-answering": "squad"}
 FOLDER = {"token-classification": "brat", "translation": "parallel"}
 """What a name without an ending is for each task."""
 BY_SUFFIX = {".tsv": "tsv", ".txt": "text"}
+SHAPES = {
+    "doccano": {"text", "spans"},
+    "tokens": {"tokens"},
+    "qa": {"context", "question"},
+    "pairs": {"source", "target"},
+    "chat": {"messages"},
+    "prompts": {"prompt", "completion"},
+}
+"""The format that plain rows are of, by their columns."""
 
 
 @dataclass
@@ -67,7 +76,7 @@ def convert(paths: Sequence[str], out: Path, *, to: str = "", form: str = "auto"
         DataError: the files can't be read, are for another task, or something is there already.
     """
     spec = DataSpec(path=tuple(paths), format=FORMATS.canonical(form) if form not in ("auto", PLAIN) else form)
-    reading = _read(spec, to or _by_name(out, ""))
+    reading = _by_columns(_read(spec, to or _by_name(out, "")))
     source = reading.forms[0] if reading.forms else None
     target = _target(to, out, source, reading)
     n_rows = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
@@ -87,7 +96,7 @@ def convert(paths: Sequence[str], out: Path, *, to: str = "", form: str = "auto"
     for path, content in files.items():
         with replacing(path) as stream:
             stream.write(content)
-    done.files = sorted({path.parent if len(files) > 4 else path for path in files})
+    done.files = sorted({path.parent if len(files) > 4 and path.parent != out.parent else path for path in files})
     if done.entries:
         _write_changes(changes, done.entries)
         done.files.append(changes)
@@ -97,15 +106,27 @@ def convert(paths: Sequence[str], out: Path, *, to: str = "", form: str = "auto"
 def _read(spec: DataSpec, wanted: str) -> Reading:
     """Return the files as data for the task of the format wanted; if they are not, as what they are."""
     if not wanted:
-        return read(spec)
+        return read(spec, flat=False)
     try:
-        return read(spec, task=FORMATS[wanted].task)
+        return read(spec, task=FORMATS[wanted].task, flat=False)
     except DataError as error:
         with contextlib.suppress(DataError):
-            other = read(spec)
+            other = read(spec, flat=False)
             if other.forms:
                 return other
         raise error
+
+
+def _by_columns(reading: Reading) -> Reading:
+    """Return plain rows with the columns of a format as that format reads them: odd ones are set aside or mended."""
+    tables = reading.tables
+    name = next((name for name, needed in SHAPES.items() if needed <= set(next(iter(tables.values())).columns)), "")
+    if reading.forms or not name:
+        return reading
+    found = replace(reading, tables={})
+    for split, table in tables.items():
+        found.tables[split] = concat([found.through(FORMATS[name](), part) for part in table.by_file()])
+    return found
 
 
 def _target(to: str, out: Path, source: Format | None, reading: Reading) -> Format:
@@ -115,7 +136,7 @@ def _target(to: str, out: Path, source: Format | None, reading: Reading) -> Form
         DataError: it is not clear which, or it is one of another task.
     """
     table = next(iter(reading.tables.values()))
-    task = source.task if source else _task(table)
+    task = source.task if source else ""
     known = [name for name in FORMATS if FORMATS[name].task == task] if task else list(FORMATS)
     name = FORMATS.canonical(to) if to else _by_name(out, task)
     if not name:
@@ -128,18 +149,6 @@ def _target(to: str, out: Path, source: Format | None, reading: Reading) -> Form
         )
     target: Format = FORMATS[name]()
     return target
-
-
-def _task(table: Table) -> str:
-    """Return the task plain rows are for, by their columns; "" if they are for none."""
-    shapes = {
-        "token-classification": ({"tokens"}, {"text", "spans"}),
-        "question-answering": ({"context", "question"},),
-        "translation": ({"source", "target"},),
-        "text-generation": ({"messages"}, {"prompt", "completion"}),
-    }
-    columns = set(table.columns)
-    return next((task for task, needed in shapes.items() if any(names <= columns for names in needed)), "")
 
 
 def _by_name(out: Path, task: str) -> str:

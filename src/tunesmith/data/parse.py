@@ -57,7 +57,7 @@ def _from_json(source: Content, *, lines: bool, reading: Reading) -> Table:
     found = nested.rows_in(value, file) if value is not None else nested.parse(source.text, file=file, lines=lines)
     form = choice.of_rows([row for _, row in found.rows[:HEAD_ROWS]])
     if form is None:
-        return _from_objects(found.flat(), file, reading)
+        return _from_objects(found.flat() if choice.flat else found, file, reading)
     reading.notes += found.notes
     reading.ledger.extend(found.entries)
     return reading.take(form, form.read(found.rows, file))

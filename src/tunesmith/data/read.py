@@ -22,19 +22,20 @@ from tunesmith.data.table import Table, concat
 UNLABELED_FOLDERS = {"unsup", "unlabeled", "unlabelled"}
 
 
-def read(spec: DataSpec, *, task: str | None = None) -> Reading:
+def read(spec: DataSpec, *, task: str | None = None, flat: bool = True) -> Reading:
     """Read all files of a data set.
 
     Args:
         spec: which files, and how.
         task: the kind of task the rows are for: a file is taken as one of its formats, or as a plain table; None to
             take files as any format that is certain.
+        flat: whether objects inside the objects of a plain JSON file become columns with dotted names.
 
     Raises:
         DataError: a file is missing, empty, damaged or of an unknown kind.
     """
     refuse_missing_files(spec)
-    reading = Reading({}, choice=Choice(spec.format, task))
+    reading = Reading({}, choice=Choice(spec.format, task, flat))
     parts: dict[str, list[Table]] = {}
     for split, paths in (("train", spec.path), ("dev", spec.dev), ("test", spec.test)):
         for name, table in read_paths(paths, split, spec=spec, reading=reading):

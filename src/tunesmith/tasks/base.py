@@ -238,6 +238,11 @@ class Task(Spec):
         del source, spec
         return []
 
+    def refused(self, table: Table, tokenizer: Tokenizer) -> dict[int, str]:
+        """Return the rows that this model can't read, and why; they are set aside."""
+        del table, tokenizer
+        return {}
+
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
         columns = [tokenizer.ids(table[column]) for column in self.columns.values()]

@@ -23,6 +23,7 @@ from tunesmith.data.sides import are_distinct
 from tunesmith.data.table import Table
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import FROM_PIPELINE
+from tunesmith.tasks.conversations import are_chats, other_roles, placed, read_conversation
 from tunesmith.tasks.language import LEARNT, OVERLAP, LanguageTask, as_lines
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
 
+NOTHING = '[{"role": "user", "content": ""}]'
+"""What an empty cell is answered as."""
 Spans = list[tuple[int, int]]
 
 
@@ -88,7 +91,7 @@ class TextGeneration(LanguageTask):
         pair = certain_columns(table.columns)
         if pair and (pair == ("prompt", "completion") or are_distinct(table[pair[1]])):
             return f'there are columns "{pair[0]}" and "{pair[1]}"'
-        return "the rows are conversations" if _is_chat(table.columns.get("messages", ())) else ""
+        return "the rows are conversations" if are_chats(table.columns.get("messages", ())) else ""
 
     def choose_columns(self, table: Table, *, need_label: bool = True) -> tuple[Self, list[Note]]:
         """Name the columns, and see what a row is."""
@@ -96,13 +99,13 @@ class TextGeneration(LanguageTask):
         names = set(table.columns)
         if form in ("auto", "prompts") and label == "auto" and text in ("auto", "prompt"):
             text, label = ("prompt", "completion") if {"prompt", "completion"} <= names else (text, label)
-        if form in ("auto", "chat") and text == "auto" and _is_chat(table.columns.get("messages", ())):
+        if form in ("auto", "chat") and text == "auto" and are_chats(table.columns.get("messages", ())):
             text = "messages"
         if text == "auto" or label == "none":
             text, notes = choose_text(table, text)
         if label not in ("auto", "none"):
             table[label]  # a wrong name is an error here
-        chat = _is_chat(table[text])
+        chat = are_chats(table[text])
         found = form if form != "auto" else "chat" if chat else "prompts" if label not in ("auto", "none") else "text"
         if found == "prompts" and label in ("auto", "none") and need_label:
             where = Where(table.files[0])
@@ -113,6 +116,7 @@ class TextGeneration(LanguageTask):
             "chat": f'what the assistant says in "{text}" is learnt',
         }
         notes += [Note("info", "columns", said[found])] if found in said else []
+        notes += other_roles(table[text]) if found == "chat" else []
         return self.model_copy(update={"text": text, "label": label, "form": found}), notes
 
     @property
@@ -126,11 +130,14 @@ class TextGeneration(LanguageTask):
         return (self.label,) if self.form == "prompts" else ()
 
     def read_cell(self, value: Any, clean: Callable[[Any], str]) -> Any:
-        """Return clean text whose line breaks stay; a conversation is written as JSON."""
+        """Return clean text whose line breaks stay; a conversation is written as JSON.
+
+        Raises:
+            DataError: a message of the conversation can't be read.
+        """
         if self.form != "chat":
             return as_lines(value, clean)
-        given = value if isinstance(value, list | tuple) else [{"role": "user", "content": value}]
-        messages = [{**one, "content": as_lines(one.get("content"), clean)} for one in given if one]
+        messages = [{**one, "content": as_lines(one["content"], clean)} for one in read_conversation(value)]
         return json.dumps(messages, ensure_ascii=False) if any(one["content"] for one in messages) else ""
 
     def usable(
@@ -138,15 +145,26 @@ class TextGeneration(LanguageTask):
     ) -> Usable:
         """Keep the rows with something to learn; see `Task.usable`."""
         del spec, known
-        texts = [self.read_cell(value, clean) for value in table[self.text]]
+        texts, faults = [], []
+        for value in table[self.text]:
+            text, fault = self._read(value, clean)
+            texts.append(text)
+            faults.append(fault)
         learnt = [as_lines(value, clean) for value in table[self.label]] if self.form == "prompts" else texts
         ready = table.replace(**{self.text: texts, self.target_column: learnt})
-        reasons = [self._reason(*pair) for pair in zip(texts, learnt, strict=True)]
+        reasons = [fault or self._unlearnt(*pair) for fault, *pair in zip(faults, texts, learnt, strict=True)]
         return self.kept(ready, reasons, split=split)
 
-    def _reason(self, text: str, learnt: str) -> str:
-        if not text:
-            return {"prompts": "no prompt", "chat": "no messages"}.get(self.form, "no text")
+    def _read(self, value: Any, clean: Callable[[Any], str]) -> tuple[str, str]:
+        """Return a cell as `read_cell` does, and why there is nothing in it, "" if there is."""
+        try:
+            text = self.read_cell(value, clean)
+        except DataError as error:
+            return "", error.problems[0].message
+        return text, "" if text else {"prompts": "no prompt", "chat": "no messages"}.get(self.form, "no text")
+
+    def _unlearnt(self, text: str, learnt: str) -> str:
+        """Return why there is nothing to learn in a row, "" if there is."""
         if self.form == "chat":
             spoke = any(one["role"] == "assistant" and one["content"] for one in json.loads(text))
             return "" if spoke else "the assistant says nothing"
@@ -173,6 +191,18 @@ class TextGeneration(LanguageTask):
         }
         return self.model_copy(update=known), replace(tokenizer, plain=plain)
 
+    def refused(self, table: Table, tokenizer: Tokenizer) -> dict[int, str]:
+        """Return the rows whose conversation the model's chat template does not write, and why."""
+        from tunesmith.models import conversation
+
+        found = {}
+        for row, text in enumerate(table[self.text] if self.form == "chat" else ()):
+            try:
+                conversation.with_spans(json.loads(text), tokenizer.plain)
+            except conversation.RefusedError as error:
+                found[row] = error.problems[0].message
+        return found
+
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:
         """Return each row's tokens, uncut, special tokens counted."""
         return [len(ids) for ids, _ in self._sequences(table, tokenizer)]
@@ -181,17 +211,20 @@ class TextGeneration(LanguageTask):
         """Encode rows: what is to be learnt with targets, otherwise prompts, of long ones the end."""
         if not self.is_measured(table):
             room = max(1, tokenizer.max_tokens - self.max_new_tokens)
-            prompts = [self._prompt(text, tokenizer)[-room:] for text in table[self.text]]
+            prompts = [self._prompt(table, row, tokenizer)[-room:] for row in range(len(table))]
             return [Example(ids, row, None, 0.0, {}, tokenizer.plain) for row, ids in enumerate(prompts)]
         sequences = list(self._sequences(table, tokenizer))
         self.refuse_long(table, [len(ids) - 1 for ids, _ in sequences], room=tokenizer.max_tokens)
         return [e for row, pair in enumerate(sequences) for e in _blocks(row, *pair, room=tokenizer.max_tokens)]
 
-    def _prompt(self, text: str, tokenizer: Tokenizer) -> list[int]:
+    def _prompt(self, table: Table, row: int, tokenizer: Tokenizer) -> list[int]:
         """Return the ids after which the model writes."""
-        plain = tokenizer.plain
+        plain, text = tokenizer.plain, table[self.text][row]
         if self.form == "chat":
-            text = plain.apply_chat_template(json.loads(text), tokenize=False, add_generation_prompt=True)
+            from tunesmith.models import conversation
+
+            with placed(table, row):
+                text = conversation.written(json.loads(text or NOTHING), plain, asks=True)
         ids: list[int] = plain(text, add_special_tokens=self.form != "chat")["input_ids"]
         return ids
 
@@ -213,7 +246,10 @@ class TextGeneration(LanguageTask):
         """Return a row as one text, and which parts of it are learnt."""
         text = table[self.text][row]
         if self.form == "chat":
-            return _conversation(json.loads(text), plain)
+            from tunesmith.models import conversation
+
+            with placed(table, row):
+                return conversation.with_spans(json.loads(text), plain)
         if self.form == "text":
             return text, [(0, len(text))]
         completion = table[self.label][row]
@@ -293,35 +329,6 @@ class TextGeneration(LanguageTask):
     def cell_names(self) -> list[str]:
         """Return "predicted"."""
         return ["predicted"]
-
-
-def _is_chat(cells: Sequence[Any]) -> bool:
-    """Whether the first cell that holds something is a list of messages."""
-    first = next((cell for cell in cells if cell), None)
-    return isinstance(first, list) and all(isinstance(one, dict) and {"role", "content"} <= set(one) for one in first)
-
-
-def _conversation(messages: Sequence[dict[str, Any]], plain: Any) -> tuple[str, Spans]:
-    """Return a conversation as the template writes it, and where the assistant speaks.
-
-    Raises:
-        DataError: the template writes a turn differently when others follow it.
-    """
-
-    def written(n: int, **more: Any) -> str:
-        text: str = plain.apply_chat_template(list(messages[:n]), tokenize=False, **more)
-        return text
-
-    spans = []
-    whole = written(len(messages))
-    for i, message in enumerate(messages):
-        if message["role"] == "assistant":
-            before, after = written(i, add_generation_prompt=True), written(i + 1)
-            if not whole.startswith(after.rstrip()) or not after.startswith(before):
-                fix = "give each turn as a conversation of its own"
-                raise DataError("this model's chat template rewrites earlier turns", fix=fix)
-            spans.append((len(before), len(after.rstrip())))
-    return whole, spans
 
 
 def _inside(offsets: Sequence[tuple[int, int]], spans: Spans) -> list[bool]:

@@ -22,6 +22,7 @@ from tunesmith.metrics.scorer import measure
 from tunesmith.run.folder import Run
 from tunesmith.workflow.prepare import new_labels
 from tunesmith.workflow.reading import reading_for
+from tunesmith.workflow.resolve import set_aside
 
 REPEATED = "exact duplicate"
 """Why a row was set aside although its text was trained on."""
@@ -90,6 +91,9 @@ def measure_rows(
     more = {column: column for column in task.optional_columns if column in table.columns}
     ready = table.named({**more, **read_})
     ready = as_trained(ready, task, clean=predictor.clean, spec=spec, ledger=ledger, notes=notes)
+    tables = {"test": ready}
+    notes += set_aside(task, predictor.tokenizer, tables, ledger, needed="test")
+    ready = tables["test"]
     said = predictor.answers(ready)
     metrics = measure(task.scorer(said, task.gold(ready)), resamples=resamples)
     if not run.recipe_path.is_file():

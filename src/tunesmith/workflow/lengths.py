@@ -12,20 +12,22 @@ from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Task
 from tunesmith.workflow.prepare import Prepared
+from tunesmith.workflow.resolve import set_aside
 
 
 def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
-    """Return a note on the texts that are longer than the model reads, or on why it can't read any; none if all fit."""
-    table = prepared.tables["train"]
+    """Return notes on rows that the model refuses and texts longer than it reads, or on why it can't read any."""
     try:
         tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
-        task, tokenizer = prepared.task.with_tokenizer(tokenizer, table)
+        task, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
+        notes = set_aside(task, tokenizer, prepared.tables, prepared.ledger)
+        table = prepared.tables["train"]
         counts = task.lengths(table, tokenizer)
     except TunesmithError as error:
         return [_refused(problem) for problem in error.problems]
     long = [i for i, n in enumerate(counts) if n > tokenizer.max_tokens]
     if not long:
-        return []
+        return notes
     message = f"longer than {tokenizer.max_tokens} tokens: {len(long):,} of {count(len(table), 'text')}"
     first, *others = (way for way in ways(task) if way != "auto")
     fix = f"--set task.long_text={first} (or {', '.join(others)})"
@@ -35,7 +37,7 @@ def measure_lengths(recipe: Recipe, prepared: Prepared) -> list[Note]:
         cut = sum(counts[i] - tokenizer.max_tokens for i in long)
         message += f"; cutting would lose {cut / max(1, sum(counts)):.1%} of all tokens"
     places = tuple(table.where(i) for i in long[:20])
-    return [Note("info", "long texts", message, fix, places, len(long))]
+    return [*notes, Note("info", "long texts", message, fix, places, len(long))]
 
 
 def _refused(problem: Problem) -> Note:

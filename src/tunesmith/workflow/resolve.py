@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core import hardware
-from tunesmith.core.errors import RecipeError, Where, did_you_mean
+from tunesmith.core.errors import DataError, RecipeError, Where, did_you_mean
+from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count
+from tunesmith.core.wording import count, does
+from tunesmith.data.findings import PLACES
 from tunesmith.data.table import Table
 from tunesmith.models.opening import config_of
 from tunesmith.models.pooling import FAMILYS_OWN, usual_pooling
@@ -24,6 +26,8 @@ from tunesmith.run.trackers import refuse_missing
 from tunesmith.tasks.facts import Facts
 from tunesmith.tasks.parts import Example
 from tunesmith.workflow.prepare import Prepared
+
+REFUSED = "refused by the model's chat template"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
+    refused = set_aside(known, tokenizer, prepared.tables, prepared.ledger)
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
@@ -77,9 +82,38 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
         task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
     read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
-    notes = task.announce(find(recipe.model), recipe.model)
+    notes = [*refused, *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)
     return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
+
+
+def set_aside(
+    task: Any, tokenizer: Tokenizer, tables: dict[str, Table], ledger: Ledger, *, needed: str = "train"
+) -> list[Note]:
+    """Take the rows that this model can't read out of tables by split, and say so.
+
+    Raises:
+        DataError: none is left of the split that is needed.
+    """
+    places, first = [], ""
+    for split, table in list(tables.items()):
+        refused = task.refused(table, tokenizer)
+        for i, why in refused.items():
+            where = table.where(i)
+            ledger.add("set aside", REFUSED, file=where.file, row=where.row, detail=why)
+            places.append(where)
+            first = first or why
+        if refused and len(refused) == len(table) and split == needed:
+            fix = "name another model, or mend the rows"
+            raise DataError(f"no row can be used: {first}", where=table.where(0), fix=fix)
+        if refused and len(refused) == len(table):
+            del tables[split]
+        elif refused:
+            tables[split] = table.take(i for i in range(len(table)) if i not in refused)
+    if not places:
+        return []
+    message = f"{does(len(places), 'row', 'is', 'are')} set aside, first {places[0]}: {first}"
+    return [Note("warning", REFUSED, message, "", tuple(places[:PLACES]), len(places))]
 
 
 def _note_cuts(cuts: Sequence[int], table: Table, prepared: Prepared) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import does
-from tunesmith.data.formats.base import Found, literal
+from tunesmith.core.wording import count, does
+from tunesmith.data.formats.base import Found, extras, literal
 from tunesmith.data.locate import locate, places
 
 LOST = "answer not in the context"
@@ -25,11 +26,13 @@ class Questions:
         found: what becomes of them.
         n_silent: questions without an answer that don't say that there is none.
         ids: ids so far, to tell repeated ones.
+        others: how many answers say something beside their text and offset, by its name.
     """
 
     found: Found
     n_silent: int = 0
     ids: dict[str, int] = field(default_factory=dict)
+    others: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int, row: Mapping[str, Any], answers: Any, impossible: bool | None) -> None:
         """Add a question with its answers in the context, or set it aside with the reason.
@@ -55,6 +58,10 @@ class Questions:
                 return
             self.n_silent += not given and impossible is None
             row = {**row, "answers": placed}
+            items = answers if isinstance(answers, list) else [answers]
+            self.others.update(
+                key for item in items if isinstance(item, Mapping) for key in extras(item, "text", *STARTS)
+            )
         self.ids[str(row.get("id"))] = self.ids.get(str(row.get("id")), 0) + 1
         self.found.rows.append((number, dict(row)))
 
@@ -95,6 +102,9 @@ class Questions:
             have = does(self.n_silent, "question", "has no answer", "have no answers")
             message = f"{file}: {have}, and nothing says why; taken as questions the context does not answer"
             self.found.notes.append(Note("info", "unanswerable", message, n_rows=self.n_silent))
+        if self.others:
+            shown = ", ".join(f'"{name}" of {count(n, "answer")}' for name, n in self.others.items())
+            self.found.notes.append(Note("info", "left out", f"{file}: left out: {shown}"))
         repeated = sorted(key for key, n in self.ids.items() if n > 1)
         if repeated:
             have = does(len(repeated), "id", "stands", "stand")

@@ -13,6 +13,8 @@ from tunesmith.data.table import Table
 
 CELLS = ("messages", "conversations", "conversation", "dialog", "dialogue")
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant"}
+KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+"""Roles that chat templates know, if not each of them all."""
 
 
 class Chat(RowFormat):
@@ -24,29 +26,30 @@ class Chat(RowFormat):
     columns = ("messages",)
 
     def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:
-        """Whether all rows have a list of objects with a role and a content."""
+        """Whether most rows that hold anything there have a list of objects with a role and a content."""
         del sure
-        return bool(rows) and all(any(_is_chat(row.get(name)) for name in CELLS) for row in rows)
+        cells = [cell for row in rows if (cell := next((row[name] for name in CELLS if row.get(name)), None))]
+        return sum(map(is_chat, cells)) > 0.5 * len(cells)
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
         """Return `messages`, a list of {"role", "content"}; a separate system prompt becomes the first of them."""
         found = Found((file,))
-        for number, row in rows:
-            name = next((name for name in CELLS if isinstance(row.get(name), list)), None)
-            if name is None:
-                fix = 'each row needs "messages": [{"role": "user", "content": "..."}, ...]'
-                raise DataError("there is no column with messages", where=Where(file, number), fix=fix)
+        numbered = list(rows)
+        if numbered and not any(_name(row) for _, row in numbered):
+            fix = 'each row needs "messages": [{"role": "user", "content": "..."}, ...]'
+            raise DataError("there is no column with messages", where=Where(file, numbered[0][0]), fix=fix)
+        for number, row in numbered:
+            name = _name(row)
             system = row.get("system") if isinstance(row.get("system"), str) else ""
             first = [{"role": "system", "content": system}] if system else []
             try:
-                messages = [*first, *map(message_of, row[name])]
+                messages = conversation_of(row[name]) if name else []
             except ValueError as error:
                 found.say("set aside", str(error), number)
                 continue
-            if len(messages) > len(first):
-                found.rows.append(
-                    (number, {"messages": messages, **extras(row, "messages", name, *(["system"] if system else []))})
-                )
+            if messages:
+                rest = extras(row, "messages", name, *(["system"] if system else []))
+                found.rows.append((number, {"messages": [*first, *messages], **rest}))
             else:
                 found.say("set aside", "no messages", number)
         return found
@@ -58,7 +61,13 @@ class Chat(RowFormat):
         return Written({out: json_lines(extras(row) for row in rows)}, ready.entries, ready.notes)
 
 
-def _is_chat(cell: Any) -> bool:
+def _name(row: Mapping[str, Any]) -> str:
+    """Return the column of a row's messages, "" if it has none."""
+    return next((name for name in CELLS if isinstance(row.get(name), list)), "")
+
+
+def is_chat(cell: Any) -> bool:
+    """Whether a cell is a list of objects with a role and a content, whatever these hold."""
     return isinstance(cell, list) and bool(cell) and all(isinstance(one, Mapping) and _keys(one) for one in cell)
 
 
@@ -69,6 +78,17 @@ def _keys(message: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+def conversation_of(cell: Any) -> list[dict[str, Any]]:
+    """Return the messages of a cell: a list of them, or one text, which is the user's; none of an empty cell.
+
+    Raises:
+        ValueError: one of them can't be read; says why in a short phrase.
+    """
+    if isinstance(cell, list | tuple):
+        return [message_of(one) for one in cell]
+    return [] if cell is None else [{"role": "user", "content": str(cell)}]
+
+
 def message_of(message: Any) -> dict[str, Any]:
     """Return one message as {"role", "content"}; other keys, such as a name, are kept.
 
@@ -76,7 +96,7 @@ def message_of(message: Any) -> dict[str, Any]:
         ValueError: it has no role, or holds something other than text; says why in a short phrase.
     """
     keys = _keys(message) if isinstance(message, Mapping) else None
-    if keys is None or not isinstance(message[keys[0]], str):
+    if keys is None or not isinstance(message[keys[0]], str) or not message[keys[0]].strip():
         raise ValueError("a message without role and content")
     content = message[keys[1]]
     if isinstance(content, list):

@@ -23,10 +23,12 @@ class Choice:
         named: the format the user names; "auto" if none, "table" for rows and columns as they are.
         task: the task at hand: its formats alone are tried, and may be guessed from less; None where it is not known:
             then all formats are tried, and taken where a plain table makes no sense.
+        flat: whether objects inside the objects of a plain JSON file become columns with dotted names.
     """
 
     named: str = "auto"
     task: str | None = None
+    flat: bool = True
 
     @property
     def is_named(self) -> bool:

@@ -12,7 +12,7 @@ from tunesmith.core.notes import Note
 from tunesmith.data.formats.base import BundleFormat, Found, Written
 from tunesmith.data.formats.languages import SIDES, is_language
 from tunesmith.data.formats.outofstep import first_gap
-from tunesmith.data.formats.pairs import LANGUAGES, add
+from tunesmith.data.formats.pairs import LANGUAGES, NAMES, UNNAMED, add, apart, by_languages, languages_lost
 from tunesmith.data.sources import PACKED, Blob, split_of
 from tunesmith.data.table import Table
 
@@ -65,8 +65,7 @@ class Parallel(BundleFormat):
         sides = side_of(Path(one.name)), side_of(Path(other.name))
         languages = sides if is_language(sides[0]) and is_language(sides[1]) else ("", "")
         for number, pair in enumerate(zip(lines, other_lines, strict=True), 1):
-            if pair[0].strip() or pair[1].strip():
-                add(found, number, pair, languages, {})
+            add(found, number, pair, languages, {})
         said = [f"{side} ({blob.file})" for side, blob in zip(sides, (one, other), strict=True)]
         message = f"source: {said[0]}, target: {said[1]}"
         found.notes.append(
@@ -75,20 +74,22 @@ class Parallel(BundleFormat):
         return found
 
     def write(self, table: Table, out: Path) -> Written:
-        """Return two files, `out` with the languages, or with src and tgt, at its end."""
+        """Return two files, `out` with the languages, or with src and tgt, at its end; of several pairs, two each."""
         self.need(table)
-        languages = [
-            table.columns.get(name, [""])[0] or side for name, side in zip(LANGUAGES, ("src", "tgt"), strict=True)
-        ]
         written = Written({}, notes=self.kept(table, "source", "target", *LANGUAGES))
-        for column, language in zip(("source", "target"), languages, strict=True):
-            lines = []
-            for i, text in enumerate(table[column]):
-                lines.append(BREAKS.sub(" ", text) + "\n")
-                if BREAKS.search(text):
-                    where = table.where(i)
-                    written.entries.append(Entry("changed", "line break became a space", where.file, where.row, column))
-            written.files[out.with_name(f"{out.name}.{language}")] = "".join(lines)
+        written.notes += languages_lost(table, self.title)
+        groups = by_languages(table)
+        for languages, place in apart(out, groups).items():
+            for column, language in zip(NAMES[0], languages if all(languages) else UNNAMED, strict=True):
+                lines = []
+                for i in groups[languages]:
+                    text = table[column][i]
+                    lines.append(BREAKS.sub(" ", text) + "\n")
+                    if BREAKS.search(text):
+                        where = table.where(i)
+                        entry = Entry("changed", "line break became a space", where.file, where.row, column)
+                        written.entries.append(entry)
+                written.files[place.with_name(f"{place.name}.{language}")] = "".join(lines)
         return written
 
 

@@ -38,30 +38,34 @@ class Prompts(RowFormat):
     columns = ("prompt", "completion")
 
     def sniff(self, rows: Sequence[Mapping[str, Any]], *, sure: bool) -> bool:
-        """Whether prompts are wanted, and rows have both, or an instruction that is to be followed.
+        """Whether prompts are wanted, and most rows have both, or an instruction that is to be followed.
 
         Where nothing says that prompts are wanted, columns of these names may be texts and labels.
         """
-        both = all(first_key(row, PROMPTS) and (_completion(row) or row.get("instruction")) for row in rows)
-        return bool(rows) and both and not sure
+        both = [row for row in rows if first_key(row, PROMPTS) and (_completion(row) or row.get("instruction"))]
+        return len(both) > 0.5 * len(rows) and not sure
 
     def read(self, rows: Iterable[Numbered], file: str) -> Found:
         """Return `prompt`, `completion` where any row has one, and what else the rows have."""
         numbered, found = list(rows), Found((file,))
         are_answered = any(_answer(row) for _, row in numbered)
+        if not any(first_key(row, (*PROMPTS, *COMPLETIONS)) for _, row in numbered):
+            where, fix = Where(file, numbered[0][0] if numbered else 0), 'each row needs "prompt" and "completion"'
+            raise DataError("there are no prompts with completions", where=where, fix=fix)
         for number, row in numbered:
             prompt, completion = first_key(row, PROMPTS), _completion(row)
-            if prompt is None and completion is None:
-                fix = 'each row needs "prompt" and "completion"'
-                raise DataError("there are no prompts with completions", where=Where(file, number), fix=fix)
             inputs = [name for name in INPUTS if prompt == "instruction" and name != completion]
             texts = [str(row[name]) for name in (prompt or "", *inputs) if row.get(name) not in (None, "")]
             answer = {"completion": _answer(row)} if are_answered else {}
-            if not any(text.strip() for text in texts):
+            if any(isinstance(row.get(str(name)), list | dict) for name in (prompt, *inputs, completion)):
+                found.say("set aside", "a list where a text is wanted", number)
+            elif not any(text.strip() for text in texts):
                 found.say("set aside", "no prompt", number)
             elif are_answered and not answer["completion"].strip():
                 found.say("set aside", "no completion", number)
             else:
+                if len(texts) > 1:
+                    found.say("changed", "input put after its instruction", number, texts[1])
                 rest = extras(row, "prompt", "completion", str(prompt), str(completion), *inputs)
                 found.rows.append((number, {"prompt": "\n\n".join(texts), **answer, **rest}))
         return found

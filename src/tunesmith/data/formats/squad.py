@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
+from tunesmith.core.wording import count
 from tunesmith.data.formats.answers import Questions
 from tunesmith.data.formats.base import Content, FileFormat, Found, Written, extras, json_text
 from tunesmith.data.table import Table
 
 KEPT = ("id", "title", "context", "question", "answers")
+PARAGRAPH = "paragraph_id"
+"""Column for the id of a paragraph; "id" is the question's."""
 
 
 class Squad(FileFormat):
@@ -25,20 +30,22 @@ class Squad(FileFormat):
     def sniff(self, content: Content, *, sure: bool) -> bool:
         """Whether a file is one JSON value with articles that have paragraphs."""
         del sure
-        return '"paragraphs"' in content.text[:4096] and any(True for _ in _paragraphs(content.value))
+        return '"paragraphs"' in content.text[:4096] and any(True for _ in _paragraphs(content.value, Counter()))
 
     def read(self, content: Content) -> Found:
         """Return a question a row: `id`, `title`, `context`, `question`, `answers`; rows count the questions."""
         questions = Questions(Found((content.file,)))
+        lost: Counter[tuple[str, str]] = Counter()
         number = 0
-        for title, paragraph in _paragraphs(content.value):
+        for article, paragraph in _paragraphs(content.value, lost):
             for qa in paragraph["qas"]:
                 number += 1
-                _add(questions, number, title, paragraph, qa)
+                _add(questions, number, article, paragraph, qa)
         if not number:
             fix = '{"data": [{"paragraphs": [{"context": ..., "qas": [...]}]}]} is read'
             raise DataError("there are no questions in it", where=Where(content.file), fix=fix)
         questions.close()
+        questions.found.notes += _lost(content, lost)
         return questions.found
 
     def write(self, table: Table, out: Path) -> Written:
@@ -57,24 +64,41 @@ class Squad(FileFormat):
         return Written({out: json_text({"version": "v2.0" if impossible else "1.1", "data": data}) + "\n"})
 
 
-def _paragraphs(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (title, paragraph) of every paragraph that has questions."""
+def _lost(content: Content, lost: Counter[tuple[str, str]]) -> list[Note]:
+    """Say what of a file is in no row."""
+    others = extras(content.value, "data", "version") if isinstance(content.value, dict) else ()
+    said = [f"{count(n, noun)} without {what}" for (noun, what), n in lost.items()]
+    said += [f'"{name}" of the whole file' for name in others]
+    message = f"{content.file}: left out: {', '.join(said)}"
+    return [Note("warning", "left out", message, n_rows=lost.total())] if said else []
+
+
+def _paragraphs(value: Any, lost: Counter[tuple[str, str]]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield (article, paragraph) of every paragraph that has questions; count in `lost` what has none."""
     articles = value.get("data") if isinstance(value, dict) else value
     for article in articles if isinstance(articles, list) else []:
         inner = article.get("paragraphs") if isinstance(article, dict) else None
-        for paragraph in inner if isinstance(inner, list) else []:
-            if isinstance(paragraph, dict) and isinstance(paragraph.get("qas"), list):
-                yield str(article.get("title") or ""), paragraph
+        if not isinstance(inner, list):
+            lost["article", "paragraphs"] += 1
+            continue
+        for paragraph in inner:
+            qas = paragraph.get("qas") if isinstance(paragraph, dict) else None
+            if not qas:
+                lost["paragraph", "questions"] += 1
+            if isinstance(qas, list):
+                yield article, paragraph
 
 
-def _add(questions: Questions, number: int, title: str, paragraph: Mapping[str, Any], qa: Any) -> None:
+def _add(questions: Questions, number: int, article: Mapping[str, Any], paragraph: Mapping[str, Any], qa: Any) -> None:
     if not isinstance(qa, dict):
         questions.found.say("set aside", "not an object", number)
         return
+    title = str(article.get("title") or "")
     row: dict[str, Any] = {"id": str(qa.get("id", number)), **({"title": title} if title else {})}
     row |= {"context": paragraph.get("context"), "question": qa.get("question")}
     impossible = qa.get("is_impossible")
-    rest = extras(paragraph, *KEPT, "qas") | extras(qa, *KEPT, "is_impossible")
+    rest = extras(article, *KEPT, "paragraphs") | extras(paragraph, *KEPT, "qas") | extras(qa, *KEPT, "is_impossible")
+    rest = extras({PARAGRAPH: paragraph.get("id")}) | rest
     questions.add(number, row | rest, qa.get("answers"), impossible if isinstance(impossible, bool) else None)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
+from tunesmith.core.notes import Note
 from tunesmith.data.columns import LABEL_NAMES, TEXT_NAMES
 from tunesmith.data.formats.base import Content, FileFormat, Found, Written
 from tunesmith.data.formats.languages import is_language
-from tunesmith.data.formats.pairs import LANGUAGES, NAMES, add
+from tunesmith.data.formats.pairs import LANGUAGES, NAMES, add, apart, by_languages, languages_lost
 from tunesmith.data.table import Table
 
 OTHER_NAMES = frozenset(
@@ -39,18 +40,21 @@ class Tsv(FileFormat):
         return _names_pair(header) or not any(cell.casefold() in OTHER_NAMES or is_language(cell) for cell in header)
 
     def read(self, content: Content) -> Found:
-        """Return `source` and `target`, and further columns by number."""
+        """Return `source` and `target`, and further columns by the name in the first line, else by number."""
         rows = [(number, line.split("\t")) for number, line in content.lines() if line.strip()]
-        found, languages = Found((content.file,)), ("", "")
+        found, languages, names = Found((content.file,)), ("", ""), dict[int, str]()
         header = [cell.strip() for cell in rows[0][1]] if rows else []
         if _names_pair(header):
             languages = (header[0], header[1]) if is_language(header[0]) else ("", "")
-            rows = rows[1:]
+            rows, names = rows[1:], dict(enumerate(header[2:], 3))
+        if all(languages):
+            message = f"{content.file}: the first line names the languages: {', '.join(languages)}"
+            found.notes.append(Note("info", "languages", message))
         for number, cells in rows:
             if len(cells) < 2:
                 found.say("set aside", "no tab in this line", number, cells[0])
             else:
-                others = {f"column{i}": cell for i, cell in enumerate(cells[2:], 3)}
+                others = {names.get(i) or f"column{i}": cell for i, cell in enumerate(cells[2:], 3)}
                 add(found, number, (cells[0], cells[1]), languages, others)
         if len(found.entries) > 0.5 * len(rows):
             first = found.entries[0]
@@ -59,24 +63,24 @@ class Tsv(FileFormat):
         return found
 
     def write(self, table: Table, out: Path) -> Written:
-        """Return one file whose first line names the columns."""
+        """Return a file whose first line names the columns; of several pairs of languages, a file each."""
         self.need(table)
-        names = [
-            table.columns.get(language, [None])[0] or side for language, side in zip(LANGUAGES, NAMES[0], strict=True)
-        ]
         written = Written({}, notes=self.kept(table, "source", "target", *LANGUAGES))
-        lines = ["\t".join(names)]
-        for i in range(len(table)):
-            texts = [table["source"][i], table["target"][i]]
-            lines.append("\t".join(BREAKS.sub(" ", text) for text in texts))
-            if any(map(BREAKS.search, texts)):
-                where = table.where(i)
-                written.entries.append(Entry("changed", "line break or tab became a space", where.file, where.row))
-        written.files[out] = "\n".join(lines) + "\n"
+        written.notes += languages_lost(table, self.title)
+        groups = by_languages(table)
+        for languages, place in apart(out, groups).items():
+            lines = ["\t".join(languages if all(languages) else NAMES[0])]
+            for i in groups[languages]:
+                texts = [table["source"][i], table["target"][i]]
+                lines.append("\t".join(BREAKS.sub(" ", text) for text in texts))
+                if any(map(BREAKS.search, texts)):
+                    where = table.where(i)
+                    written.entries.append(Entry("changed", "line break or tab became a space", where.file, where.row))
+            written.files[place] = "\n".join(lines) + "\n"
         return written
 
 
 def _names_pair(header: list[str]) -> bool:
     """Whether the first two cells of a file are the names of a pair, not a pair."""
-    both = len(header) > 1 and all(map(is_language, header[:2]))
+    both = len(header) > 1 and header[0] != header[1] and all(map(is_language, header[:2]))
     return both or tuple(name.casefold() for name in header[:2]) in NAMES

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
+from tunesmith.data.formats.base import extras
 from tunesmith.data.formats.words import Ready
 from tunesmith.data.table import Table
 
@@ -30,24 +32,31 @@ def as_prompts(table: Table, title: str) -> Ready:
     Raises:
         DataError: the rows have neither shape.
     """
-    if "prompt" in table.columns:
+    if "prompt" in table.columns and "messages" not in table.columns:
         return Ready(table)
     _need(table, title, "messages")
     ready = Ready(table)
+    replaced = [name for name in ("prompt", "completion") if name in table.columns]
+    if replaced:
+        message = f"columns that {title} can't hold beside the messages are left out: {', '.join(replaced)}"
+        ready.notes.append(Note("warning", "columns left out", message))
     kept, prompts, completions = [], [], []
     for i, messages in enumerate(table["messages"]):
         roles = [message["role"] for message in messages]
         if roles not in (["user", "assistant"], ["system", "user", "assistant"]):
             ready.enter(i, "set aside", "not one question and one answer", ", ".join(roles))
             continue
+        others = list(dict.fromkeys(key for message in messages for key in extras(message, "role", "content")))
+        if others:
+            ready.enter(i, "changed", "other keys of messages left out", ", ".join(others))
         if len(messages) == 3:
             ready.enter(i, "changed", "system message put before the prompt", messages[0]["content"])
         kept.append(i)
         prompts.append("\n\n".join(message["content"] for message in messages[:-1]))
         completions.append(messages[-1]["content"])
-    others = {name: values for name, values in table.take(kept).columns.items() if name != "messages"}
-    columns: dict[str, Any] = {"prompt": prompts, "completion": completions, **others}
     picked = table.take(kept)
+    rest = extras(picked.columns, "messages", "prompt", "completion")
+    columns: dict[str, Any] = {"prompt": prompts, "completion": completions, **rest}
     ready.table = Table(columns, picked.files, picked.file_ids, picked.row_numbers)
     return ready
 
