@@ -73,17 +73,22 @@ def check_command(line: str, *, folder: Path) -> int:
     for part in _split(list(lexer), "|"):
         words = next(_split(part, ">"))
         if "tunesmith" in words:
-            _parse(words[words.index("tunesmith") + 1 :], folder)
+            _compose(words[words.index("tunesmith") + 1 :], folder)
             found += 1
     return found
 
 
-def _parse(arguments: list[str], folder: Path) -> None:
+def parse(arguments: list[str]) -> Any:
+    """Return the context of a command and its arguments, as typer reads them."""
     group: Any = typer.main.get_command(app)
     name, *rest = arguments
     if name not in group.commands:
         raise LookupError(f"there is no command {name}")
-    values = group.commands[name].make_context(name, list(rest)).params
+    return group.commands[name].make_context(name, list(rest))
+
+
+def _compose(arguments: list[str], folder: Path) -> None:
+    values = parse(arguments).params
     file = values.get("recipe")
     known = folder / file if file and (folder / file).is_file() else None
     named = {"preset": values.get("preset"), "task.kind": values.get("task")}

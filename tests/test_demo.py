@@ -1,10 +1,18 @@
 import csv
+import json
+import shlex
 from collections import Counter
 from importlib.resources import as_file, files
 
 import pytest
+from typer.testing import CliRunner
 
+from tests.guide import check_command
+from tests.tiny import tiny_bert
+from tunesmith.cli.main import app
+from tunesmith.inference.predictor import Predictor
 from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import Run
 from tunesmith.samples import SAMPLES, find_sample
 from tunesmith.workflow.prepare import prepare
 
@@ -95,3 +103,62 @@ def test_the_samples_of_models_that_write_repeat_their_patterns_and_not_their_ro
     often = {word for word, n in words.items() if n >= 5}
     share = sum(all(word in often for word in text.lower().rstrip(".?").split()) for text in targets) / n_rows
     assert share > 0.7, "a new decoder finds each word often enough to learn it"
+
+
+def test_the_notes_are_varied_and_all_used():
+    for name in ("fill-mask", "text-generation"):
+        file, settings, _ = find_sample(name)
+        with as_file(files("tunesmith.samples") / file) as path:
+            found = prepare(compose(file=None, overrides=[], arguments={"data.path": [str(path)], **settings})[0])
+        assert found.task.kind == name
+        assert found.n_read == 206 and not list(found.ledger)
+        texts = [text for table in found.tables.values() for text in table[found.task.text]]
+        beginnings = Counter(" ".join(text.lower().split()[:3]) for text in texts)
+        assert beginnings.most_common(1)[0][1] <= 4
+
+
+def a_few(file, folder):
+    """Write the first rows of a sample into a folder."""
+    text = (files("tunesmith.samples") / file).read_text(encoding="utf-8")
+    few = folder / file
+    if few.suffix == ".json":
+        whole = json.loads(text)
+        few.write_text(json.dumps({**whole, "data": whole["data"][:3]}), encoding="utf-8")
+    else:
+        few.write_text("\n".join(text.splitlines()[:20]) + "\n", encoding="utf-8")
+    return few
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_demo_ends_with_a_report_a_model_predictions_and_commands_that_run(name, tmp_path, monkeypatch):
+    """The whole command; only the model is a tiny one, and it makes two updates."""
+    monkeypatch.chdir(tmp_path)
+    source = tiny_bert(tmp_path / "tiny", max_tokens=128)
+    sample = SAMPLES[name]
+    quick = {"model.source": str(source), "train.length": "2 steps", "evaluate.resamples": 20}
+    monkeypatch.setitem(SAMPLES, name, sample._replace(settings={**sample.settings, **quick}))
+
+    done = CliRunner().invoke(app, ["demo", name], catch_exceptions=False)
+    assert done.exit_code == 0
+    run = Run.open(tmp_path / "runs" / f"{sample.file.partition('.')[0]}-1")
+    assert (run.status, run.manifest["step"]) == ("done", 2)
+    assert "2 updates" in run.report_path.read_text(encoding="utf-8")
+    assert (run.model_folder / "model.safetensors").is_file() and (run.model_folder / "README.md").is_file()
+    n_said = len(list(run.predictions("test")))
+    assert n_said == run.metrics["splits"]["test"]["n_rows"] > 30
+
+    said, _, following = done.output.partition("\nNext:\n")
+    assert f"{n_said} test rows" in said
+    lines = [line.strip() for line in following.splitlines()]
+    assert len(lines) == 2 + bool(sample.question)
+    few = a_few(sample.file, tmp_path).name
+    for line in lines:
+        assert check_command(line, folder=tmp_path) == 1
+        asked, _, command = line.rpartition("tunesmith ")
+        typed = shlex.split(command.replace("NEW.csv", few).replace("OTHER_LABELLED.csv", few))
+        again = CliRunner().invoke(app, typed, input=f"{sample.question}\n" if asked else None, catch_exceptions=False)
+        assert again.exit_code == 0 and again.output
+    with (tmp_path / "labelled.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) > 5
+    assert set(Predictor.load(run.model_folder).task.cell_names()) <= set(rows[0])

@@ -148,3 +148,8 @@ def test_check_ends_with_the_command_that_trains_with_the_same_options(tiny, tmp
     assert said.count("  no text\n") == 20
     command = shlex.split(said.splitlines()[-1])
     assert command == ["tunesmith", "train", str(data), "--task", "text-classification", *options[:4], *more]
+
+
+def test_check_lists_rows_without_spaces_at_the_end(tmp_path):
+    data = write_csv(tmp_path / "twice.csv", [*sentences(30), sentences(1)[0]])
+    assert f"{data}:32  exact duplicate\n" in invoke("check", data).output

@@ -1,15 +1,19 @@
 """Answers against the official SQuAD scripts, whose functions stand here as they were published."""
 
 import collections
+import json
 import re
 import string
 import time
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.metrics.agreement import ROWS, WITHIN, assert_agrees
 from tests.metrics.resampling import assert_draws_equal, measured
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.answers import AnswerScorer, best_threshold
@@ -115,20 +119,28 @@ def evaluate_v1(golds, preds):
     return np.mean(exact), np.mean(f1)
 
 
-TEXT = """The Norman dynasty had a major political, cultural and military impact on medieval Europe -- and even the
-Near East. In 1066, Duke William II of Normandy conquered England, killing King Harold II at the Battle of Hastings.
-The U.S. paid $5.5 million for a well-known "an-atom" model; café Zoë’s naïve plan cost €1,000. A. An. THE end!"""
+HARD = 'The U.S. paid $5.5 million -- for a well-known "an-atom" model; café Zoë’s plan cost €1,000. A. An. THE end!'
+
+
+@cache
+def passages():
+    """Return the texts of the sample of questions, as words, what is hard to normalise among them."""
+    articles = json.loads((files("tunesmith.samples") / "questions.json").read_text(encoding="utf-8"))["data"]
+    contexts = [paragraph["context"].split() for article in articles for paragraph in article["paragraphs"]]
+    places = [sum(map(ord, context[0])) % len(context) for context in contexts]
+    return [context[:n] + HARD.split() + context[n:] for context, n in zip(contexts, places, strict=True)]
 
 
 def asked(n_rows, *, seed=0, unanswerable=0.3):
-    """Return answers and right ones: stretches of a text, the answers often a bit shorter, longer or elsewhere."""
-    rng, words = np.random.default_rng(seed), TEXT.split()
+    """Return answers and right ones: stretches of texts, the answers often a bit shorter, longer or elsewhere."""
+    rng = np.random.default_rng(seed)
 
     def stretch(start, length):
         return " ".join(words[max(0, start) : max(0, start) + max(0, length)])
 
     predicted, gold = [], []
     for _ in range(n_rows):
+        words = passages()[rng.integers(len(passages()))]
         start, length = rng.integers(0, len(words)), rng.integers(1, 6)
         right = [stretch(start + i, length - i) for i in range(rng.integers(1, 4))]
         gold.append([] if rng.random() < unanswerable else right)
@@ -152,9 +164,7 @@ def official(predicted, gold):
 @pytest.mark.parametrize("seed", range(3))
 def test_values_are_those_of_the_official_script(seed):
     predicted, gold = asked(2000, seed=seed)
-    found = measured(AnswerScorer(predicted, gold))
-    for name, expected in official(predicted, gold).items():
-        assert found["values"][name]["value"] == pytest.approx(expected, abs=1e-12), name
+    found = assert_agrees(AnswerScorer(predicted, gold), official(predicted, gold))
     assert 0.2 < found["values"]["exact_match"]["value"] < found["values"]["answer_f1"]["value"] < 0.9
 
 
@@ -164,8 +174,7 @@ def test_without_unanswerable_questions_they_are_version_1s_too():
     gold = [[a for a in right if normalize_answer(a)] or ["Europe"] for right in gold]
     scorer = AnswerScorer(predicted, gold)
     assert scorer.names == ("exact_match", "answer_f1")
-    values = measured(scorer)["values"]
-    assert (values["exact_match"]["value"], values["answer_f1"]["value"]) == pytest.approx(evaluate_v1(gold, predicted))
+    assert_agrees(scorer, dict(zip(scorer.names, evaluate_v1(gold, predicted), strict=True)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -205,24 +214,24 @@ def test_only_unanswerable_questions_and_one_row():
     assert found["values"]["answer_f1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_best_threshold_is_the_official_one(seed):
     rng = np.random.default_rng(seed)
-    predicted, gold = asked(500, seed=seed)
+    predicted, gold = asked(ROWS, seed=seed)
     # Where an answer is nothing but articles, the script's threshold is not quite best for its own scores.
     predicted = [text if normalize_answer(text) else "Europe" for text in predicted]
     gold = [right and ([a for a in right if normalize_answer(a)] or ["Europe"]) for right in gold]
     exact, f1 = get_raw_scores(gold, predicted)
     has = np.array([bool(right) for right in gold])
-    null = np.where(has, rng.beta(2, 4, 500), rng.beta(4, 2, 500))
+    null = np.where(has, rng.beta(2, 4, ROWS), rng.beta(4, 2, ROWS))
     for scores in (exact, f1):
         named = [dict(enumerate(values)) for values in (predicted, scores, null.tolist(), has.tolist())]
         percent, value = find_best_thresh(*named)
         found = best_threshold(null, scores, has)
-        assert (100 * found.score, found.value) == pytest.approx((percent, value))
+        assert (100 * found.score, found.value) == pytest.approx((percent, value), **WITHIN)
         # And applying it gives that score.
         said = ["" if n > found.value else text for n, text in zip(null, predicted, strict=True)]
-        assert np.mean(get_raw_scores(gold, said)[scores is f1]) == pytest.approx(found.score)
+        assert np.mean(get_raw_scores(gold, said)[scores is f1]) == pytest.approx(found.score, **WITHIN)
 
 
 def test_the_middle_between_two_null_scores_does_as_well():

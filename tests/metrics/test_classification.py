@@ -57,7 +57,9 @@ def slow_ece(probabilities, gold, n_bins=15):
 def assert_equals_sklearn(probabilities, gold, *, labels=None):
     k = probabilities.shape[1]
     found = measure(probabilities, gold, labels or list(range(k)), resamples=5)
-    for name, expected in sklearn_values(probabilities, gold).items():
+    reference = sklearn_values(probabilities, gold)
+    assert list(found["values"]) == list(VALUES) and set(reference) == set(VALUES)
+    for name, expected in reference.items():
         value = found["values"][name]["value"]
         assert value == (None if expected is None else pytest.approx(expected, abs=EXACT, rel=EXACT)), name
     predicted = probabilities.argmax(axis=1)
@@ -72,7 +74,7 @@ def assert_equals_sklearn(probabilities, gold, *, labels=None):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 7, 77])
-@pytest.mark.parametrize("n_rows", [1, 2, 13, 400])
+@pytest.mark.parametrize("n_rows", [1, 2, 13, 2500])
 @pytest.mark.parametrize("skill", [0.0, 2.0, 50.0])
 def test_point_values_are_scikit_learns(made, n_rows, n_classes, skill):
     probabilities, gold = made(n_rows, n_classes, seed=n_rows, skill=skill)
@@ -90,7 +92,7 @@ def test_point_values_are_scikit_learns_with_ties_and_missing_classes(n_rows, n_
 
 
 def test_multi_class_auroc_is_scikit_learns_one_vs_rest(made):
-    probabilities, gold = made(500, 5)
+    probabilities, gold = made(2500, 5)
     expected = sk.roc_auc_score(gold, probabilities, multi_class="ovr", average="macro")
     value = measure(probabilities, gold, list("abcde"), resamples=5)["values"]["auroc"]
     assert value["value"] == pytest.approx(expected, abs=EXACT)

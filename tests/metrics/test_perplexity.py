@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.metrics.agreement import assert_agrees, real_texts
 from tests.metrics.resampling import assert_draws_equal, measured
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.perplexity import PerplexityScorer
@@ -12,11 +13,11 @@ from tunesmith.metrics.perplexity import PerplexityScorer
 TEXTS = ["the cat sat on the mat", "naïve café €", "a", "one two three four five six seven"] * 10
 
 
-def surprised(seed=0):
+def surprised(texts, seed=0):
     """Return each token's probability and whether it was the likeliest, by row, and the rows' bytes."""
     rng = np.random.default_rng(seed)
-    tokens = [rng.uniform(0.01, 1, len(text.split())) for text in TEXTS]
-    return tokens, [rng.random(len(row)) < 0.4 for row in tokens], [len(text.encode()) for text in TEXTS]
+    tokens = [rng.uniform(0, 1, len(text.split())) ** 3 + 1e-9 for text in texts]
+    return tokens, [rng.random(len(row)) < 0.4 for row in tokens], [len(text.encode()) for text in texts]
 
 
 def scorer(tokens, hits, n_bytes):
@@ -33,8 +34,13 @@ def reference(tokens, hits, n_bytes):
     }
 
 
+def test_values_are_the_definitions_on_thousands_of_texts():
+    parts = surprised(real_texts()[:3000])
+    assert_agrees(scorer(*parts), reference(*parts))
+
+
 def test_every_resample_is_the_definition_on_the_drawn_rows():
-    parts = surprised()
+    parts = surprised(TEXTS)
     assert_draws_equal(scorer(*parts), lambda rows: reference(*([part[i] for i in rows] for part in parts)))
 
 

@@ -10,35 +10,24 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
+from tests.metrics.agreement import ROWS, WITHIN, assert_agrees, perturbed, real_texts
 from tests.metrics.resampling import assert_draws_equal, measured
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.texts import ROUGE, SummaryScorer, TranslationScorer
 
-TEXT = """A small café at the harbour sells fresh bread, cheese and (sometimes) fish; it opens at 6:30 a.m. on weekdays.
-The old keeper of the lighthouse, who has lived there for forty years, says that the storms are getting worse.
-"We won't leave," she told us, "until the last ship has come home." Nobody on the island doubts it.
-In 1987 the ferry was late by three hours and the running joke is that it still hasn't arrived, running or not."""
-
 
 def written(n_rows, *, seed=0, n_references=1, noise=0.2, lines=False, most=30):
-    """Return texts and references: stretches of a text, and the same with words lost, doubled or exchanged."""
-    rng, words = np.random.default_rng(seed), TEXT.split()
-
-    def stretch():
-        start = rng.integers(0, len(words))
-        return words[start : start + rng.integers(1, most)]
+    """Return texts and references: real ones with words lost, doubled, exchanged or misspelt, each its own way."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(real_texts()), n_rows, replace=False)
+    sources = [real_texts()[i].split()[:most] for i in chosen]
 
     def changed(source):
-        kept = [[word] if rng.random() > noise else [[], [word, word], [str(rng.choice(words))]][rng.integers(3)]
-                for word in source]  # fmt: skip
-        return [word for part in kept for word in part]
+        words = perturbed(source, rng, noise=noise)
+        return "".join(word + ("\n" if lines and rng.random() < 0.2 else " ") for word in words).rstrip(" ")
 
-    def joined(source):
-        return "".join(word + ("\n" if lines and rng.random() < 0.2 else " ") for word in source).rstrip(" ")
-
-    sources = [stretch() for _ in range(n_rows)]
-    gold = [[joined(changed(source)) for _ in range(rng.integers(1, n_references + 1))] for source in sources]
-    return [joined(changed(source)) for source in sources], gold
+    gold = [[changed(source) for _ in range(rng.integers(1, n_references + 1))] for source in sources]
+    return [changed(source) for source in sources], gold
 
 
 def streams(gold):
@@ -52,19 +41,23 @@ def sacrebleu_values(predicted, gold, tokenizer="13a"):
     return {"bleu": bleu / 100, "chrf": CHRF().corpus_score(predicted, streams(gold)).score / 100}
 
 
+def length_ratio(predicted, gold):
+    nearest = [
+        min((abs(len(r) - len(text)), len(r)) for r in row)[1] for text, row in zip(predicted, gold, strict=True)
+    ]
+    return {"length_ratio": sum(map(len, predicted)) / sum(nearest)}
+
+
 def rouge_values(predicted, gold, stemmer=False):
     scorer = RougeScorer(list(ROUGE), use_stemmer=stemmer)
     rows = [scorer.score_multi(references, text) for references, text in zip(gold, predicted, strict=True)]
     return {name: np.mean([row[name].fmeasure for row in rows]) for name in ROUGE}
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.2, 0.9])
-@pytest.mark.parametrize("n_references", [1, 3])
+@pytest.mark.parametrize(("n_references", "noise"), [(1, 0.1), (3, 0.2), (1, 0.8)])
 def test_translations_are_measured_as_by_sacrebleu(n_references, noise):
-    parts = written(700, n_references=n_references, noise=noise)
-    found = measured(TranslationScorer(*parts))
-    for name, expected in sacrebleu_values(*parts).items():
-        assert found["values"][name]["value"] == pytest.approx(expected, abs=1e-12), name
+    parts = written(ROWS, n_references=n_references, noise=noise)
+    found = assert_agrees(TranslationScorer(*parts), sacrebleu_values(*parts) | length_ratio(*parts))
     n = "var" if n_references > 1 else "1"
     assert found["signatures"]["bleu"].startswith(f"nrefs:{n}|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     assert found["signatures"]["chrf"].startswith(f"nrefs:{n}|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
@@ -72,10 +65,10 @@ def test_translations_are_measured_as_by_sacrebleu(n_references, noise):
 
 @pytest.mark.parametrize("tokenizer", ["intl", "zh", "char", "none"])
 def test_other_ways_to_cut_words(tokenizer):
-    parts = written(100)
-    found = measured(TranslationScorer(*parts, tokenizer=tokenizer))
-    expected = sacrebleu_values(*parts, tokenizer)["bleu"]
-    assert found["values"]["bleu"]["value"] == pytest.approx(expected, abs=1e-12)
+    parts = written(ROWS, most=12)
+    expected = BLEU(tokenize=tokenizer, force=True).corpus_score(parts[0], streams(parts[1])).score / 100
+    found = measured(TranslationScorer(*parts, tokenizer=tokenizer), resamples=3)
+    assert found["values"]["bleu"]["value"] == pytest.approx(expected, **WITHIN)
     assert f"|tok:{tokenizer}|" in found["signatures"]["bleu"]
 
 
@@ -105,14 +98,13 @@ def test_every_resample_is_sacrebleu_on_the_drawn_rows(most, n_references):
     )
 
 
-@pytest.mark.parametrize("stemmer", [False, True])
-@pytest.mark.parametrize("lines", [False, True])
-@pytest.mark.parametrize("n_references", [1, 3])
+@pytest.mark.parametrize(
+    ("n_references", "lines", "stemmer"), [(1, False, False), (1, True, True), (2, False, True), (3, True, False)]
+)
 def test_summaries_are_measured_as_by_rouge_score(n_references, lines, stemmer):
-    parts = written(150, n_references=n_references, lines=lines)
-    found = measured(SummaryScorer(*parts, stemmer=stemmer))
-    for name, expected in rouge_values(*parts, stemmer=stemmer).items():
-        assert found["values"][name]["value"] == pytest.approx(expected, abs=1e-12), name
+    parts = written(ROWS, n_references=n_references, lines=lines, most=14)
+    expected = rouge_values(*parts, stemmer=stemmer) | length_ratio(*parts)
+    found = assert_agrees(SummaryScorer(*parts, stemmer=stemmer), expected)
     assert (found["rouge"]["stemmer"], found["rouge"]["unread_references"]) == (stemmer, 0)
 
 

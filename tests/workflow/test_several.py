@@ -213,6 +213,14 @@ def test_settings_hold_for_all_or_for_one(folder):
     assert found.mix.patience == 3
 
 
+@pytest.mark.parametrize("short", ["mood.csv", ["mood.csv"]])
+def test_a_setting_of_a_part_that_names_its_data_only_stands_beside_it(folder, short):
+    recipe = write(folder, "short.yaml", parts={"mood": short, "names": str(folder / "names.conll")})
+    found = compose_several(recipe, overrides=["tasks.mood.train.lr=0.002"]).parts["mood"]
+    assert (found.recipe.data.path, found.recipe.train.lr) == (("mood.csv",), 0.002)
+    assert found.origins.entries["data.path"].origin == "file"
+
+
 @pytest.mark.parametrize("kind", ["tasks", "stages"])
 def test_the_recipe_of_the_whole_gives_the_same_again(folder, tmp_path, kind):
     mine = {"data": str(folder / "names.conll"), "train": {"lr": 0.5}}

@@ -82,7 +82,7 @@ def _set_aside(console: Any, prepared: Any) -> None:
     first = f"first {MOST_ENTRIES} of {len(entries):,}" if len(entries) > MOST_ENTRIES else f"{len(entries):,} in all"
     console.print(f"set aside, {first}:")
     for entry in entries[:MOST_ENTRIES]:
-        detail = "" if entry.detail == "train" else f"  {escape(entry.detail)}"
+        detail = "" if entry.detail in {"", "train"} else f"  {escape(entry.detail)}"
         console.print(f"  [dim]{escape(entry.file)}:{entry.row}[/dim]  {escape(entry.reason)}{detail}")
     if len(entries) > MOST_ENTRIES:
         console.print(f"  [dim]… and {len(entries) - MOST_ENTRIES:,} more: all are in ledger.jsonl of a run[/dim]")

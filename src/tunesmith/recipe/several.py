@@ -78,6 +78,7 @@ def compose_several(
     tree, places = read(file)
     kind: Kind = "stages" if "stages" in tree else "tasks"
     _refuse(tree.get(kind), kind, tree, places, str(file))
+    _write_out(tree[kind], kind, places)
     shared: list[str] = []
     for text in overrides:
         key, value = parse_override(text)
@@ -110,7 +111,7 @@ def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: lis
 
     But for the model: of stages, only those name one that are to start from it.
     """
-    whole = {**copy.deepcopy(tree), kind: {name: copy.deepcopy(_whole(own)) for name, own in parts.items()}}
+    whole = {**copy.deepcopy(tree), kind: {name: copy.deepcopy(own) for name, own in parts.items()}}
     for key, value in said:
         of_all = key.split(".")[0] == "model"
         for target in [whole] if of_all else whole[kind].values():
@@ -154,7 +155,6 @@ def _merged(
 ) -> tuple[dict[str, Any], dict[str, Where]]:
     """Return the settings of one part, the shared ones included, and where each stands."""
     place = places.get(key, Where())
-    own = _whole(own)
     if not isinstance(own, dict):
         fix = f"write {key.rpartition('.')[2]}: FILE"
         raise RecipeError("is no recipe", where=Where(place.file, place.row, key, own), fix=fix)
@@ -166,14 +166,17 @@ def _merged(
     return tree, outside | (inside or {"data": place})
 
 
-def _whole(own: Any) -> Any:
-    """Return a part whose short form names its data only."""
-    return {"data": own} if isinstance(own, str | list) else own
+def _write_out(parts: dict[str, Any], kind: str, places: dict[str, Where]) -> None:
+    """Write out the parts whose short form names their data only, so that settings can stand beside it."""
+    for name, own in parts.items():
+        if isinstance(own, str | list):
+            parts[name] = {"data": own}
+            places[f"{kind}.{name}.data"] = places.get(f"{kind}.{name}", Where())
 
 
 def _dotted(own: Any) -> Iterator[str]:
     """Yield the settings of a part, the sections they are in included."""
-    for name, _ in leaves(_whole(own)):
+    for name, _ in leaves(own):
         parts = name.split(".")
         yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 

@@ -116,3 +116,25 @@ def of_tokens(logits: Tensor, targets: Tensor, batch: Batch, *, smoothing: float
     weights = ((targets != IGNORED) & (batch.weights > 0)[:, None]).float().flatten()
     numbers = batch.numbers.repeat_interleave(targets.shape[1])
     return Decisions("one", logits.float().flatten(0, 1), targets.flatten(), weights, numbers, smoothing=smoothing)
+
+
+TOKENS_AT_ONCE = 64
+"""So many tokens' logits are held in double precision at a time."""
+
+
+def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy of each token as it is measured, 0 for `IGNORED`; float64, shape (tokens,), on the CPU.
+
+    In single precision a sum over thousands of tokens would be right to eight digits only.
+
+    Args:
+        logits: shape (tokens, vocabulary).
+        targets: shape (tokens,).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    wide = torch.float32 if logits.device.type == "mps" else torch.float64  # MPS has no float64
+    pairs = zip(torch.split(logits, TOKENS_AT_ONCE), torch.split(targets, TOKENS_AT_ONCE), strict=True)
+    parts = [F.cross_entropy(part.to(wide), t, ignore_index=IGNORED, reduction="none") for part, t in pairs]
+    return torch.cat(parts).cpu().double()

@@ -12,7 +12,7 @@ from tunesmith.core.wording import count
 from tunesmith.data.table import Table
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import Task
-from tunesmith.tasks.decisions import Decisions
+from tunesmith.tasks.decisions import Decisions, token_losses
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
@@ -183,14 +183,13 @@ class LanguageTask(Task):
     def surprise(self, model: nn.Module, batch: Batch) -> np.ndarray:
         """Return loss, tokens and hits of each example, shape (batch, 3)."""
         import torch
-        import torch.nn.functional as F
 
         wanted = batch.targets != IGNORED
-        logits, targets = self.forward(model, batch).logits.float(), batch.targets[wanted]
-        losses = F.cross_entropy(logits, targets, reduction="none")
-        parts = torch.stack([losses, torch.ones_like(losses), (logits.argmax(dim=1) == targets).float()], dim=1)
-        sums = torch.zeros(len(wanted), 3, dtype=torch.float64, device=parts.device)
-        found: np.ndarray = sums.index_add(0, wanted.nonzero()[:, 0], parts.double()).cpu().numpy()
+        logits, targets = self.forward(model, batch).logits, batch.targets[wanted]
+        losses, hits = token_losses(logits, targets), (logits.argmax(dim=1) == targets).cpu()
+        parts = torch.stack([losses, torch.ones_like(losses), hits.double()], dim=1)
+        sums = torch.zeros(len(wanted), 3, dtype=torch.float64)
+        found: np.ndarray = sums.index_add(0, wanted.nonzero()[:, 0].cpu(), parts).numpy()
         return found
 
     def summed(self, examples: Sequence[Example], outputs: Sequence[np.ndarray], *, n_rows: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from tunesmith.data.table import Table
 from tunesmith.models.tokenize import LongText
 from tunesmith.models.words import IGNORED
 from tunesmith.tasks.base import Task
-from tunesmith.tasks.decisions import Decisions, of_tokens
+from tunesmith.tasks.decisions import Decisions, of_tokens, token_losses
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Usable, padded
 
@@ -271,9 +271,9 @@ class Seq2SeqTask(Task):
         import torch
 
         logits = model(**batch.inputs).logits
-        losses = _losses(logits, batch.targets).sum(dim=1)
-        right = (logits.argmax(dim=-1) == batch.targets).sum(dim=1)
-        return np.asarray(torch.stack([losses.double(), right.double()], dim=1).cpu())
+        losses = token_losses(logits.flatten(0, 1), batch.targets.flatten()).view(batch.targets.shape)
+        right = (logits.argmax(dim=-1) == batch.targets).cpu()
+        return np.asarray(torch.stack([losses.sum(dim=1), right.sum(dim=1).double()], dim=1))
 
     def dev_metrics(self, examples: Sequence[Example], outputs: Sequence[Any], table: Table) -> dict[str, float]:
         """Return the loss of a target token, the perplexity and the share of tokens thought likeliest."""
@@ -384,12 +384,3 @@ def _example(
         return Example(ids, row, extras=extras)
     late = {"decoder_input_ids": [tokenizer.target.start, *target[:-1]]}
     return Example(ids, row, target, float(len(target)), {**extras, **late}, n_written=len(target))
-
-
-def _losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the cross-entropy of each token, shape (batch, tokens), 0 for padding."""
-    import torch.nn.functional as F
-
-    flat = logits.float().flatten(0, 1)
-    each = F.cross_entropy(flat, targets.flatten(), ignore_index=IGNORED, reduction="none")
-    return each.view(targets.shape)
