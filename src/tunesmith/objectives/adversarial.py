@@ -1,7 +1,8 @@
 """Adversarial training on token vectors: FGM, PGD and FreeLB. Learn what noise in the worst direction would break.
 
-Noise is measured in lengths of the text's token vectors (their root mean square): those of models differ by a factor of
-hundreds. (Miyato et al. 2017, section 3, give vectors a length of 16, on average, and move a text by 5.)
+Noise is measured in lengths of the text's token vectors (their root mean square), which differ from model to model: T5
+begins them with a standard deviation of 1, BERT of 0.02. (Miyato et al. 2017, section 3, give vectors a length of 16,
+on average, and move a text by 5.)
 """
 
 from __future__ import annotations
