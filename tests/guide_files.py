@@ -144,6 +144,7 @@ MADE: dict[str, Callable[[], str | bytes]] = {
     # Words.
     "pos.conll": lambda: tagged(lambda i: ["DT", "NN", "VB"][i % 3]),
     "train.conll": lambda: tagged(lambda i: ["O", "B-PER", "I-PER", "O", "B-LOC"][i % 5]),
+    "bioes.conll": lambda: tagged(lambda i: ["O", "B-PER", "E-PER", "O", "S-LOC"][i % 5]),
     "tokens.md:new.csv": lambda: table(
         [["ticket", "text"], [1, "Hello, this is Ines Weber from Bremen. The Tove stool I bought last Friday wobbles."]]
     ),
