@@ -181,6 +181,13 @@ def test_ragged_rows(tmp_path):
     assert [(e.reason, e.row) for e in found.ledger] == [("too many fields", 4)]
 
 
+def test_rows_of_which_none_fits_are_one_error(tmp_path):
+    path = put(tmp_path, "a.tsv", '"Quoted\tx "y\nA\tB\n')
+    with pytest.raises(DataError, match="no usable rows; the first was set aside: too many fields") as raised:
+        read(DataSpec(path=(str(path),)))
+    assert (raised.value.problems[0].where.row, raised.value.problems[0].fix[:4]) == (2, "mend")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -54,7 +54,7 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
     """Read a whole file.
 
     Raises:
-        DataError: it has a header and no rows.
+        DataError: it has no rows, or none that can be used.
     """
     notes: list[Note] = []
     entries: list[Entry] = []
@@ -89,6 +89,11 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
     parsed = Parsed(header, [], notes, entries)
     for line, fields in rows:
         _fit(parsed, line, fields, file)
+    if not parsed.rows:
+        first = next(entry for entry in entries if entry.kind == "set aside")
+        message = f"the file has no usable rows; the first was set aside: {first.reason}"
+        fix = "mend the rows, or say what separates columns: --set data.delimiter=tab"
+        raise DataError(message, where=Where(file, first.row), fix=fix)
     return parsed
 
 
