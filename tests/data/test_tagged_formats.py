@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.writers import write_jsonl
 from tunesmith.core.errors import DataError
 from tunesmith.data.columns import choose_tagged
 from tunesmith.data.convert import convert
@@ -13,6 +14,8 @@ from tunesmith.data.spec import DataSpec
 from tunesmith.data.stream import stream
 from tunesmith.data.table import Table
 from tunesmith.data.tagged import read_table, tagged_rows
+from tunesmith.recipe.compose import compose
+from tunesmith.workflow.prepare import prepare
 
 
 def put(folder, name, content):
@@ -192,8 +195,8 @@ def test_spans_of_plain_rows_are_checked(tmp_path):
     rows = [{"text": "Anna", "spans": [[0, 4]]}, {"text": "Bob", "spans": []}]
     done, text = converted(tmp_path, "a.jsonl", "a.conll", lines(*rows))
     assert done.source == "doccano"
-    assert "Anna\tO" in text
-    assert said(done) == [("changed", "not a span", 1)]
+    assert text == "Bob\tO\n\n"
+    assert said(done) == [("changed", "not a span", 1), ("set aside", "no label", 1)]
 
 
 # CoNLL columns.
@@ -409,3 +412,16 @@ def test_one_odd_row_does_not_hide_the_task():
     assert tagged_rows(["Anna ran", "Bob", "Cid"], [[{"start": 0, "end": 4, "label": "X"}], None, []])
     assert not tagged_rows(["Anna ran", "Bob"], [[{"start": 0, "end": 4, "label": "X"}], "pos"])
     assert not tagged_rows([], [])
+
+
+@pytest.mark.parametrize("columns", [("text", "entities"), ("sentence", "labels")])
+@pytest.mark.parametrize(("spans", "reason"), [([[0, 4]], "not a span"), ([[90, 99, "PER"]], "span outside the text")])
+def test_a_row_of_which_no_span_can_be_used_is_not_learnt_as_one_without(tmp_path, columns, spans, reason):
+    rows = [{columns[0]: "Anna sings", columns[1]: spans}]
+    rows += [{columns[0]: f"Bob{i} runs", columns[1]: [[0, 4, "PER"]]} for i in range(8)]
+    path = write_jsonl(tmp_path / "a.jsonl", rows)
+    recipe, _ = compose(file=None, overrides=(), arguments={"data.path": [str(path)], "data.split.test": 0.0})
+    prepared = prepare(recipe)
+    assert sum(len(table) for table in prepared.tables.values()) == 8
+    said = {entry.reason for entry in prepared.ledger if entry.row == 1}
+    assert reason in said

@@ -113,6 +113,8 @@ def read_tags(cell: Any, label: Any, scheme: Scheme) -> Tagged:
 
 def _of_spans(items: Sequence[Any], text: str, places: Places, scheme: Scheme) -> Tagged:
     checked = check(items, text)
+    if items and not checked.cells:
+        return Tagged([], [], checked.problems[0][0])
     spans = [Span(span["start"], span["end"], span["label"]) for span in checked.cells]
     whole, repairs = tagging.align(spans, places, text)
     tags = tagging.of_spans(whole, len(places))

@@ -70,7 +70,8 @@ def span_column(rows: Sequence[Mapping[str, Any]]) -> str | None:
 def add(found: Found, number: int, text: Any, items: Any, others: Mapping[str, Any]) -> None:
     """Add one row with its spans checked, or set it aside if it has no text.
 
-    What is no list of spans is no label, which whoever needs one has to say; it stays what it is.
+    What is no list of spans is no label, which whoever needs one has to say; it stays what it is. Nor has a row a label
+    of which no span can be used: there is something in it.
     """
     if not isinstance(text, str) or not text.strip():
         found.say("set aside", "no text", number)
@@ -82,7 +83,8 @@ def add(found: Found, number: int, text: Any, items: Any, others: Mapping[str, A
         return
     checked = check(listed, text)
     found.entries += entries_of(checked.problems, found.files[0], number)
-    found.rows.append((number, {"text": text, "spans": checked.cells, **rest}))
+    spans = checked.cells if checked.cells or not listed else None
+    found.rows.append((number, {"text": text, "spans": spans, **rest}))
 
 
 def triples(cells: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
