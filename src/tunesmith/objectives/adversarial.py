@@ -61,7 +61,8 @@ class Pgd(Adding):
 
         from tunesmith.objectives.noise import unit, within
 
-        step, radius = self.step * p.token_size, self.radius * p.token_size
+        size = p.token_size
+        step, radius = self.step * size, self.radius * size
         noise = within(step * unit(p.slope), radius)
         for _ in range(self.steps - 1):
             noise = noise.detach().requires_grad_()
@@ -100,7 +101,8 @@ class FreeLb(Objective):
 
         from tunesmith.objectives.noise import unit, within
 
-        step, radius = self.step * p.token_size, self.radius * p.token_size
+        size = p.token_size
+        step, radius = self.step * size, self.radius * size
         noise, slope = torch.zeros_like(p.slope), p.slope
         for _ in range(self.steps - 1):
             noise = within(noise + step * unit(slope), radius).detach().requires_grad_()

@@ -41,14 +41,14 @@ class Vat(Adding):
         from tunesmith.objectives.noise import drawn, unit
 
         assert p.vectors is not None
-        own = p.decisions().detached()
+        own, size = p.decisions().detached(), p.token_size
         direction = unit(drawn(p.vectors.detach(), p.mask))
         for _ in range(self.steps):
-            noise = (self.probe * p.token_size * direction).requires_grad_()
+            noise = (self.probe * size * direction).requires_grad_()
             away = (own.divergences(p.decisions(p.again(moved(noise)))) * own.weights).sum()
             (slope,) = torch.autograd.grad(away, noise)
             direction = unit(slope * p.mask)
-        far = p.decisions(p.again(moved(self.radius * p.token_size * direction)))
+        far = p.decisions(p.again(moved(self.radius * size * direction)))
         yield self.weight * (own.divergences(far) * own.weights).sum()
 
 
