@@ -30,18 +30,23 @@ GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted([*GUIDE.glob("*.md"), ROOT / "recipes" / "README.md"])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run:[^>]*-->\s*\Z")
+FOLLOWS = re.compile(r"<!-- run after the commands above -->\s*\Z")
 BEGIN, END = "<!-- settings: made by `python -m tests.guide`, do not edit by hand -->", "<!-- end of settings -->"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page; `run` is false below a comment `<!-- not run: why -->`."""
+    """A fenced block of a page; `run` is false below a comment `<!-- not run: why -->`.
+
+    `follows` is true below `<!-- run after the commands above -->`: it needs what these have made.
+    """
 
     page: str
     line: int
     language: str
     text: str
     run: bool
+    follows: bool
 
 
 def blocks(page: Path, *languages: str) -> Iterator[Block]:
@@ -50,7 +55,8 @@ def blocks(page: Path, *languages: str) -> Iterator[Block]:
     for match in FENCE.finditer(text):
         if match[1] in languages:
             before = text[: match.start()]
-            yield Block(page.name, before.count("\n") + 1, match[1], match[2], not NOT_RUN.search(before))
+            runs, follows = not NOT_RUN.search(before), bool(FOLLOWS.search(before))
+            yield Block(page.name, before.count("\n") + 1, match[1], match[2], runs, follows)
 
 
 def commands(block: Block) -> Iterator[str]:

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+import tunesmith as ts
 from tests import guide_files
 from tests.guide import Block, blocks, commands, parse
 from tunesmith.cli.main import app
@@ -64,7 +66,7 @@ class Typed(NamedTuple):
 
 
 def run_page(page: Path, folder: Path, *, model: Path, before: Sequence[str] = ()) -> list[str]:
-    """Run the console blocks of a page in a folder, which must be the current one.
+    """Run the console blocks of a page in a folder, which must be the current one, and the Python that follows them.
 
     Args:
         page: of the guide.
@@ -82,12 +84,16 @@ def run_page(page: Path, folder: Path, *, model: Path, before: Sequence[str] = (
     for line in before:
         _stand_in(Typed.of(line).files(), page, folder)
         _invoke(Typed.of(line), folder, model=model)
-    for block in blocks(page, "console", "yaml"):
+    for block in blocks(page, "console", "yaml", "python"):
         if named := NAMED.match(block.text):
             (folder / named[1]).write_text(block.text, encoding="utf-8")
             _stand_in(FILE.findall(block.text), page, folder)
+        if block.follows:
+            _execute(block, page, folder, model=model)
+            done.append(block.text)
+            continue
         stops = STOPS.search("".join(text.splitlines(keepends=True)[: block.line - 1]))
-        for line in commands(block) if block.run else ():
+        for line in commands(block) if block.run and block.language == "console" else ():
             typed = Typed.of(line)
             _stand_in(typed.files(), page, folder)
             said = _invoke(typed, folder, model=model, stops=stops[1] if stops else "")
@@ -116,6 +122,15 @@ def _invoke(typed: Typed, folder: Path, *, model: Path, stops: str = "") -> str:
     assert not stops, f"{typed.line}\nis not refused"
     assert result.exit_code == 0, f"{typed.line}\n{result.output}"
     return result.output
+
+
+def _execute(block: Block, page: Path, folder: Path, *, model: Path) -> None:
+    """Run Python of a page, with a quick `train_several`."""
+    settings = {"model.source": str(model), **dict(setting.split("=") for setting in SETTINGS)}
+    _stand_in(FILE.findall(block.text), page, folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ts, "train_several", partial(ts.train_several, settings=settings), raising=False)
+        exec(compile(block.text, f"{block.page}:{block.line}", "exec"), {})
 
 
 @contextmanager
