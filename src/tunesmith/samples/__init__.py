@@ -41,7 +41,7 @@ SAMPLES = {
     ),
     "summarization": Sample(
         "letters.jsonl",
-        {"task.kind": "summarization", "task.decoder_layers": 2, "train.length": "300 steps"},
+        {"task.kind": "summarization", "task.decoder_layers": 2, "train.length": "200 steps"},
         "Hello everybody, the projector in the library has stopped working. A mechanic comes on Friday.",
     ),
     # Without dev rows there would be nothing to set thresholds on.
