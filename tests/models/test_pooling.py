@@ -26,8 +26,9 @@ from tunesmith.models.seq2seq import build_seq2seq
 from tunesmith.models.source import Source
 from tunesmith.models.spec import AdaptSpec, ModelSpec
 from tunesmith.models.vectors import Seen, features_seen
+from tunesmith.tasks.fill_mask import FillMask
 from tunesmith.tasks.text_classification import TextClassification
-from tunesmith.workflow.resolve import refuse_pooling
+from tunesmith.workflow.idle import refuse_idle
 
 IDS = torch.tensor([[2, 7, 9, 11, 3], [2, 8, 3, 0, 0]])
 MASK = (IDS > 0).long()
@@ -174,12 +175,14 @@ def recipe(**model):
 
 def test_settings_that_would_do_nothing_are_refused():
     with pytest.raises(RecipeError, match="no hidden layers") as raised:
-        refuse_pooling(recipe(head_activation="gelu"), TextClassification())
+        refuse_idle(recipe(head_activation="gelu"), TextClassification())
     assert raised.value.problems[0].fix == "--set model.head_layers=1"
-    refuse_pooling(recipe(head_activation="gelu", head_layers=1), TextClassification())
+    refuse_idle(recipe(head_activation="gelu", head_layers=1), TextClassification())
     for wrong in ({"pooling": "max"}, {"head_layers": 0}):
         with pytest.raises(RecipeError, match="no vector of the whole text"):
-            refuse_pooling(recipe(**wrong), SimpleNamespace(pools=False, kind="fill-mask"))
+            refuse_idle(recipe(**wrong), SimpleNamespace(pools=False, drops_before_head=False, kind="fill-mask"))
+    with pytest.raises(RecipeError, match="has no dropout"):
+        refuse_idle(recipe(head_dropout=0.2), FillMask())
 
 
 @pytest.fixture(scope="module")

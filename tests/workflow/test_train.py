@@ -192,6 +192,22 @@ def test_the_best_measurements_are_averaged(tiny, reviews, tmp_path, monkeypatch
     assert "weights of 2 steps were averaged" in said
 
 
+def test_weights_are_averaged_where_training_stops_early(tiny, reviews, tmp_path, monkeypatch):
+    found = iter([0.9, 0.3, 0.9])
+    monkeypatch.setattr(session, "measure_split", lambda *_: {"macro_f1": next(found), "accuracy": 0.5, "loss": 1.0})
+    settings = {"data.split.dev": 0.2, "evaluate.every": "1 steps", "evaluate.patience": 1, "train.length": "9 steps"}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings, **{"train.average_decay": 0.9})).run
+    assert run.manifest["reason"] == "patience"
+    assert run.manifest["averaged"] == 2
+
+
+def test_what_is_measured_nowhere_has_no_effect_and_that_is_said(tiny, reviews, tmp_path):
+    settings = {"train.soup": 2, "evaluate.patience": 3, "data.split.dev": 0.0, "train.length": "1 steps"}
+    run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings)).run
+    said = [note.message for note in run.notes if note.topic == "no effect"]
+    assert [text.split()[0] for text in said] == ["evaluate.patience", "train.soup"]
+
+
 def test_a_few_updates_are_not_averaged(trained):
     assert trained.run.manifest["averaged"] == 0
 
@@ -236,10 +252,13 @@ def test_an_interrupted_training_ends_its_caller_and_goes_on_later(tiny, reviews
     with pytest.raises(KeyboardInterrupt, match=r"tunesmith\.resume"):
         ts.train(reviews, out=tmp_path / "run", **quick(tiny))
     monkeypatch.setattr(session, "train_steps", real)
+    (state,) = (tmp_path / "run").glob("checkpoints/step-*/state.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"seconds": 1000.0}))
     random.seed(1)
     wanted = random.Random(1).random()
     assert ts.resume(tmp_path / "run").run.status == "done"
     assert random.random() == wanted  # the caller's generators are left as they were
+    assert min(Run.open(tmp_path / "run").manifest["seconds"].values()) > 1000, "earlier stretches count"
     whole = ts.train(reviews, out=tmp_path / "whole", **quick(tiny))
     texts = ["a good film", "so bad"]
     assert [p.probabilities for p in whole.predict(texts)] == [

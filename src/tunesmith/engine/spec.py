@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from tunesmith.core.spec import Spec
 
@@ -60,7 +68,7 @@ class TrainSpec(Spec):
     layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
     """Each layer below the top learns at this factor of the one above it (Howard and Ruder 2018, section 3.2)."""
     head_lr_factor: PositiveFloat | Auto = "auto"
-    """The new head learns at `lr` times this."""
+    """The new head learns at `lr` times this; without effect where nothing in the model is new, as for fill-mask."""
     freeze: tuple[str, ...] = ()
     """What never learns: "backbone" (all but the head: feature extraction), "embeddings", "3 layers" (the lowest
     three), or patterns of the weights' names, such as "*.attention.*"."""
@@ -103,6 +111,15 @@ class TrainSpec(Spec):
     """How often a checkpoint to resume from is written."""
     keep_checkpoints: PositiveInt = 1
     """How many checkpoints to resume from stay on disk until the run is done; the best weights are kept besides."""
+
+    @model_validator(mode="after")
+    def _refuse_idle(self) -> TrainSpec:
+        """Raise ValueError if one way of averaging leaves another without effect."""
+        if self.average_decay and self.average == 0:
+            raise ValueError("average_decay has no effect while average is 0", "--set train.average=1")
+        if self.soup > 1 and self.average not in ("auto", 0):
+            raise ValueError("soup and average are two means, of which one can be the final weights", "leave one out")
+        return self
 
 
 class EvaluateSpec(Spec):

@@ -46,7 +46,7 @@ def choose(recipe: Recipe, facts: Facts) -> Choices:
     found.update(_rates(facts))
     of_task = recipe.task.choices(facts)
     found.update(of_task)
-    found.update(_average(facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
+    found.update(_average(recipe, facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_measuring(recipe, facts, length=_length(recipe, found), step_size=_step_size(recipe, found)))
     found.update(_augmenting(recipe))
     found.update(of_task)  # also where the choices after it followed from it
@@ -125,7 +125,11 @@ def _faster(lr: float, reason: str, factor: float, cause: str) -> tuple[float, s
     return float(f"{factor * lr:.1g}"), f"{reason}; {factor:g} times the usual, since with {cause} few learn"
 
 
-def _average(facts: Facts, *, length: str, step_size: str) -> Choices:
+def _average(recipe: Recipe, facts: Facts, *, length: str, step_size: str) -> Choices:
+    if recipe.train.average_decay:
+        return {"train.average": (1.0, "the moving average is of all updates")}
+    if recipe.train.soup > 1:
+        return {"train.average": (0.0, "the best measured weights are averaged in the place of the last ones")}
     number, unit = amount(length)
     steps = number if unit == "steps" else number * _per_epoch(facts, step_size)
     if steps >= MANY_UPDATES:

@@ -51,6 +51,8 @@ class Task(Spec):
     """What `decisions` are: one of several classes, any of several labels, or numbers."""
     pools: ClassVar[bool] = False
     """Whether the model makes one vector of a text, so that it can be their mean."""
+    drops_before_head: ClassVar[bool] = True
+    """Whether the head that the task puts on a model has a dropout."""
     may_cut: ClassVar[bool] = True
     """Whether a part of a long text can do."""
     reads_words: ClassVar[bool] = False

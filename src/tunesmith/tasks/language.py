@@ -59,6 +59,7 @@ class LanguageTask(Task):
     can_be_edited: ClassVar[bool] = False
     main_metric: ClassVar[str] = "perplexity"
     metric_names: ClassVar[tuple[str, ...]] = ("perplexity", "token_accuracy")
+    drops_before_head: ClassVar[bool] = False
     may_cut: ClassVar[bool] = False
     one_answer: ClassVar[bool] = False
     answers_untrained: ClassVar[bool] = True

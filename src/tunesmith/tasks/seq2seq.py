@@ -66,6 +66,7 @@ class Seq2SeqTask(Task):
     metric_names: ClassVar[tuple[str, ...]] = ("perplexity", "token_accuracy")
     dev_metric: ClassVar[str] = "perplexity"
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
+    drops_before_head: ClassVar[bool] = False
     one_answer: ClassVar[bool] = False
     prediction: ClassVar[type[Prediction]] = TextPrediction
     usage: ClassVar[str] = USAGE

@@ -30,7 +30,7 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
     watch.tell({"event": "phase", "name": "measuring"})
     resolved = replace(resolved, task=resolved.task.finished(fitted.model))
     answers = answer(resolved, fitted)
-    seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}
+    seconds = {"train": round(fitted.seconds, 2), "total": round(fitted.before + time.monotonic() - began, 2)}
     metrics = assess(resolved, fitted, answers)
     if resolved.recipe.evaluate.baselines:
         watch.tell({"event": "phase", "name": "baselines"})

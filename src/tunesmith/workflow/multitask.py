@@ -318,7 +318,7 @@ def _train_in(session: MixedSession, began: float) -> None:
             mine = merged(replace(fitted, model=copy.deepcopy(model)), member.resolved, is_main=True)
             _note_others(member, child, session)
             finish(member.resolved, member.prepared, fitted=mine, run=child, watch=session.watch, began=began)
-    seconds = {"train": round(fitted.seconds, 2), "total": round(time.monotonic() - began, 2)}
+    seconds = {"train": round(fitted.seconds, 2), "total": round(fitted.before + time.monotonic() - began, 2)}
     run.update_manifest({"seconds": seconds, "step": fitted.step, "steps": fitted.planned})
     run.mark("done", reason=fitted.stopped)
     shutil.rmtree(run.checkpoints_folder, ignore_errors=True)

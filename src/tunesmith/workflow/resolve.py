@@ -25,6 +25,7 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.tasks.facts import Facts
 from tunesmith.tasks.parts import Example
+from tunesmith.workflow.idle import idle_without_dev, refuse_idle
 from tunesmith.workflow.prepare import Prepared
 
 REFUSED = "refused by the model's chat template"
@@ -65,7 +66,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     if prepared.kind[1]:
         recipe, origins = origins.retask(recipe, *prepared.kind)
     refuse_unknown_metric(recipe, prepared.task)
-    refuse_pooling(recipe, prepared.task)
+    refuse_idle(recipe, prepared.task)
     refuse_missing(recipe.track)
     tokenizer = load_tokenizer(find(recipe.model), recipe.model, max_tokens=prepared.task.max_tokens)
     known, tokenizer = prepared.task.with_tokenizer(tokenizer, prepared.tables["train"])
@@ -73,6 +74,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
+    idle = [] if "dev" in prepared.tables else idle_without_dev(recipe)
     recipe, origins = origins.choose(recipe, choices)
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
@@ -82,7 +84,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
         task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
     read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
-    notes = [*refused, *task.announce(find(recipe.model), recipe.model)]
+    notes = [*refused, *idle, *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)
     return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
 
@@ -134,20 +136,6 @@ def refuse_unknown_metric(recipe: Recipe, task: Any) -> None:
             where=Where(column="evaluate.metric", value=wanted),
             fix=did_you_mean(wanted, known) or f"one of: {', '.join(known)}",
         )
-
-
-def refuse_pooling(recipe: Recipe, task: Any) -> None:
-    """Raise RecipeError if a setting asks for a vector of the whole text, or a layer, where there is none."""
-    model = recipe.model
-    idle = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
-    for name, values in idle.items():
-        value = getattr(model, name)
-        if value not in values and not task.pools:
-            where = Where(column=f"model.{name}", value=value)
-            raise RecipeError(f"{task.kind} makes no vector of the whole text", where=where, fix="leave it out")
-    if model.head_activation != "tanh" and model.head_layers in ("auto", 0):
-        where = Where(column="model.head_activation", value=model.head_activation)
-        raise RecipeError("there are no hidden layers in the head", where=where, fix="--set model.head_layers=1")
 
 
 def look_at(recipe: Recipe, prepared: Prepared, *, tokenizer: Tokenizer, lengths: Sequence[int]) -> Facts:

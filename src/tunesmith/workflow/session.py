@@ -60,7 +60,8 @@ class Fitted:
         step: updates done; `planned` were planned; `best_step` is where the weights are from.
         averaged: how many steps' weights the model is the mean of, 0 where it has those of one step.
         stopped: "" when training ran to its end, else why not: "patience" or "interrupted".
-        seconds: of training, evaluation included; `tokens` real tokens read in `step_seconds` of updates.
+        seconds: of training, evaluation included, `before` of them in stretches that were interrupted.
+        tokens: real tokens read in `step_seconds` of updates, of the last stretch.
         adapter: what was learnt beside the source's weights, and is merged into them.
     """
 
@@ -71,6 +72,7 @@ class Fitted:
     averaged: int
     stopped: str
     seconds: float
+    before: float
     tokens: int
     step_seconds: float
     adapter: Adapter | None = None
@@ -113,6 +115,7 @@ class Session:
         self.soup = Soup(run.checkpoints_folder, n=recipe.train.soup)
         self.step = 0
         self.began = self.saved = time.monotonic()
+        self.before = 0.0
         self.tokens, self.step_seconds = 0, 0.0
 
     @property
@@ -140,6 +143,11 @@ class Session:
         """-1 where a lower metric is better, else 1."""
         return -1 if lower_is_better(self.metric) else 1
 
+    @property
+    def seconds(self) -> float:
+        """How long training has taken so far, earlier stretches counted."""
+        return self.before + time.monotonic() - self.began
+
     def dev_values(self) -> dict[str, float]:
         """Measure the dev rows: `metric` and "loss", and whatever else."""
         assert isinstance(self.setup, Setup)
@@ -153,6 +161,7 @@ class Session:
             self.soup.kept = [tuple(one) for one in state.get("soup", ())]
             self.average.restore(int(state.get("averaged", 0)), checkpoint.load_average(path))
             self.step, self.best = int(state["step"]), Best(**state["best"])
+            self.before = float(state.get("seconds", 0.0))
         if self.setup.device.is_main:
             self.truncate_logs()
         begun = {"step": self.step, "steps": len(self.plan), "best_step": self.best.step, "best": self.best.metric}
@@ -230,6 +239,7 @@ class Session:
             return
         folder = self.run.checkpoints_folder
         state = {"best": asdict(self.best), "averaged": self.average.n, "soup": self.soup.kept}
+        state["seconds"] = self.seconds
         checkpoint.save(
             folder, self.plain, self.setup.optimizer, step=self.step, state=state, average=self.average.tensors
         )
@@ -239,15 +249,10 @@ class Session:
         """Measure the end, go back to the best weights and describe what was done."""
         if self.has_dev and not stopped and self.best.step + self.best.n_worse == 0:
             self.measure()
-        plain, averaged = self.plain, 0
         self.setup.device.wait()
-        if stopped != "interrupted" and len(self.soup.kept) > 1 and self.is_good(self.soup.tried(plain), "soup"):
-            self.soup.put(plain)
-            averaged = len(self.soup.kept)
-        elif not stopped and self.average.n and self.is_good(self.average.tried(), "average"):
-            self.average.put()
-            averaged = self.average.n
-        elif stopped != "interrupted" and self.best.step and self.best.step != self.step:
+        is_whole, plain = stopped != "interrupted", self.plain
+        averaged = self.put_mean() if is_whole else 0
+        if is_whole and not averaged and self.best.step not in (0, self.step):
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
         return Fitted(
@@ -257,10 +262,22 @@ class Session:
             self.step if averaged else self.best.step or self.step,
             averaged,
             stopped,
-            time.monotonic() - self.began,
+            self.seconds,
+            self.before,
             self.tokens,
             self.step_seconds,
         )
+
+    def put_mean(self) -> int:
+        """Put the mean of several steps' weights into the model, if it is good; return of how many, else 0."""
+        if len(self.soup.kept) > 1:
+            if self.is_good(self.soup.tried(self.plain), "soup"):
+                self.soup.put(self.plain)
+                return len(self.soup.kept)
+        elif self.average.n and self.is_good(self.average.tried(), "average"):
+            self.average.put()
+            return self.average.n
+        return 0
 
     def is_good(self, tried: AbstractContextManager[None], what: str) -> bool:
         """Whether averaged weights are to be kept: yes, unless dev rows show better ones beyond chance."""

@@ -1,0 +1,40 @@
+"""Settings that would have no effect: refused where the task can't heed them, said where the rows don't let it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.notes import Note
+from tunesmith.recipe.recipe import Recipe
+
+OF_A_VECTOR = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
+"""Settings of the model that are for one vector of the whole text, and their values that are not."""
+OF_DEV_ROWS = {"evaluate.patience": ("auto", 0), "train.soup": (1,)}
+"""Settings that need measurements on the way, and their values that do not."""
+
+
+def refuse_idle(recipe: Recipe, task: Any) -> None:
+    """Raise RecipeError if a setting asks for what a task does not have: a vector of the text, a dropout."""
+    model = recipe.model
+    for name, values in OF_A_VECTOR.items():
+        value = getattr(model, name)
+        if value not in values and not task.pools:
+            raise _useless(f"model.{name}", value, f"{task.kind} makes no vector of the whole text")
+    if model.head_dropout != "auto" and not task.drops_before_head:
+        raise _useless("model.head_dropout", model.head_dropout, f"the head of {task.kind} has no dropout")
+    if model.head_activation != "tanh" and model.head_layers in ("auto", 0):
+        where = Where(column="model.head_activation", value=model.head_activation)
+        raise RecipeError("there are no hidden layers in the head", where=where, fix="--set model.head_layers=1")
+
+
+def idle_without_dev(recipe: Recipe) -> list[Note]:
+    """Return what is to be said where there are no rows to measure by on the way."""
+    values = {"evaluate.patience": recipe.evaluate.patience, "train.soup": recipe.train.soup}
+    asked = [name for name, value in values.items() if value not in OF_DEV_ROWS[name]]
+    message = "has no effect: there are no dev rows to measure by on the way"
+    return [Note("warning", "no effect", f"{name} {message}", "--set data.split.dev=0.2") for name in asked]
+
+
+def _useless(name: str, value: Any, why: str) -> RecipeError:
+    return RecipeError(why, where=Where(column=name, value=value), fix="leave it out")
