@@ -71,6 +71,10 @@ def test_asymmetric_is_equation_7():
     logit, shifted = math.log(P / (1 - P)), P - 0.05
     found = shaped("asymmetric", labels([logit, logit, -9.0], [1.0, 0.0, 0.0]))[0]
     assert found.tolist() == pytest.approx([-math.log(P), -(shifted**4) * math.log(1 - shifted), 0.0], abs=1e-6)
+    surely = torch.tensor([20.0], requires_grad=True)
+    loss = shaped("asymmetric", labels(surely, [0.0]), margin=0).sum()
+    loss.backward()
+    assert [float(loss.detach()), float(surely.grad)] == pytest.approx([20, 1]), "a mistake without doubt is learnt"
 
 
 STEEP = [
