@@ -29,7 +29,9 @@ def one(logits=LOGITS, target=0, **more):
 
 def labels(logits, targets, **more):
     n = len(logits)
-    return Decisions("any", torch.tensor([logits]), torch.tensor([targets]), torch.ones(n), torch.zeros(n), **more)
+    logits = logits[None] if isinstance(logits, torch.Tensor) else torch.tensor([logits])
+    targets = torch.tensor([targets], dtype=logits.dtype)
+    return Decisions("any", logits, targets, torch.ones(n), torch.zeros(n), **more)
 
 
 def test_focal_is_equation_4():
@@ -69,6 +71,36 @@ def test_asymmetric_is_equation_7():
     logit, shifted = math.log(P / (1 - P)), P - 0.05
     found = shaped("asymmetric", labels([logit, logit, -9.0], [1.0, 0.0, 0.0]))[0]
     assert found.tolist() == pytest.approx([-math.log(P), -(shifted**4) * math.log(1 - shifted), 0.0], abs=1e-6)
+    surely = torch.tensor([20.0], requires_grad=True)
+    loss = shaped("asymmetric", labels(surely, [0.0]), margin=0).sum()
+    loss.backward()
+    assert [float(loss.detach()), float(surely.grad)] == pytest.approx([20, 1]), "a mistake without doubt is learnt"
+
+
+STEEP = [
+    ("focal", {"gamma": 0.5}),
+    ("dice", {}),
+    ("dice", {"alpha": 1}),
+    ("asymmetric", {"gamma_there": 0.5, "gamma_absent": 0.5}),
+    ("asymmetric", {"gamma_there": 0.5, "gamma_absent": 0.5, "margin": 0}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), STEEP)
+@pytest.mark.parametrize("gap", [-200.0, -20.0, 20.0, 200.0])
+def test_answers_without_doubt_have_the_slope_of_the_formula(name, settings, gap):
+    """In float32 their probability is 1, where a power below 1 of what is left has no slope; doubles know more."""
+    for decide in (
+        *([one] if name != "asymmetric" else []), lambda x: labels(x[0], [1.0, 1.0]), lambda x: labels(x[0], [0.0, 0.0])
+    ):  # fmt: skip
+        slopes = []
+        for kind in (torch.float32, torch.float64):
+            logits = torch.tensor([[gap, 0.0]], dtype=kind, requires_grad=True)
+            shaped(name, decide(logits), **settings).sum().backward()
+            slopes.append(logits.grad[0].tolist())
+        assert np.isfinite(slopes).all()
+        if abs(gap) < 30:
+            assert slopes[0] == pytest.approx(slopes[1], rel=1e-3, abs=1e-7)
 
 
 def test_class_balanced_is_equation_2():

@@ -1,18 +1,21 @@
 """What objectives do to training: each alone and every pair together, on every kind of task they have a meaning for."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from tests.tiny import tiny_bert
+from tests.tiny_writers import tiny_writer
 from tests.writers import write_jsonl
 from tunesmith.core.errors import RecipeError
 from tunesmith.engine import checkpoint, passes
-from tunesmith.engine.loop import train_steps
+from tunesmith.engine.loop import load, train_steps
 from tunesmith.models.vectors import source_embedding, vectors_changed
 from tunesmith.objectives import ObjectivesSpec
+from tunesmith.objectives.mixup import Mixup
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow.build import make_plan, make_setup
 from tunesmith.workflow.prepare import prepare
@@ -125,9 +128,27 @@ def test_each_objective_learns_from_every_task_it_has_a_meaning_for(kind, tiny, 
             assert bool(report.terms) == (name not in FORMULA)
 
 
-def test_every_pair_works_together(tiny, tmp_path):
-    kind = "text-classification"
-    for pair in itertools.combinations(sorted({*NAMES} - EMPTY[kind]), 2):
+def pairs_of(kind, *, of):
+    """Return the pairs of what has a meaning for a task, in which one of `of` is."""
+    return [pair for pair in itertools.combinations(sorted({*NAMES} - EMPTY[kind]), 2) if {*pair} & {*of}]
+
+
+PAIRS = {
+    "text-classification": pairs_of("text-classification", of=NAMES),
+    "multi-label-classification": pairs_of("multi-label-classification", of=EMPTY["text-classification"]),
+}
+
+
+def test_no_pair_is_left_out():
+    impossible = {("asymmetric", "contrast")}
+    assert {pair for pairs in PAIRS.values() for pair in pairs} | impossible == {
+        *itertools.combinations(sorted(NAMES), 2)
+    }
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_every_pair_works_together(kind, tiny, tmp_path):
+    for pair in PAIRS[kind]:
         setup, plan = setup_for(kind, tiny, tmp_path, **on(*pair))
         report = next(train_steps(setup, plan))
         assert np.isfinite([report.loss, report.grad_norm, *report.terms.values()]).all()
@@ -184,11 +205,26 @@ def test_rdrop_with_dropout_pulls_two_passes_together(tiny, tmp_path):
     assert more.loss == report.loss
 
 
-def test_virtual_noise_changes_the_answer_more_than_any_noise(still, tmp_path):
-    worst, _ = gradients(*setup_for("text-classification", still, tmp_path, **on("vat", steps=3)))
-    setup, plan = setup_for("text-classification", still, tmp_path, **on("vat", steps=1))
-    some, _ = gradients(setup, plan)
-    assert worst.terms["vat"] >= 0.9 * some.terms["vat"] > 0
+LEARNS = {"rdrop": {"weight": 0.0}, "freelb": {"radius": 0.0}, "contrast": {"weight": 0.9}}
+"""Those that say how the task's own loss is learnt, so that nothing else reaches the head without dropout."""
+
+
+@pytest.mark.parametrize("names", [c for n in (1, 2, 3) for c in itertools.combinations(LEARNS, n)])
+def test_the_task_keeps_its_share_of_the_loss(names, still, tmp_path):
+    """All of it, over the passes it is learnt in; but the contrastive loss takes a share of its own."""
+    share = 0.1 if "contrast" in names else 1.0
+    plain = gradients(*setup_for("text-classification", still, tmp_path))[1]
+    settings = {f"objectives.{name}": LEARNS[name] for name in names}
+    found = gradients(*setup_for("text-classification", still, tmp_path, **settings))[1]
+    assert plain["classifier.weight"].abs().max() > 1e-3
+    assert torch.allclose(share * plain["classifier.weight"], found["classifier.weight"], atol=1e-6)
+
+
+def test_virtual_noise_is_not_dropout(tiny, tmp_path):
+    report, _ = gradients(*setup_for("text-classification", tiny, tmp_path, **on("vat", radius=1e-6)))
+    apart, _ = gradients(*setup_for("text-classification", tiny, tmp_path, **on("smart", radius=1e-6)))
+    assert abs(report.terms["vat"]) < 1e-8
+    assert apart.terms["smart"] > 1e-5
 
 
 @pytest.fixture
@@ -235,6 +271,18 @@ def test_a_text_mixed_with_itself_is_that_text(still, tmp_path, monkeypatch):
     setup, plan = setup_for("text-classification", still, tmp_path, **on("mixup"))
     monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n))
     assert alike(plain, gradients(setup, plan)[1], factor=2.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_decoder_reads_a_mixed_text_to_its_end(family, tmp_path, monkeypatch):
+    setup, _ = setup_for("text-classification", tiny_writer(tmp_path / family, family=family, dropout=0.0), tmp_path)
+    short, long = sorted(setup.examples, key=lambda one: len(one.ids))[:: len(setup.examples) - 1]
+    assert len(short.ids) < len(long.ids)
+    p, said = passes.Learner(setup.task, (), setup.model, device=setup.device)._pass(load(setup, [short, long])), []
+    monkeypatch.setattr(torch, "randperm", lambda n, device: torch.tensor([1, 0]))
+    monkeypatch.setattr(torch.distributions.Beta, "sample", lambda _: torch.tensor(0.0))
+    next(Mixup().after(replace(p, loss_of=lambda out, *_: said.append(out.logits) or torch.zeros(()))))
+    assert torch.allclose(said[0][0], p.out.logits[1], atol=1e-6), "the short text with no share is the long one"
 
 
 def test_the_slope_reaches_frozen_word_vectors(still, tmp_path):

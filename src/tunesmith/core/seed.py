@@ -27,6 +27,19 @@ def seed_all(*parts: int | str) -> None:
 
 
 @contextmanager
+def noise_of(seed: int) -> Iterator[None]:
+    """Draw torch's numbers from `seed` in the `with`; those after it do not depend on how many were drawn."""
+    import torch
+
+    after = int(torch.randint(2**62, ()))
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.manual_seed(after)
+
+
+@contextmanager
 def generators_kept() -> Iterator[None]:
     """Give Python's, NumPy's and torch's global generators back as they were before the `with`."""
     import random

@@ -6,13 +6,16 @@ several passes, has its terms learnt from one by one, so that no more than two g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from tunesmith.core.seed import noise_of
 from tunesmith.engine.device import Device
 from tunesmith.models.vectors import Seen, features_seen, vectors_changed, vectors_seen
 from tunesmith.objectives.base import Objective, Pass
@@ -34,10 +37,9 @@ class Learner:
         self.task, self.objectives = task, objectives
         self._model, self._device = model, device
         self._plain: Any = device.plain(model)
+        self._repeats = any(one.repeats for one in objectives)
         self._shaping = [one for one in objectives if type(one).shaped is not Objective.shaped]
-        self._share = 1.0
-        for one in objectives:
-            self._share *= one.share
+        self._part = math.prod(one.share for one in objectives) / (1 + sum(one.passes for one in objectives))
 
     def learn(self, batch: Batch, *, scale: float, twins: Iterable[tuple[Batch, Batch]] | None = None) -> Terms:
         """Add the gradients of a batch, times `scale`; yield the names and sums of what was learnt, without graph.
@@ -46,7 +48,7 @@ class Learner:
         """
         p = replace(self._pass(batch), twins=twins)
         loss = self._loss(p.out, batch)
-        total = self._share * loss
+        total = self._part * loss
         yield "loss", loss.detach()
         for one in self.objectives:
             term = one.beside(p)
@@ -60,8 +62,10 @@ class Learner:
                 yield one.name, term.detach()
 
     def _pass(self, batch: Batch) -> Pass:
-        seen = Seen()
+        seen, seed = Seen(), int(torch.randint(2**62, ())) if self._repeats else None
         with ExitStack() as watched:
+            if seed is not None:
+                watched.enter_context(noise_of(seed))
             if any(one.sees_vectors for one in self.objectives):
                 watched.enter_context(vectors_seen(self._plain, seen))
             if any(one.sees_features for one in self.objectives):
@@ -74,10 +78,15 @@ class Learner:
             with vectors_changed(self._plain, change):
                 return self.task.forward(self._model, batch)
 
+        def repeat(change: Any) -> Any:
+            assert seed is not None
+            with noise_of(seed):
+                return again(change)
+
         def loss_of(out: Any, batch: Batch = batch) -> Tensor:
             return self._loss(out, batch)
 
-        return Pass(self.task, batch, out, seen.vectors, seen.features, again, loss_of)
+        return Pass(self.task, batch, out, seen.vectors, seen.features, again, repeat, loss_of, self._part)
 
     def _loss(self, out: Any, batch: Batch) -> Tensor:
         if not self._shaping:

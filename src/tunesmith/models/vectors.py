@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 Change = Callable[[Tensor], Tensor]
+TOKENS_FIRST = ("xlnet",)
+"""Families whose token vectors have the shape (tokens, batch, width) inside the model."""
 
 
 @dataclass
@@ -34,6 +36,12 @@ def source_embedding(model: nn.Module) -> nn.Module:
     return found
 
 
+def _turned(model: nn.Module, vectors: Tensor) -> Tensor:
+    """Return token vectors with the other of their first two axes first, in families that count tokens before texts."""
+    config: Any = getattr(model.config, "backbone", model.config)
+    return vectors.transpose(0, 1) if config.model_type in TOKENS_FIRST else vectors
+
+
 @contextmanager
 def vectors_seen(model: nn.Module, seen: Seen) -> Iterator[None]:
     """Note the token vectors of the first forward pass in the `with`."""
@@ -42,10 +50,9 @@ def vectors_seen(model: nn.Module, seen: Seen) -> Iterator[None]:
         if seen.vectors is not None:
             return None
         # Frozen word vectors have no gradient of their own; the slope at the text is wanted all the same.
-        changed = None if out.requires_grad else out.detach().requires_grad_()
-        seen.vectors = out if changed is None else changed
+        seen.vectors = _turned(model, out if out.requires_grad else out.detach().requires_grad_())
         seen.vectors.retain_grad()
-        return changed
+        return _turned(model, seen.vectors)
 
     hook = source_embedding(model).register_forward_hook(note)
     try:
@@ -76,7 +83,11 @@ def vectors_changed(model: nn.Module, change: Change | None) -> Iterator[None]:
         yield
         return
     left = [change]
-    hook = source_embedding(model).register_forward_hook(lambda _m, _i, out: left.pop()(out) if left else None)
+
+    def put(_module: nn.Module, _inputs: Any, out: Tensor) -> Tensor | None:
+        return _turned(model, left.pop()(_turned(model, out))) if left else None
+
+    hook = source_embedding(model).register_forward_hook(put)
     try:
         yield
     finally:

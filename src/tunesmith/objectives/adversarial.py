@@ -17,6 +17,8 @@ from tunesmith.objectives.base import Adding, Objective, Pass
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tunesmith.objectives.base import Change
+
 
 class Fgm(Adding):
     """Fast gradient method: also learn from the text moved by `radius` up the slope of its loss.
@@ -91,9 +93,9 @@ class FreeLb(Objective):
     """How many passes are learnt from, the text's own the first (K)."""
 
     @property
-    def share(self) -> float:
-        """The text's own pass is one of `steps`."""
-        return 1 / self.steps
+    def passes(self) -> int:
+        """All but the text's own."""
+        return self.steps - 1
 
     def after(self, p: Pass) -> Iterator[Tensor]:
         """Yield the losses on the way up."""
@@ -106,11 +108,11 @@ class FreeLb(Objective):
         noise, slope = torch.zeros_like(p.slope), p.slope
         for _ in range(self.steps - 1):
             noise = within(noise + step * unit(slope), radius).detach().requires_grad_()
-            yield p.loss_of(p.again(moved(noise))) / self.steps
+            yield p.part * p.loss_of(p.again(moved(noise)))
             assert noise.grad is not None
             slope, noise = noise.grad * p.mask, noise.detach()
 
 
-def moved(noise: Tensor) -> object:
+def moved(noise: Tensor) -> Change:
     """Return the change that adds noise to token vectors."""
     return lambda vectors: vectors + noise

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tunesmith.tasks.decisions import Decisions
 
 
+TINY = 1e-8
+"""Shifted probabilities are no smaller: their powers may be steep at 0."""
+
+
 class Asymmetric(Shaping):
     """Let labels that are not there count less the better they are known, and not at all once they are known well.
 
@@ -32,8 +36,11 @@ class Asymmetric(Shaping):
 
     def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
         """Return each label's loss, shape (n, labels)."""
-        p = decisions.logits.sigmoid()
-        there = losses * (1 - p) ** self.gamma_there
-        shifted = (p - self.margin).clamp(min=0)
-        absent = -(shifted**self.gamma_absent) * (1 - shifted).clamp(min=1e-8).log()
+        import torch
+        import torch.nn.functional as F
+
+        there = losses * (self.gamma_there * decisions.log_wrong()).exp()
+        shifted = (decisions.logits.sigmoid() - self.margin).clamp(min=TINY)
+        log_rest = torch.logaddexp(F.logsigmoid(-decisions.logits), losses.new_tensor(self.margin).log())
+        absent = -(shifted**self.gamma_absent) * log_rest.clamp(max=0)
         return there * decisions.targets + absent * (1 - decisions.targets)

@@ -37,7 +37,9 @@ class Pass:
         features: what the head received, shape (batch, width), where an objective `sees_features`.
         again: runs the model once more, with new dropout, on this or another batch; a change is applied to its token
             vectors.
+        repeat: likewise on this batch, with the dropout it had; for an objective that `repeats`.
         loss_of: the loss of an output as it is learnt, objectives that shape it included: a sum over items.
+        part: what the task's loss in each of the passes that it is the mean of is multiplied by.
         twins: pairs of batches of unlabeled texts, as they are and with noise, made one by one; None where an objective
             that wants them is not switched on.
     """
@@ -48,7 +50,9 @@ class Pass:
     vectors: Tensor | None
     features: Tensor | None
     again: Callable[..., Any]
+    repeat: Callable[[Change], Any]
     loss_of: Callable[..., Tensor]
+    part: float = 1.0
     twins: Iterable[tuple[Batch, Batch]] | None = None
 
     @property
@@ -86,6 +90,8 @@ class Objective(Spec):
     """Whether it needs the token vectors, or their slope."""
     sees_features: ClassVar[bool] = False
     """Whether it needs what the head receives."""
+    repeats: ClassVar[bool] = False
+    """Whether it needs the same dropout in several passes."""
 
     def refuse(self, task: Task) -> None:
         """Raise RecipeError where it has no meaning for a task."""
@@ -97,8 +103,13 @@ class Objective(Spec):
 
     @property
     def share(self) -> float:
-        """What the task's own loss is multiplied by, for the sake of this objective."""
+        """What the task's own loss is multiplied by, over all its passes, for the sake of this objective."""
         return 1.0
+
+    @property
+    def passes(self) -> int:
+        """In how many more passes it learns the task's own loss, which is the mean over them and the text's own."""
+        return 0
 
     def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
         """Return the losses of decisions, shaped; see `Decisions.losses`."""

@@ -30,14 +30,18 @@ class Dice(Shaping):
 
     def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
         """Return dice losses in the place of cross-entropies; class weights stay, labels are not smoothed."""
+        import torch.nn.functional as F
+
         from tunesmith.models.words import IGNORED
 
         targets = decisions.targets
-        p, y = (decisions.right(), 1.0) if decisions.kind == "one" else (decisions.logits.sigmoid(), targets)
-        pulled = (1 - p) ** self.alpha * p
+        is_one = decisions.kind == "one"
+        p, y = (decisions.right(), 1.0) if is_one else (decisions.logits.sigmoid(), targets)
+        log_rest = decisions.log_wrong() if is_one else F.logsigmoid(-decisions.logits)
+        pulled = (self.alpha * log_rest).exp() * p
         found: Tensor = 1 - (2 * pulled * y + self.smooth) / (pulled + y + self.smooth)
         weights = decisions.class_weights
-        if decisions.kind == "one":
+        if is_one:
             if weights is not None:
                 found = found * weights[targets.clamp(min=0)]
             return found * (targets != IGNORED)

@@ -24,4 +24,4 @@ class Focal(Shaping):
 
     def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
         """Return the losses times what is left to learn."""
-        return losses * (1 - decisions.right()) ** self.gamma
+        return losses * (self.gamma * decisions.log_wrong()).exp()

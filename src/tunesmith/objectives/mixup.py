@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Mixup(Adding):
     """Also learn from each text mixed with another of its batch, token vector by token vector (wordMixup).
 
-    Costs one more pass. What a text is mixed with depends on `train.tokens_per_batch`.
+    The shorter text goes on with zeros. Costs one more pass. What a text is mixed with depends on
+    `train.tokens_per_batch`. An encoder-decoder's encoder reads the mixed text, its decoder the first one.
     """
 
     name: ClassVar[str] = "mixup"
@@ -38,8 +39,16 @@ class Mixup(Adding):
 
         order = torch.randperm(len(p.batch.weights), device=p.batch.weights.device)
         share = float(torch.distributions.Beta(self.alpha, self.alpha).sample())
-        mask = p.batch.inputs["attention_mask"]
-        inputs = {**p.batch.inputs, "attention_mask": torch.maximum(mask, mask[order])}
+        ids, mask = (p.batch.inputs[name] for name in ("input_ids", "attention_mask"))
+        both = torch.maximum(mask, mask[order])
+        # A decoder looks in the ids for where a text ends: what the second text has more are tokens there, any ones.
+        ids = torch.where(both > mask, ids[:, :1], ids)
+        inputs = {**p.batch.inputs, "input_ids": ids, "attention_mask": both}
         other = replace(p.batch, targets=p.batch.targets[order], weights=p.batch.weights[order])
-        mixed = p.again(lambda v: share * v + (1 - share) * v[order], batch=replace(p.batch, inputs=inputs))
+        mixed = p.again(lambda v: mix(share, v * p.mask, order), batch=replace(p.batch, inputs=inputs))
         yield self.weight * (share * p.loss_of(mixed) + (1 - share) * p.loss_of(mixed, other))
+
+
+def mix(share: float, vectors: Tensor, order: Tensor) -> Tensor:
+    """Return texts mixed with those in another order."""
+    return share * vectors + (1 - share) * vectors[order]

@@ -21,11 +21,13 @@ class Vat(Adding):
     """Virtual adversarial training: the answer is to stay under the noise of size `radius` that changes it most.
 
     (Miyato et al. 2017, equations 6 and 7; the direction by one power iteration, Miyato et al. 2018, section 3.3.)
-    Costs `steps` + 1 passes.
+    All passes have the same dropout: without noise their answers are the same, as the iteration supposes. Costs
+    `steps` + 1 passes.
     """
 
     name: ClassVar[str] = "vat"
     sees_vectors: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     radius: PositiveFloat = 0.3
     """How far a text is moved (epsilon), in lengths of a token vector."""
@@ -45,17 +47,18 @@ class Vat(Adding):
         direction = unit(drawn(p.vectors.detach(), p.mask))
         for _ in range(self.steps):
             noise = (self.probe * size * direction).requires_grad_()
-            away = (own.divergences(p.decisions(p.again(moved(noise)))) * own.weights).sum()
+            away = (own.divergences(p.decisions(p.repeat(moved(noise)))) * own.weights).sum()
             (slope,) = torch.autograd.grad(away, noise)
             direction = unit(slope * p.mask)
-        far = p.decisions(p.again(moved(self.radius * size * direction)))
+        far = p.decisions(p.repeat(moved(self.radius * size * direction)))
         yield self.weight * (own.divergences(far) * own.weights).sum()
 
 
 class Smart(Adding):
     """SMART's smoothness: the answer is to stay within a small cube around the token vectors, in both directions.
 
-    (Jiang et al. 2020, "SMART: Robust and Efficient Fine-Tuning", section 3.1.) Costs `steps` + 1 passes.
+    (Jiang et al. 2020, "SMART: Robust and Efficient Fine-Tuning", section 3.1.) Each pass draws its own dropout, which
+    the answer is to stay under, too. Costs `steps` + 1 passes.
     """
 
     name: ClassVar[str] = "smart"

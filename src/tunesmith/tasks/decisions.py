@@ -72,6 +72,21 @@ class Decisions:
         p = self.logits.sigmoid()
         return p * self.targets + (1 - p) * (1 - self.targets)
 
+    def log_wrong(self) -> Tensor:
+        """Return the logarithm of the probability of all that is wrong, of the shape of `losses`; not for numbers.
+
+        Exact where `right` is rounded to 1, which in float32 is from a difference of logits of 17 on.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        if self.kind == "any":
+            return F.logsigmoid(self.logits * (1 - 2 * self.targets))
+        least = torch.finfo(self.logits.dtype).min
+        others = self.logits.scatter(1, self.targets.clamp(min=0)[:, None], least)
+        found: Tensor = others.logsumexp(dim=1) - self.logits.logsumexp(dim=1)
+        return found
+
     def divergences(self, other: Decisions) -> Tensor:
         """Return how far another pass over the same batch is from this one, shape (n,): the mean of `apart`."""
         each = self.apart(other)
