@@ -198,6 +198,7 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
         pads = [one.resolved.tokenizer.pad_id for one in members]
         for model in models:
             train_rows_of(model, ids, extra=pads)
+    learnt = [{name for name, p in model.named_parameters() if p.requires_grad} for model in models]
     common = share(models, [task.head(model) for task, model in zip(tasks, models, strict=True)])
     if not common:
         what = ", ".join(dict.fromkeys(type(model).__name__ for model in models))
@@ -206,14 +207,14 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
     for model in models:
         make_fast(model, device)
     weighing = Weighing([spec.weights.get(one.name, 1.0) for one in members], spec.weighting, alpha=spec.alpha)
-    own = weighing.group(spec.rate)
+    more = weighing.group(spec.rate)
     heads = [task.head(model) for task, model in zip(tasks, models, strict=True)]
-    optimizer = make_joint_optimizer(models, [r.train for r in recipes], heads, more=[own] if own else [])
+    optimizer = make_joint_optimizer(models, [r.train for r in recipes], heads, more=[more] if more else [])
     wrapped, prepared = device.prepare_all(models, optimizer)
     weighing.to(device.torch_device)
     setups = [
-        replace(put_together(one.resolved, device, model, prepared), shared=common)
-        for one, model in zip(members, wrapped, strict=True)
+        replace(put_together(one.resolved, device, model, prepared, own=own), shared=common)
+        for one, model, own in zip(members, wrapped, learnt, strict=True)
     ]
     names = [one.name for one in members]
     mixture = Mixture(names, setups, Members([device.plain(model) for model in wrapped], weighing), weighing)
