@@ -7,6 +7,7 @@ import torch
 
 from tests.tagged import rows, tiny_tagger, write_conll
 from tests.tiny import write_csv
+from tunesmith.core.errors import RecipeError
 from tunesmith.engine import checkpoint
 from tunesmith.engine.loop import train_steps
 from tunesmith.recipe.several import compose_several
@@ -73,3 +74,17 @@ def test_what_one_task_does_not_let_learn_the_other_one_does(recipe, name, own):
         assert (f"tasks.0.{LAYER.format(0)}" in moved) is not rests
         assert f"tasks.{report.turn}.classifier.weight" in moved
         before = after
+
+
+def test_grad_norm_is_refused_where_a_task_pulls_at_nothing(recipe):
+    with pytest.raises(RecipeError, match=r'multitask\.weighting: "names" learns none.*weighting=uncertainty'):
+        built(recipe, "tasks.names.train.freeze=backbone", "multitask.weighting=grad_norm")
+
+
+def test_weights_drawn_anew_are_shared_as_others_are(recipe):
+    def shared(mixture):
+        one, other = ({id(p) for p in model.parameters()} for model in mixture.model.tasks)
+        return len(one & other)
+
+    (read, _), (drawn, _) = built(recipe), built(recipe, "model.weights=random")
+    assert shared(read) == shared(drawn)
