@@ -12,18 +12,17 @@ from functools import partial
 from pathlib import Path
 
 from tunesmith.core.hardware import is_main_process
-from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.recipe.several import Part, Several, compose_several, overrides_of
+from tunesmith.recipe.several import Several, compose_several, overrides_of
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
 from tunesmith.workflow.again import absolute, find_files, refuse_changes
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.ahead import look_ahead, names_model
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.train import failures_noted
 
@@ -95,13 +94,6 @@ def refuse(several: Several, out: Path | None = None) -> None:
     one.refuse_all(*checks)
 
 
-def look_ahead(several: Several, watch: Watch) -> None:
-    """Read the data of the later stages: what is wrong with it is to be known before the first is trained."""
-    for name, part in [*several.parts.items()][1:]:
-        watch.tell({"event": "task", "name": f"{name}: a look at its data"})
-        prepare(part.recipe.model_copy(update={"augment": AugmentSpec()}))
-
-
 def _go(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]] | None = None) -> None:
     """Train the stages that are not done; `said` is what was set now for each."""
     run.mark("running")
@@ -135,11 +127,7 @@ def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Ori
     before: Path | None = None
     for (name, part), folder in zip(several.parts.items(), folders(several), strict=True):
         recipe, origins = part.recipe, part.origins
-        if before is not None and not _names_model(part):
+        if before is not None and not names_model(part):
             recipe, origins = origins.choose(recipe, {"model.source": (str(before), "the stage before")})
         before = run.folder / folder
         yield name, before, recipe, origins
-
-
-def _names_model(part: Part) -> bool:
-    return bool({"model", "model.source"} & part.own)
