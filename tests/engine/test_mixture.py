@@ -68,14 +68,23 @@ def test_a_task_without_any_turn_is_refused_with_a_way_out():
         turns("annealed", rows=(1, 4000), epochs=(1, 0.001))
 
 
+def put(weighing, numbers):
+    with torch.no_grad():
+        for value, number in zip(weighing.values, numbers, strict=True):
+            value.fill_(number)
+
+
+def slopes(weighing):
+    return [None if value.grad is None else float(value.grad) for value in weighing.values]
+
+
 def test_uncertainty_has_the_slope_of_the_papers_loss():
     weighing = Weighing([1, 1], "uncertainty")
-    with torch.no_grad():
-        weighing.values.copy_(torch.tensor([0.3, -0.2]))
+    put(weighing, [0.3, -0.2])
     s = torch.tensor(0.3, requires_grad=True)
     (torch.exp(-s) * 1.7 + s / 2).backward()
     weighing.learn(0, 1.7, [])
-    assert weighing.values.grad.tolist() == pytest.approx([float(s.grad), 0.0])
+    assert slopes(weighing) == pytest.approx([float(s.grad), None])
     assert weighing.weight(1) == pytest.approx(np.exp(0.2))
 
 
@@ -84,30 +93,51 @@ def test_grad_norm_pulls_weights_towards_equal_norms_and_those_that_lag_behind()
     for task, norm in ((0, 4.0), (1, 2.0)):
         shared.grad = torch.tensor([norm])
         weighing.learn(task, 1.0, [shared])
-        assert not weighing.values.grad.any() or task == 1  # nothing before both were seen
-    assert weighing.values.grad.tolist() == [0.0, -2.0]  # 2 is below the mean of 4 and 2: its weight is to rise
+        assert slopes(weighing)[0] is None  # nothing before both were seen
+    assert slopes(weighing) == [None, -2.0]  # 2 is below the mean of 4 and 2: its weight is to rise
     shared.grad = torch.tensor([4.0])
     weighing.learn(0, 1.0, [shared])
-    assert weighing.values.grad.tolist() == [4.0, 0.0]
+    assert slopes(weighing) == [4.0, None]
     weighing.losses.copy_(torch.tensor([1.0, 0.1]))  # task 0 lags behind: r = 1 / 0.55, wanted norm 3 * 1.8 = 5.5
     weighing.learn(0, 1.0, [shared])
-    assert weighing.values.grad.tolist() == [-4.0, 0.0]
+    assert slopes(weighing) == [-4.0, None]
     mean = SMOOTHING * 1.0 + (1 - SMOOTHING) * 3.0
     weighing.learn(0, 3.0, [shared])
     assert float(weighing.losses[0]) == pytest.approx(mean)
-    with torch.no_grad():
-        weighing.values.copy_(torch.tensor([3.0, -1.0]))
+    put(weighing, [3.0, -1.0])
     weighing.settle()
-    assert weighing.values.tolist() == pytest.approx([2 * 3 / (3 + LEAST), 2 * LEAST / (3 + LEAST)])
+    assert [value.item() for value in weighing.values] == pytest.approx([2 * 3 / (3 + LEAST), 2 * LEAST / (3 + LEAST)])
 
 
 def test_the_norm_that_is_balanced_is_that_of_the_loss_before_it_was_weighed():
     weighing, shared = Weighing([1, 1], "grad_norm"), nn.Parameter(torch.zeros(1))
-    with torch.no_grad():
-        weighing.values.copy_(torch.tensor([0.5, 1.5]))
+    put(weighing, [0.5, 1.5])
     shared.grad = torch.tensor([3.0])
     weighing.learn(0, 1.0, [shared])
     assert float(weighing.norms[0]) == pytest.approx(6.0)
+
+
+def test_without_a_pull_at_what_is_shared_nothing_is_balanced():
+    weighing, shared = Weighing([1, 1], "grad_norm"), nn.Parameter(torch.zeros(1))
+    for task in (0, 1, 0):
+        shared.grad = torch.tensor([2.0]) if task else None
+        weighing.learn(task, 1.0, [shared])
+        assert slopes(weighing) == [None, None]
+    assert not weighing.first[0]
+
+
+@pytest.mark.parametrize("kind", ["uncertainty", "grad_norm"])
+def test_a_weight_keeps_still_at_the_turns_of_the_others(kind):
+    weighing, shared = Weighing([1, 1, 1], kind, alpha=1.5), nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weighing.group(0.01)])
+    for step in range(12):
+        task, before = step % 3, [value.item() for value in weighing.values]
+        shared.grad = torch.tensor([1.0 + task * task])
+        weighing.learn(task, 1.0 + task, [shared])
+        optimizer.step()
+        after = [value.item() for value in weighing.values]
+        optimizer.zero_grad()
+        assert [k for k in range(3) if after[k] != before[k]] == ([task] if kind == "uncertainty" or step > 1 else [])
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +176,19 @@ def test_weights_drawn_anew_are_shared_and_tied_ones_stay_tied(source):
     share(models, [m.classifier for m in models])
     top = [m.bert.encoder.layer[n_layers - 1].output.dense.weight for m in models]
     assert top[0] is top[1]
+
+
+def test_embeddings_drawn_anew_are_shared_though_their_values_differ(source):
+    random = ModelSpec(source=str(source.folder), weights="random")
+    texts = build_classifier(source, random, ["a", "b"])
+    words = build_classifier(source, random, ["x", "y"], auto_class="AutoModelForTokenClassification")
+    heads = [texts.classifier, words.classifier]
+    assert not torch.equal(texts.get_input_embeddings().weight, words.get_input_embeddings().weight)
+    share([texts, words], heads, drawn=True)
+    for part in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
+        one, other = (model.bert.embeddings.get_parameter(f"{part}.weight") for model in (texts, words))
+        assert one is other
+    assert texts.classifier.weight is not words.classifier.weight
 
 
 def test_a_mixture_of_one_trains_as_the_task_alone(tmp_path):

@@ -31,7 +31,7 @@ def train(
     file: Path, settings: Sequence[str], *, arguments: Mapping[str, Any], out: Path | None, dry_run: bool
 ) -> None:
     """Train several tasks together, or stages one after the other."""
-    from tunesmith.workflow import multitask, stages
+    from tunesmith.workflow import ahead, multitask, stages
     from tunesmith.workflow.session import Watch
 
     for key, value in arguments.items():
@@ -44,7 +44,7 @@ def train(
     console = show.console()
     if dry_run and several.kind == "stages":
         stages.refuse(several, out)
-        stages.look_ahead(several, Watch([TalkOfParts(console)]))
+        ahead.look_ahead(several, Watch([TalkOfParts(console)]))
         name, first = next(iter(several.parts.items()))
         console.print(f"The data of the later stages can be used. The first one, {escape(name)}:")
         rehearse_one(console, (first.recipe, first.origins), out)

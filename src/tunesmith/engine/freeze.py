@@ -6,8 +6,9 @@ often, the top one first, so that a new head's first, large gradients do not was
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,16 @@ def _matcher(wanted: str, depth_of: dict[str, int]) -> Callable[[str], bool]:
 class Thaw:
     """Lets deeper and deeper weights learn as training goes on; at a step it is a function of that step."""
 
-    def __init__(self, model: nn.Module, spec: TrainSpec, *, head: nn.Module | None) -> None:
+    def __init__(
+        self, model: nn.Module, spec: TrainSpec, *, head: nn.Module | None, own: Collection[str] | None = None
+    ) -> None:
         """See `TrainSpec.head_first` and `TrainSpec.unfreeze_every`; before its first step all learns.
+
+        Args:
+            model: the plain one.
+            spec: what learns first.
+            head: see `_depths`.
+            own: what learns at the turns of one of several tasks, which share weights; None where there is one task.
 
         Raises:
             RecipeError: the head is to learn first, and nothing in the model is new.
@@ -87,13 +96,15 @@ class Thaw:
         if self._first == NONE and head is not None:
             self._first = self._every
         parameters, depth_of = dict(model.named_parameters()), _depths(model, head)
-        self._depths = [(parameters[name], depth) for name, depth in depth_of.items()]
+        self._takes_turns = own is not None
+        never = {*depth_of}.difference(depth_of if own is None else own)
+        self._depths = [(parameters[name], math.inf if name in never else n) for name, n in depth_of.items()]
         self._lowest = max(depth_of.values(), default=0)
 
     @property
     def is_on(self) -> bool:
-        """Whether some weights learn later than others."""
-        return self._first != NONE or self._every != NONE
+        """Whether what learns changes from step to step."""
+        return self._takes_turns or self._first != NONE or self._every != NONE
 
     def depth(self, step: int, plan: Plan | MixedPlan) -> int:
         """Return how many layers below the head learn in a step (from 0); see `optim.depths`."""

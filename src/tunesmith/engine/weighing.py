@@ -34,8 +34,9 @@ class Weighing(nn.Module):
         n = len(weights)
         self.kind, self.alpha = kind, alpha
         start = {"fixed": torch.tensor(list(weights)), "uncertainty": torch.zeros(n), "grad_norm": torch.ones(n)}[kind]
-        self.values = nn.Parameter(start.float(), requires_grad=kind != "fixed")
-        """fixed, grad_norm: the weights; uncertainty: the logarithm of each task's variance."""
+        self.values = nn.ParameterList(nn.Parameter(one, requires_grad=kind != "fixed") for one in start.float())
+        """fixed, grad_norm: the weights; uncertainty: the logarithm of each task's variance. A parameter each: one
+        without a gradient is left alone by the optimizer, its momentum included."""
         for name in ("losses", "first", "norms"):
             self.register_buffer(name, torch.zeros(n if kind == "grad_norm" else 0))
 
@@ -49,7 +50,7 @@ class Weighing(nn.Module):
         return float(torch.exp(torch.tensor(-value))) if self.kind == "uncertainty" else value
 
     def learn(self, task: int, loss: float, shared: Iterable[nn.Parameter]) -> None:
-        """Give `values` their gradient, from the loss of a task (a mean, not yet weighed) and the gradients it left.
+        """Give the task's value its gradient, from its loss (a mean, not yet weighed) and the gradients it left.
 
         Args:
             task: whose turn it is.
@@ -58,24 +59,25 @@ class Weighing(nn.Module):
         """
         if self.kind == "fixed":
             return
-        self.values.grad = torch.zeros_like(self.values)
+        slope: float | None = None
         if self.kind == "uncertainty":  # of exp(-s) * loss + s / 2
-            self.values.grad[task] = 0.5 - self.weight(task) * loss
-        else:
-            gradients = [p.grad for p in shared if p.grad is not None]
+            slope = 0.5 - self.weight(task) * loss
+        elif gradients := [p.grad for p in shared if p.grad is not None]:
             norm = float(torch.nn.utils.get_total_norm(gradients)) / max(self.weight(task), LEAST)
-            self.values.grad[task] = self._towards_balance(task, loss, norm)
+            slope = self._towards_balance(task, loss, norm)
+        for k, value in enumerate(self.values):
+            value.grad = torch.full_like(value, slope) if k == task and slope is not None else None
 
-    def _towards_balance(self, task: int, loss: float, norm: float) -> float:
-        """Return the slope of |weight * norm - wanted| (Chen et al. 2018, equation 2); 0 until all tasks were seen."""
+    def _towards_balance(self, task: int, loss: float, norm: float) -> float | None:
+        """Return the slope of |weight * norm - wanted| (Chen et al. 2018, equation 2); None until all were seen."""
         if not self.first[task]:
             self.first[task] = self.losses[task] = max(loss, 1e-6)
             self.norms[task] = norm
         self.losses[task] = SMOOTHING * self.losses[task] + (1 - SMOOTHING) * loss
         self.norms[task] = SMOOTHING * self.norms[task] + (1 - SMOOTHING) * norm
         if not bool(self.first.all()):
-            return 0.0
-        pulls = self.values.detach() * self.norms
+            return None
+        pulls = torch.stack([*self.values]).detach() * self.norms
         left = self.losses / self.first
         wanted = pulls.mean() * (left[task] / left.mean()) ** self.alpha
         return float(torch.sign(pulls[task] - wanted) * self.norms[task])
@@ -84,12 +86,13 @@ class Weighing(nn.Module):
         """After an update: grad_norm's weights add up to the number of tasks."""
         if self.kind == "grad_norm":
             with torch.no_grad():
-                self.values.clamp_(min=LEAST)
-                self.values.mul_(len(self.values) / self.values.sum())
+                found = torch.stack([*self.values]).clamp(min=LEAST)
+                for value, one in zip(self.values, found * (len(found) / found.sum()), strict=True):
+                    value.copy_(one)
 
     def group(self, rate: float) -> dict[str, Any] | None:
         """Return the optimizer's group of the weights, None where they don't learn."""
         if self.kind == "fixed":
             return None
-        names = ["weighing.values"]
-        return {"params": [self.values], "names": names, "lr": rate, "peak_lr": rate, "weight_decay": 0.0}
+        names = [f"weighing.values.{k}" for k in range(len(self.values))]
+        return {"params": [*self.values], "names": names, "lr": rate, "peak_lr": rate, "weight_decay": 0.0}

@@ -15,21 +15,24 @@ from torch import nn
 from tunesmith.models.layers import ADDED, LAYER
 
 
-def share(models: Sequence[nn.Module], heads: Sequence[nn.Module | None]) -> list[nn.Parameter]:
+def share(models: Sequence[nn.Module], heads: Sequence[nn.Module | None], *, drawn: bool = False) -> list[nn.Parameter]:
     """Let all models have the weights of the first one that has them; return those that at least two have.
 
     Args:
         models: as they were built; changed in place.
         heads: the new part of each, which is not shared.
+        drawn: whether all weights were drawn anew: embeddings that are the same are then not known by their values.
     """
     first: dict[str, nn.Parameter] = {}
     common: dict[int, nn.Parameter] = {}
     for model, head in zip(models, heads, strict=True):
-        own = _own(model, head)
+        own, base = _own(model, head), backbone(model)
+        vectors = {id(p) for m in base.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
         new: dict[int, nn.Parameter] = {}
-        for name, parameter in backbone(model).named_parameters():
+        for name, parameter in base.named_parameters():
             known = first.setdefault(name, parameter) if id(parameter) not in own else parameter
-            if known is not parameter and _started_alike(name, known, parameter):
+            of_layers = bool(LAYER.search(name)) or (drawn and id(parameter) in vectors)
+            if known is not parameter and _started_alike(known, parameter, of_layers=of_layers):
                 known.requires_grad_(known.requires_grad or parameter.requires_grad)
                 new[id(parameter)] = known
                 common[id(known)] = known
@@ -37,9 +40,9 @@ def share(models: Sequence[nn.Module], heads: Sequence[nn.Module | None]) -> lis
     return list(common.values())
 
 
-def _started_alike(name: str, one: nn.Parameter, other: nn.Parameter) -> bool:
+def _started_alike(one: nn.Parameter, other: nn.Parameter, *, of_layers: bool) -> bool:
     """Whether two weights of one name are the same; in layers they are, though they may have been drawn anew."""
-    return one.shape == other.shape and (bool(LAYER.search(name)) or torch.equal(one, other))
+    return one.shape == other.shape and (of_layers or torch.equal(one, other))
 
 
 def backbone(model: Any) -> nn.Module:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -95,7 +95,7 @@ def compose_several(
         try:
             part, at = _merged(own, f"{kind}.{name}", tree, places)
             composed = compose_tree(part, at, overrides=shared, arguments=arguments or {})
-            found[name] = Part(*composed, frozenset(_dotted(own)))
+            found[name] = Part(*composed, frozenset(name for name, _ in leaves(own)))
         except RecipeError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     problems += [] if problems else list(_mistakes_of(mix, list(parts), kind, places))
@@ -104,6 +104,27 @@ def compose_several(
     said = [*leaves(arguments or {}), *map(parse_override, shared)]
     whole = {**_all_of(tree, kind, parts, said), **({MIX: mix} if mix else {})}
     return Several(kind, found, MixSpec.model_validate(mix), dump(whole))
+
+
+def overrides_of(overrides: Sequence[str], kind: str, names: Collection[str]) -> dict[str, list[str]]:
+    """Return the "key=value" that hold for each part, by its name: those of all of them, and its own.
+
+    Raises:
+        RecipeError: there is no such part, or a setting is of the whole.
+    """
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for text in overrides:
+        key, _ = parse_override(text)
+        section, _, rest = key.partition(".")
+        if section in (*KINDS, MIX) and section != kind:
+            where = Where(f"--set {key}")
+            raise RecipeError("may not change in a resumed run", where=where, fix=f"leave it out: these are {kind}")
+        if section == kind:
+            _refuse_other_part(key, {kind: found})
+        name = rest.split(".")[0]
+        for one in [name] if section == kind else names:
+            found[one].append(text.strip().removeprefix(f"{kind}.{name}."))
+    return found
 
 
 def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -172,13 +193,6 @@ def _write_out(parts: dict[str, Any], kind: str, places: dict[str, Where]) -> No
         if isinstance(own, str | list):
             parts[name] = {"data": own}
             places[f"{kind}.{name}.data"] = places.get(f"{kind}.{name}", Where())
-
-
-def _dotted(own: Any) -> Iterator[str]:
-    """Yield the settings of a part, the sections they are in included."""
-    for name, _ in leaves(own):
-        parts = name.split(".")
-        yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
 def _mistakes_of(mix: Any, names: Sequence[str], kind: str, places: Mapping[str, Where]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Relative paths mean what they meant in the folder the run was started in, so a r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
 from tunesmith.data.table import Table
 from tunesmith.models.source import EMBEDDED
-from tunesmith.recipe.compose import compose
+from tunesmith.recipe.compose import compose, parse_override
 from tunesmith.recipe.origins import flat
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -26,41 +27,61 @@ FREE = (
 FILES = ("path", "dev", "test", "unlabeled")
 
 
-def refuse_other_result(run: Run, recipe: Recipe) -> None:
-    """Raise RecipeError if a resumed run would not end as the run would have: see `FREE`.
+def refuse_other_result(run: Run, recipe: Recipe, *, part: str = "") -> None:
+    """Raise RecipeError if a resumed run would not end as the run would have: see `refuse_changes`."""
+    before, _ = compose(file=run.recipe_path, overrides=(), arguments={})
+    refuse_changes(before, recipe, part=part)
+
+
+def refuse_changes(before: Recipe, recipe: Recipe, *, part: str = "") -> None:
+    """Raise RecipeError if two recipes differ in what is not `FREE`.
+
+    Args:
+        before: of the run as it was started.
+        recipe: as it is to go on.
+        part: what comes before the names of settings, where the run is one of several.
 
     Raises:
         RecipeError: with every setting that may not change now.
     """
-    before, _ = compose(file=run.recipe_path, overrides=(), arguments={})
     old, new = flat(before), flat(recipe)
     changed = [key for key in new if new[key] != old.get(key) and key not in FREE]
     if changed:
         fix = f"a resumed run ends as it would have; only {', '.join(FREE)} may change"
         raise RecipeError.of(
-            [Problem("may not change in a resumed run", Where(column=key, value=new[key]), fix) for key in changed]
+            [
+                Problem("may not change in a resumed run", Where(column=part + key, value=new[key]), fix)
+                for key in changed
+            ]
         )
 
 
-def find_files(run: Run, recipe: Recipe, *, given: Collection[str]) -> Recipe:
-    """Return the recipe with paths that lead to data and model from here; settings that were `given` now stay.
+def find_files(run: Run, recipe: Recipe, *, given: Collection[str] = (), part: str = "") -> Recipe:
+    """Return the recipe with paths that lead to data and model from here.
+
+    Args:
+        run: says where it was started.
+        recipe: of the run, or of one of several in it.
+        given: settings that were given now, and stay.
+        part: what comes before the names of settings, where there are several.
 
     Raises:
         DataError: a file is neither where the run was started nor here.
     """
     home = Path(run.manifest.get("started_in", "."))
+    home = Path() if home == Path.cwd() else home
     problems: list[Problem] = []
     data = {}
     for name in FILES:
         paths: tuple[str, ...] = getattr(recipe.data, name)
         if f"data.{name}" not in given:
-            problems += [_gone(path, f"data.{name}") for path in paths if _there(path, home) is None]
+            problems += [_gone(path, f"{part}data.{name}") for path in paths if _there(path, home) is None]
             paths = tuple(_there(path, home) or path for path in paths)
         data[name] = paths
     if problems:
         raise DataError.of(problems)
     model = recipe.model
-    if model.source not in EMBEDDED and (home / model.source).is_dir():
+    if model.source not in EMBEDDED and home.is_absolute() and (home / model.source).is_dir():
         model = model.model_copy(update={"source": str(home / model.source)})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
 
@@ -70,6 +91,15 @@ def keep_files(recipe: Recipe, *, given: Collection[str]) -> Recipe:
     named = {name: getattr(recipe.data, name) for name in FILES if f"data.{name}" in given}
     data = {name: tuple(p if p == "-" else str(Path(p).absolute()) for p in paths) for name, paths in named.items()}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data)})
+
+
+def absolute(override: str) -> str:
+    """Return "key=value" with the files that it names, if any, absolute."""
+    key, value = parse_override(override)
+    if not any(f".{key}".endswith(f".data.{name}") for name in FILES):
+        return override
+    paths = [str(path) for path in (value if isinstance(value, list) else [value])]
+    return f"{key}={json.dumps([path if path == '-' else str(Path(path).absolute()) for path in paths])}"
 
 
 def _there(path: str, home: Path) -> str | None:

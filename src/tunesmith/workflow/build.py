@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,10 @@ def make_fast(model: nn.Module, device: Device) -> None:
         use_onednn(model)
 
 
-def put_together(resolved: Resolved, device: Device, model: nn.Module, optimizer: Any) -> Setup:
-    """Return what a training step needs, from a model and an optimizer that are prepared for a device."""
+def put_together(
+    resolved: Resolved, device: Device, model: nn.Module, optimizer: Any, *, own: Collection[str] | None = None
+) -> Setup:
+    """Return what a training step needs, from a model and an optimizer that are prepared for a device; see `Thaw`."""
     recipe, task = resolved.recipe, resolved.task
     plain: Any = device.plain(model)
     head = task.head(plain)
@@ -118,7 +120,7 @@ def put_together(resolved: Resolved, device: Device, model: nn.Module, optimizer
         resolved.tokenizer.pad_id,
         recipe.objectives.active(task),
         Anchor(plain, recipe.train, head=head),
-        Thaw(plain, recipe.train, head=head),
+        Thaw(plain, recipe.train, head=head, own=own),
         twins=_twins(resolved),
     )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
+
+from torch import nn
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import ModelError, RecipeError, Where
@@ -25,11 +27,12 @@ from tunesmith.engine.weighing import Weighing
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.share import share
 from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
-from tunesmith.recipe.several import Several
+from tunesmith.recipe.several import Several, overrides_of
 from tunesmith.run.folder import Run
 from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
+from tunesmith.workflow.once import refuse_own
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Session, Watch, measure_split
@@ -99,6 +102,11 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
 def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = None) -> Run:
     """Go on with an interrupted training of several tasks; it ends as it would have.
 
+    Args:
+        run: of the whole.
+        overrides: "key=value" for all tasks, "tasks.NAME.key=value" for one.
+        watch: told what happens.
+
     Raises:
         RunError: the run is done, or its data changed.
     """
@@ -106,9 +114,10 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
     refuse_done(run)
     spec = MixSpec.model_validate(run.manifest["multitask"])
     members = []
-    for name in run.manifest["tasks"]:
+    for name, said in overrides_of(overrides, "tasks", run.manifest["tasks"]).items():
         watch.tell({"event": "task", "name": name})
-        members.append(Member(name, *reopen(Run.open(run.folder / name), overrides=overrides, watch=watch)))
+        part = Run.open(run.folder / name)
+        members.append(Member(name, *reopen(part, overrides=said, watch=watch, part=f"tasks.{name}.")))
     mixture, plan = make_mixture(members, spec)
     _train(members, mixture, plan, spec, run=run, watch=watch)
     return run
@@ -119,20 +128,9 @@ def refuse(several: Several, out: Path | None = None) -> None:
     checks = [partial(refuse_early, part.recipe) for part in several.parts.values()]
     refuse_all(
         *checks,
-        partial(_refuse_other_models, several),
+        partial(refuse_own, several),
         lambda: None if out is None else Run.refuse_taken(out),
     )
-
-
-def _refuse_other_models(several: Several) -> None:
-    """Raise RecipeError unless all tasks start from the same weights."""
-    models = [part.recipe.model for part in several.parts.values()]
-    for name, model in zip(several.parts, models, strict=True):
-        for key in ("source", "revision", "weights"):
-            if getattr(model, key) != getattr(models[0], key):
-                where = Where(column=f"tasks.{name}.model.{key}", value=getattr(model, key))
-                message = "the tasks share one backbone, so they start from the same weights"
-                raise RecipeError(message, where=where, fix="name the model once, outside of the tasks")
 
 
 def settled(several: Several, watch: Watch) -> list[Member]:
@@ -198,26 +196,42 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
         pads = [one.resolved.tokenizer.pad_id for one in members]
         for model in models:
             train_rows_of(model, ids, extra=pads)
-    common = share(models, [task.head(model) for task, model in zip(tasks, models, strict=True)])
+    learnt = [{name for name, p in model.named_parameters() if p.requires_grad} for model in models]
+    heads = [task.head(model) for task, model in zip(tasks, models, strict=True)]
+    common = share(models, heads, drawn=recipes[0].model.weights == "random")
     if not common:
         what = ", ".join(dict.fromkeys(type(model).__name__ for model in models))
         fix = "leave one of these tasks out"
         raise ModelError(f"the models have no weights in common: {what}", where=Where(column="model"), fix=fix)
+    if spec.weighting == "grad_norm":
+        _refuse_idle(members, models, learnt, common)
     for model in models:
         make_fast(model, device)
     weighing = Weighing([spec.weights.get(one.name, 1.0) for one in members], spec.weighting, alpha=spec.alpha)
-    own = weighing.group(spec.rate)
+    more = weighing.group(spec.rate)
     heads = [task.head(model) for task, model in zip(tasks, models, strict=True)]
-    optimizer = make_joint_optimizer(models, [r.train for r in recipes], heads, more=[own] if own else [])
+    optimizer = make_joint_optimizer(models, [r.train for r in recipes], heads, more=[more] if more else [])
     wrapped, prepared = device.prepare_all(models, optimizer)
     weighing.to(device.torch_device)
     setups = [
-        replace(put_together(one.resolved, device, model, prepared), shared=common)
-        for one, model in zip(members, wrapped, strict=True)
+        replace(put_together(one.resolved, device, model, prepared, own=own), shared=common)
+        for one, model, own in zip(members, wrapped, learnt, strict=True)
     ]
     names = [one.name for one in members]
     mixture = Mixture(names, setups, Members([device.plain(model) for model in wrapped], weighing), weighing)
     return mixture, _plan(members, spec, world=device.world)
+
+
+def _refuse_idle(
+    members: Sequence[Member], models: Sequence[Any], learnt: Sequence[Collection[str]], common: Sequence[nn.Parameter]
+) -> None:
+    """Raise RecipeError if a task never pulls at the weights that GradNorm balances the pull at."""
+    ids = {id(parameter) for parameter in common}
+    for one, model, names in zip(members, models, learnt, strict=True):
+        if not any(id(p) in ids for name, p in model.named_parameters() if name in names):
+            where = Where(column="multitask.weighting", value="grad_norm")
+            message = f'"{one.name}" learns none of the weights that the tasks share: it pulls at nothing'
+            raise RecipeError(message, where=where, fix="--set multitask.weighting=uncertainty")
 
 
 def rehearse(members: Sequence[Member], spec: MixSpec) -> tuple[int, float]:

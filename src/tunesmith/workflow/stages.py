@@ -7,23 +7,22 @@ is a run of its own in the folder of the whole; what is done stays done.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tunesmith.core.errors import RunError, Where
-from tunesmith.data.augment.spec import AugmentSpec
+from tunesmith.core.hardware import is_main_process
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.recipe.several import Part, Several, compose_several
+from tunesmith.recipe.several import Several, compose_several, overrides_of
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
-from tunesmith.workflow.again import find_files
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.again import absolute, find_files, refuse_changes
+from tunesmith.workflow.ahead import look_ahead, names_model
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.train import failures_noted
 
@@ -54,16 +53,26 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
 def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = None) -> Run:
     """Go on with the first stage that is not done.
 
+    Args:
+        run: of the whole.
+        overrides: "key=value" for all stages, "stages.NAME.key=value" for one.
+        watch: told what happens.
+
     Raises:
+        RecipeError: it would not end as it would have.
         RunError: the run is done, or its data changed.
     """
     one.refuse_done(run)
-    if overrides:
-        where, fix = Where(str(run.folder), value=overrides[0]), "resume the stage it is meant for with it"
-        raise RunError("stages go on as they were started", where=where, fix=fix)
-    several = compose_several(run.recipe_path)
+    overrides = [absolute(text) for text in overrides]
+    before = compose_several(run.recipe_path)
+    said = overrides_of(overrides, "stages", before.parts)
+    several = compose_several(run.recipe_path, overrides=overrides)
+    for name, part in several.parts.items():
+        refuse_changes(before.parts[name].recipe, part.recipe, part=f"stages.{name}.")
+    if overrides and is_main_process():
+        run.save_recipe(several.text)
     with failures_noted(run):
-        _go(run, several, watch or Watch())
+        _go(run, several, watch or Watch(), said)
     return run
 
 
@@ -85,32 +94,30 @@ def refuse(several: Several, out: Path | None = None) -> None:
     one.refuse_all(*checks)
 
 
-def look_ahead(several: Several, watch: Watch) -> None:
-    """Read the data of the later stages: what is wrong with it is to be known before the first is trained."""
-    for name, part in [*several.parts.items()][1:]:
-        watch.tell({"event": "task", "name": f"{name}: a look at its data"})
-        prepare(part.recipe.model_copy(update={"augment": AugmentSpec()}))
-
-
-def _go(run: Run, several: Several, watch: Watch) -> None:
+def _go(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Train the stages that are not done; `said` is what was set now for each."""
     run.mark("running")
-    for stage, folder, recipe, origins in _stages(run, several):
+    for stage, folder, named, origins in _stages(run, several):
         watch.tell({"event": "task", "name": stage})
         mine = Run(folder)
-        if not (folder / "manifest.json").is_file():
+        begun = (folder / "manifest.json").is_file()
+        if begun and mine.status == "done":
+            continue
+        recipe = find_files(run, named, part=f"stages.{stage}.")
+        if begun:
+            mine = _again(mine, recipe, origins, overrides=said[stage] if said else (), watch=watch)
+        else:
             mine = one.start(recipe, origins, out=folder, watch=watch)
-        elif mine.status != "done":
-            mine = _again(mine, recipe, origins, watch)
         if mine.status != "done":
             run.mark("stopped", reason=f'stage "{stage}" was {mine.manifest["reason"]}')
             return
     run.mark("done")
 
 
-def _again(run: Run, recipe: Recipe, origins: Origins, watch: Watch) -> Run:
+def _again(run: Run, recipe: Recipe, origins: Origins, *, overrides: Sequence[str], watch: Watch) -> Run:
     """Go on with a stage from its checkpoint; without one, begin it anew."""
     if checkpoint.latest(run.checkpoints_folder) is not None:
-        return one.resume(run.folder, watch=watch)
+        return one.resume(run.folder, overrides=overrides, watch=watch)
     shutil.rmtree(run.folder)
     return one.start(recipe, origins, out=run.folder, watch=watch)
 
@@ -120,11 +127,7 @@ def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Ori
     before: Path | None = None
     for (name, part), folder in zip(several.parts.items(), folders(several), strict=True):
         recipe, origins = part.recipe, part.origins
-        if before is not None and not _names_model(part):
+        if before is not None and not names_model(part):
             recipe, origins = origins.choose(recipe, {"model.source": (str(before), "the stage before")})
         before = run.folder / folder
-        yield name, before, find_files(run, recipe, given=()), origins
-
-
-def _names_model(part: Part) -> bool:
-    return bool({"model", "model.source"} & part.own)
+        yield name, before, recipe, origins

@@ -91,16 +91,22 @@ def refuse_done(run: Run) -> None:
         )
 
 
-def reopen(run: Run, *, overrides: Sequence[str], watch: Watch) -> tuple[Prepared, Resolved]:
+def reopen(run: Run, *, overrides: Sequence[str], watch: Watch, part: str = "") -> tuple[Prepared, Resolved]:
     """Read the data of an interrupted run again, and settle what it had settled.
+
+    Args:
+        run: was interrupted.
+        overrides: settings that are given now.
+        watch: told what happens.
+        part: what comes before the names of its settings, where it is one of several.
 
     Raises:
         TunesmithError: it would not go on as it was.
     """
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
-    refuse_other_result(run, recipe)
+    refuse_other_result(run, recipe, part=part)
     given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
-    found = find_files(run, recipe, given=given)
+    found = find_files(run, recipe, given=given, part=part)
     refuse_early(found, have_rows=run.made_path.exists())
     prepared = as_started(run, prepare(found, tell=watch.tell, made_before=run.made_path))
     if overrides and hardware.is_main_process():

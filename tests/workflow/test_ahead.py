@@ -1,0 +1,102 @@
+"""What is wrong with a later stage is told before the first one is trained."""
+
+import json
+
+import pytest
+
+import tunesmith as ts
+from tests.objectives.test_objectives import rows_of
+from tests.tiny import tiny_bert
+from tests.writers import write_jsonl
+from tunesmith.core.errors import RecipeError
+from tunesmith.recipe.several import compose_several
+from tunesmith.workflow.ahead import look_ahead
+from tunesmith.workflow.session import Watch
+
+KINDS = ("text-classification", "text-regression", "token-classification", "translation", "fill-mask")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    found = tmp_path_factory.mktemp("ahead")
+    tiny_bert(found / "tiny")
+    for kind in KINDS:
+        write_jsonl(found / f"{kind}.jsonl", rows_of(kind, 40))
+    return found
+
+
+def write(folder, **stages):
+    """Write a recipe of stages: a kind of task, and maybe settings of its own."""
+    parts = {}
+    for name, (kind, more) in stages.items():
+        data = {"path": str(folder / f"{kind}.jsonl"), "near_duplicates": "off", "duplicates": "keep"}
+        parts[name] = {"data": data, "task": {"kind": kind}, **more}
+    path = folder / "recipe.yaml"
+    path.write_text(json.dumps({"stages": parts, "model": str(folder / "tiny")}))
+    return path
+
+
+PREFIX = {"model": {"adapt": {"kind": "prefix"}}}
+CONTEXT = {"augment": {"copies": 1, "edits": "context"}}
+CLASSES = ("text-classification", {})
+WRONG = [
+    (CLASSES, ("text-classification", {"objectives": {"asymmetric": True}}),
+     r"stages\.b\.objectives\.asymmetric: has no meaning for text-classification"),
+    (CLASSES, ("text-classification", {"augment": {"copies": 1, "edits": "entities"}}),
+     r"stages\.b\.augment\.edits: text-classification has no entities"),
+    (CLASSES, ("fill-mask", {"augment": {"copies": 1}}), r"stages\.b\.augment\.copies"),
+    (CLASSES, ("text-classification", {"augment": {"copies": 1, "edits": "translate"}}),
+     r"stages\.b\.augment\.translators: .*--set 'stages\.b\.augment\.translators"),
+    (CLASSES, ("text-classification", {"evaluate": {"metric": "bogus"}}), r"stages\.b\.evaluate\.metric"),
+    (CLASSES, ("token-classification", {"model": {"pooling": "mean"}}), r"stages\.b\.model\.pooling"),
+    (("text-classification", PREFIX), ("text-regression", PREFIX),
+     r'stages\.b\.model\.adapt\.kind: .*prefixes in stage "a".*--set stages\.b\.model\.adapt\.kind=lora'),
+    (("translation", {}), CLASSES,
+     r'stages\.b\.task\.kind: stage "a" makes .*before "a".*--set stages\.b\.model\.source='),
+    (("translation", {}), ("fill-mask", {}), r"stages\.b\.task\.kind"),
+    (("text-regression", {}), ("text-classification", CONTEXT),
+     r'stages\.b\.augment\.model: the model of stage "a" can\'t fill masks.*--set stages\.b\.augment\.model='),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "later", "said"), WRONG)
+def test_what_can_be_seen_of_a_later_stage_is_told_before_the_first(folder, tmp_path, first, later, said):
+    with pytest.raises(RecipeError, match=said):
+        ts.train_several(write(folder, a=first, b=later), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+GOOD = [
+    (("translation", {}), ("translation", {})),
+    (("fill-mask", {}), ("text-classification", CONTEXT)),
+    (("text-regression", {}), ("text-classification", {"augment": {"copies": 1, "edits": "swap"}})),
+    (("text-classification", PREFIX), ("text-regression", {})),
+]
+
+
+@pytest.mark.parametrize(("first", "later"), GOOD)
+def test_what_may_follow_is_let_be(folder, first, later):
+    look_ahead(compose_several(write(folder, a=first, b=later)), Watch())
+
+
+def test_a_stage_with_a_model_of_its_own_does_not_depend_on_those_before(folder):
+    own = {"model": {"source": str(folder / "tiny"), "adapt": {"kind": "prefix"}}}
+    stages = {"a": ("translation", PREFIX), "b": ("text-classification", own), "c": ("text-regression", {})}
+    look_ahead(compose_several(write(folder, **stages)), Watch())
+
+
+def test_the_first_stage_is_known_by_its_data_where_its_task_is_not_named(folder):
+    path = write(folder, a=("text-regression", {}), b=("text-classification", CONTEXT))
+    tree = json.loads(path.read_text())
+    del tree["stages"]["a"]["task"]
+    path.write_text(json.dumps(tree))
+    with pytest.raises(RecipeError, match="can't fill masks"):
+        look_ahead(compose_several(path), Watch())
+
+
+def test_all_that_is_wrong_with_a_stage_is_told_at_once(folder):
+    wrong = {"evaluate": {"metric": "bogus"}, "objectives": {"asymmetric": True}}
+    path = write(folder, a=("text-regression", {}), b=("text-classification", {**wrong, **CONTEXT}))
+    with pytest.raises(RecipeError, match="bogus") as raised:
+        look_ahead(compose_several(path), Watch())
+    assert len(raised.value.problems) == 3
