@@ -17,8 +17,9 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.several import Part, Several
 from tunesmith.tasks.infer import infer
 from tunesmith.workflow.editors import refuse_edits, refuse_models
+from tunesmith.workflow.idle import refuse_idle
 from tunesmith.workflow.prepare import prepare
-from tunesmith.workflow.resolve import refuse_pooling, refuse_unknown_metric
+from tunesmith.workflow.resolve import refuse_unknown_metric
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import refuse_all
 
@@ -73,7 +74,7 @@ def _refuse(stage: Stage, chain: Sequence[Stage]) -> None:
     recipe, task = stage.recipe, stage.task
     checks: list[Callable[[], object]] = [
         partial(refuse_unknown_metric, recipe, task),
-        partial(refuse_pooling, recipe, task),
+        partial(refuse_idle, recipe, task),
         partial(recipe.objectives.active, task),
         partial(_refuse_second_prefix, stage, chain),
         partial(_refuse_lost_head, stage, chain),
