@@ -1,18 +1,14 @@
 """Augmentation of rows: training rows alone, targets that stay true, and a file with its provenance."""
 
-import csv
-import json
 from collections import Counter
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.objectives.test_objectives import rows_of
 from tests.tiny import sentences, write_csv
 from tests.workflow.small import prepared
 from tests.writers import write_jsonl
-from tunesmith.cli.main import app
-from tunesmith.core.errors import DataError, RecipeError, RunError
+from tunesmith.core.errors import RecipeError
 from tunesmith.data.augment.edits import EDITS
 from tunesmith.models.neighbours import Neighbours
 from tunesmith.models.spec import ModelSpec
@@ -118,32 +114,3 @@ def test_the_embedded_model_knows_words_near_words():
     assert "film" in near("movie")
     assert "awful" in near("Terrible")
     assert near("xqzzt") == ()
-
-
-def test_a_file_says_where_its_rows_are_from(tmp_path):
-    data = write_csv(tmp_path / "rows.csv", sentences(40))
-    out = tmp_path / "more.csv"
-    said = CliRunner().invoke(app, ["augment", str(data), str(out), "--show", "3", "--set", "augment.edits=typos"])
-    assert said.exit_code == 0, said.output
-    assert "typos" in said.output
-    with out.open() as stream:
-        rows = list(csv.DictReader(stream))
-    new = [row for row in rows if row["augmented_by"]]
-    assert len(new) >= 35
-    by_number = {i: row for i, row in enumerate(csv.DictReader(data.read_text().splitlines()), 2)}
-    for row in new:
-        assert row["label"] == by_number[int(row["augmented_from"])]["label"]
-        assert row["text"] != by_number[int(row["augmented_from"])]["text"]
-    again = CliRunner().invoke(app, ["augment", str(data), str(out)])
-    assert isinstance(again.exception, RunError)
-
-
-def test_lists_want_json_lines(tmp_path):
-    path = write_jsonl(tmp_path / "ner.jsonl", rows_of("token-classification"))
-    arguments = ["augment", str(path), str(tmp_path / "more.csv"), "--task", "ner", "--set", "augment.edits=swap"]
-    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
-    arguments[2] = str(tmp_path / "more.jsonl")
-    said = CliRunner().invoke(app, arguments)
-    assert said.exit_code == 0, said.output
-    rows = [json.loads(line) for line in (tmp_path / "more.jsonl").read_text().splitlines()]
-    assert all(len(row["tokens"]) == len(row["tags"]) for row in rows)

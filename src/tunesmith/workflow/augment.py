@@ -1,8 +1,7 @@
-"""New training rows from old ones: in memory before a training, or written out to be looked at."""
+"""New training rows from old ones."""
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from collections import Counter
@@ -12,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import DataError, RunError, Where
 from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
@@ -26,8 +24,6 @@ from tunesmith.workflow.editors import Progress, Tell, make_editors, refuse_edit
 
 MOST_COPIES = 10
 """Of a row, for the sake of balance."""
-FROM, BY = "augmented_from", "augmented_by"
-"""Columns of a file that is written out: the row that a row was made from, and the edit."""
 
 
 @dataclass(frozen=True)
@@ -155,39 +151,3 @@ def kept(path: Path, table: Table) -> Augmented:
         found = [json.loads(line) for line in stream]
     made = [table.row(one["row"]) | one["changed"] for one in found]
     return _with_rows(table, made, [one["row"] for one in found], [one["edit"] for one in found], [])
-
-
-def write(found: Augmented, out: Path, *, columns: Sequence[str]) -> None:
-    """Write all rows, with the columns `FROM` and `BY`, as CSV or JSON Lines, by the file's name.
-
-    Args:
-        found: what was made.
-        out: a new file.
-        columns: to be written.
-
-    Raises:
-        RunError: the file exists.
-        DataError: its name says neither, or a cell holds what CSV can't.
-    """
-    if out.exists():
-        raise RunError("this file exists already", where=Where(str(out)), fix="choose another name")
-    if out.suffix not in (".csv", ".jsonl"):
-        raise DataError("can write .csv and .jsonl", where=Where(str(out)), fix="choose one of these")
-    table = found.table
-    nested = next((name for name in columns for cell in table[name] if isinstance(cell, list | tuple | dict)), "")
-    if nested and out.suffix == ".csv":
-        fix = f"write {out.with_suffix('.jsonl').name}"
-        raise DataError("a CSV can't hold lists", where=Where(str(out), column=nested), fix=fix)
-    origins: list[tuple[int | str, str]] = [("", "")] * found.n_old
-    origins += [(table.row_numbers[i], name) for i, name in zip(found.sources, found.edits, strict=True)]
-    rows = [
-        {**{name: table[name][i] for name in columns}, FROM: origins[i][0], BY: origins[i][1]}
-        for i in range(len(table))
-    ]
-    with out.open("x", encoding="utf-8", newline="") as stream:
-        if out.suffix == ".csv":
-            writer = csv.DictWriter(stream, [*columns, FROM, BY])
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
