@@ -75,6 +75,9 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch = watch or Watch()
     run = Run.open(folder)
     refuse_done(run)
+    if "trials" in run.manifest:
+        fix = "repeat the command that it was begun with: what is done is not trained again"
+        raise RunError("this is an ablation, which is not resumed so", where=Where(str(folder)), fix=fix)
     if whole := run.manifest.get("part_of"):
         fix = f"tunesmith train --resume {run.folder.parent}"
         raise RunError(f"this is a part of {whole}, which goes on as a whole", where=Where(str(folder)), fix=fix)
