@@ -1,6 +1,7 @@
 """Augmentation of rows: training rows alone, targets that stay true, and a file with its provenance."""
 
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -10,8 +11,10 @@ from tests.workflow.small import prepared
 from tests.writers import write_jsonl
 from tunesmith.core.errors import RecipeError
 from tunesmith.data.augment.edits import EDITS
+from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.models.neighbours import Neighbours
 from tunesmith.models.spec import ModelSpec
+from tunesmith.workflow.editors import refuse_unseen
 
 ALL = [*EDITS]
 WHOLE = {"data.split.test": 0.0, "data.split.dev": 0.0, "data.duplicates": "keep"}
@@ -102,11 +105,43 @@ def test_classes_are_brought_to_one_size(tmp_path):
     [
         ("text-generation", {}, "would teach text-generation their mistakes"),
         ("text-classification", {"augment.edits": ["entities"]}, "has no entities"),
+        ("text-regression", {"augment.balance": True}, "text-regression has no classes"),
+        ("token-classification", {"augment.balance": True}, "token-classification has no classes"),
+        ("translation", {"augment.balance": True}, "translation has no classes"),
     ],
 )
 def test_what_would_make_targets_wrong_is_refused(tmp_path, kind, settings, message):
     with pytest.raises(RecipeError, match=message):
         made(tmp_path, kind, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"augment.balance": True}, "all classes have as many"),
+        ({"augment.copies": 2, "augment.edits": ["shuffle"]}, "these edits change none"),
+    ],
+)
+def test_where_no_row_is_made_it_is_said(tmp_path, settings, message):
+    rows = [(f"some good film number {i}", "pos") for i in range(20)]
+    rows += [(f"a bad book {i} here", "neg") for i in range(20)]
+    with pytest.raises(RecipeError, match=message):
+        prepared(write_csv(tmp_path / "rows.csv", rows), **settings, **WHOLE)
+
+
+def test_capitals_alone_are_not_edited_for_a_model_that_does_not_see_them():
+    for edits, is_refused in ((("case",), True), (("case", "typos"), False)):
+        spec = AugmentSpec(copies=1, edits=edits)
+        with pytest.raises(RecipeError, match="capitals as small letters") if is_refused else nullcontext():
+            refuse_unseen(spec, ModelSpec())
+    refuse_unseen(AugmentSpec(edits=("case",)), ModelSpec())
+
+
+def test_several_labels_count_as_the_rarest(tmp_path):
+    rows = [{"text": f"some good film number {i}", "labels": ["a", "b"] if i < 5 else ["a"]} for i in range(30)]
+    arguments = {"task.kind": "multi-label-classification", "augment.balance": True, **WHOLE}
+    table = prepared(write_jsonl(tmp_path / "rows.jsonl", rows), **arguments).tables["train"]
+    assert Counter(label for labels in table["labels"] for label in labels) == {"a": 50, "b": 25}
 
 
 def test_the_embedded_model_knows_words_near_words():

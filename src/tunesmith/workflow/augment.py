@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
@@ -75,11 +76,15 @@ def augment(
         tell: told how far it is.
 
     Raises:
-        RecipeError: the task's rows can't be edited so, or not with these models.
+        RecipeError: the task's rows can't be edited so, or not with these models; or none is made.
     """
     refuse_edits(task, spec)
     refuse_models(spec, model)
     numbers = _copies(task.strata(table), spec)
+    if not any(numbers):
+        why = "all classes have as many" if spec.balance else "no copies are asked for"
+        where = Where(table.files[0], column="augment.balance", value=spec.balance)
+        raise RecipeError(f"no row is to be made: {why}", where=where, fix="--set augment.copies=1, or no augmentation")
     progress = Progress(tell, sum(numbers))
     progress.say()
     rows = (task.words(table.row(i)) for i in range(len(table)))
@@ -95,6 +100,9 @@ def augment(
             sources.append(copy.row)
             names.append(copy.edit)
         progress.finish(len(some))
+    if not made:
+        where = Where(table.files[0], column="augment.edits", value=", ".join(spec.edits))
+        raise RecipeError("no row is made: these edits change none", where=where, fix="--set augment.edits=typos")
     return _with_rows(table, made, sources, names, editors.notes(table))
 
 
@@ -103,7 +111,7 @@ def _with_rows(
 ) -> Augmented:
     """Return a table with new rows, and what was done first of the notes."""
     new = table.take(sources).replace(**{name: [row[name] for row in made] for name in table.columns})
-    return Augmented(concat([table, new]) if made else table, sources, edits, [note_of(len(table), edits), *notes])
+    return Augmented(concat([table, new]), sources, edits, [note_of(len(table), edits), *notes])
 
 
 def _begun(table: Table, task: Task, numbers: Sequence[int], *, seed: int) -> Iterator[Copy]:

@@ -24,7 +24,7 @@ from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
 from tunesmith.workflow.augment import keep
 from tunesmith.workflow.build import make_setup
-from tunesmith.workflow.editors import BY_MODELS, refuse_models
+from tunesmith.workflow.editors import BY_MODELS, refuse_models, refuse_unseen
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Watch
@@ -170,6 +170,7 @@ def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = F
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
         lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
+        lambda: refuse_unseen(recipe.augment, recipe.model),
         lambda: None if out is None else Run.refuse_taken(out),
     )
 
