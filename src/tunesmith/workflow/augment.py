@@ -100,10 +100,12 @@ def augment(
             sources.append(copy.row)
             names.append(copy.edit)
         progress.finish(len(some))
+    notes = editors.notes(table)
     if not made:
         where = Where(table.files[0], column="augment.edits", value=", ".join(spec.edits))
-        raise RecipeError("no row is made: these edits change none", where=where, fix="--set augment.edits=typos")
-    return _with_rows(table, made, sources, names, editors.notes(table))
+        why = "; ".join(["no row is made: these edits change none", *(one.message for one in notes if one.n_rows)])
+        raise RecipeError(why, where=where, fix="--set augment.edits=typos")
+    return _with_rows(table, made, sources, names, notes)
 
 
 def _with_rows(
