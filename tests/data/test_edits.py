@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from math import log
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data.augment.by_models import RoundTrip, in_context
 from tunesmith.data.augment.copies import Copy
-from tunesmith.data.augment.edits import EDITS, swap_groups
+from tunesmith.data.augment.edits import EDITS, _neighbour, swap_groups
 from tunesmith.data.augment.words import Word, alike, cut, join, starts
 
 TEXT = "The old film was good, and Maria loved it. We left late! Nobody minded the rain at all."
@@ -83,6 +84,24 @@ def test_typos_are_one_slip_each():
         a, b = before[0].text, after[0].text
         assert a[0] == b[0]
         assert abs(len(a) - len(b)) <= 1
+
+
+def test_keys_that_touch():
+    touching = {key: {_neighbour(key, random.Random(seed)) for seed in range(200)} for key in ascii_lowercase}
+    assert "".join(sorted(touching["s"])) == "adewxz"
+    assert "".join(sorted(touching["a"])) == "qswz"
+    assert "".join(sorted(touching["p"])) == "lo"
+    assert "".join(sorted(touching["m"])) == "jkn"
+    assert all(key in touching[other] for key, others in touching.items() for other in others)
+    assert _neighbour("S", random.Random(0)).isupper()
+    assert _neighbour("é", random.Random(0)) == "é"
+
+
+def test_as_many_words_as_asked_get_another():
+    words = cut("good old film " * 10)
+    for seed in range(20):
+        found = edited("substitute", words, seed, rate=0.5)
+        assert sum(a.text != b.text for a, b in zip(words, found, strict=True)) == 15
 
 
 def test_sentences_change_places_whole():

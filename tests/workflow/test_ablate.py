@@ -11,9 +11,12 @@ from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.metrics.gains import gain
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
+from tunesmith.run.listing import list_runs
 from tunesmith.workflow import ablate as ablating
-from tunesmith.workflow.ablate import ablate
+from tunesmith.workflow import start
+from tunesmith.workflow.ablate import ablate, best_first
 from tunesmith.workflow.switches import SWITCHES, settings_of
+from tunesmith.workflow.trials import slug
 
 FEW = {"train.length": "4 steps", "evaluate.resamples": 20, "evaluate.baselines": False, "data.split.dev": 0.2}
 
@@ -66,6 +69,20 @@ def test_every_switch_is_made_of_settings(name):
     assert recipe != compose(file=None, overrides=(), arguments={})[0]
 
 
+@pytest.mark.parametrize(("metric", "first"), [("accuracy", "more"), ("rmse", "less")])
+def test_what_gains_most_stands_first(metric, first):
+    found = {"no": {"value": None}, "less": {"value": -0.2}, "more": {"value": 0.1}}
+    assert next(iter(best_first(found, metric))) == first
+
+
+def test_names_that_cannot_be_folders_have_folders_of_their_own():
+    long = "train.layer_decay=0.8 + train.head_lr_factor=5 + train.schedule=cosine + train.mixout="
+    names = [f"{long}0.3", f"{long}0.9", "train.lr=1e-4 + rdrop", "train.lr=1e-4 _ rdrop", "train.lr_1e-4", "rdrop"]
+    assert len({*map(slug, names)}) == len(names)
+    assert slug("rdrop") == "rdrop"
+    assert max(map(len, map(slug, names))) <= 80
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
@@ -103,6 +120,91 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     assert "train.lr=0.01" in page
     with pytest.raises(RunError, match="trials of another recipe"):
         ablate(recipe.model_copy(update={"seed": 9}), switches, seeds=[0], out=tmp_path / "out", tell=tell)
+    is_listed_and_says_what_it_is(tmp_path / "out", page)
+
+
+def is_listed_and_says_what_it_is(out, page):
+    """Whether commands that take runs know what an ablation is."""
+    (listed,) = list_runs(out.parent)
+    assert (listed.name, listed.status) == ("out", "done")
+    said = CliRunner().invoke(app, ["compare", str(out), str(out)])
+    assert "this is an ablation" in str(said.exception)
+    named = said.exception.problems[0].fix.split()[-2:]
+    assert named == [str(out / "runs" / name) for name in ("baseline-seed0", "fast-seed1")]
+    assert CliRunner().invoke(app, ["compare", *named]).exit_code == 0
+    again = CliRunner().invoke(app, ["train", "--resume", str(out)])
+    assert isinstance(again.exception, RunError)
+    (out / "report.html").unlink()
+    assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 0
+    assert (out / "report.html").read_text() == page
+
+
+@pytest.fixture
+def begun(rows, tmp_path):
+    """A recipe on files of its own, and a folder in which its ablation was begun."""
+    files = [tmp_path / path.name for path in rows]
+    for old, new in zip(rows, files, strict=True):
+        new.write_bytes(old.read_bytes())
+    arguments = {"data.path": [str(files[0])], "data.test": [str(files[1])], **FEW}
+    recipe, _ = compose(file=None, overrides=(), arguments=arguments)
+    with pytest.raises(KeyboardInterrupt):
+        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=tmp_path / "out", tell=stop)
+    return recipe, tmp_path / "out"
+
+
+def stop(trial, what):
+    raise KeyboardInterrupt
+
+
+def test_trials_of_other_data_are_not_mixed(begun, tmp_path):
+    recipe, out = begun
+    assert Run.open(out).status == "interrupted"
+    with pytest.raises(RunError, match="this is an ablation"):
+        start.resume(out)
+    whole = (tmp_path / "train.csv").read_bytes()
+    write_csv(tmp_path / "train.csv", sentences(80))
+    with pytest.raises(RunError, match="the data changed") as raised:
+        ablate(recipe, {"fast": ("train.lr=0.01",), "odd": ("train.mixout=0.1",)}, seeds=[0], out=out, tell=stop)
+    assert str(raised.value.problems[0].where) == str(tmp_path / "train.csv")
+    (tmp_path / "train.csv").write_bytes(whole)
+    with pytest.raises(KeyboardInterrupt):
+        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=out, tell=stop)
+
+
+def test_data_that_changes_between_trials_ends_them(begun, tmp_path, monkeypatch):
+    recipe, out = begun
+
+    def train(trial, *_):
+        assert trial.variant == "baseline"
+        write_csv(tmp_path / "test.csv", sentences(40, seed=8))
+        return ""
+
+    monkeypatch.setattr(ablating, "_train", train)
+    with pytest.raises(RunError, match="the data changed"):
+        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=out, tell=stop)
+
+
+def test_a_switch_that_means_something_else_now_is_refused(begun):
+    recipe, out = begun
+    with pytest.raises(RunError, match="the trials of fast in this folder have other settings"):
+        ablate(recipe, {"fast": ("train.lr=0.02",)}, seeds=[0], out=out, tell=stop)
+
+
+def test_trials_that_could_not_be_measured_are_not_begun(rows, tmp_path):
+    arguments = {"data.path": [str(rows[0])], "data.split.test": 0.0, **FEW}
+    recipe, _ = compose(file=None, overrides=(), arguments=arguments)
+    with pytest.raises(RecipeError, match="no test rows") as raised:
+        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=tmp_path / "out", tell=stop)
+    assert "--test FILE" in raised.value.problems[0].fix
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["tasks", "stages"])
+def test_recipes_of_several_trainings_are_refused_by_name(kind, rows, tmp_path):
+    recipe = tmp_path / "several.yaml"
+    recipe.write_text(json.dumps({kind: {"one": str(rows[0]), "other": str(rows[1])}}))
+    said = CliRunner().invoke(app, ["ablate", "-c", str(recipe), "--switch", "rdrop"])
+    assert "an ablation is of one training" in str(said.exception)
 
 
 def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):

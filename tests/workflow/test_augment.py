@@ -1,21 +1,20 @@
 """Augmentation of rows: training rows alone, targets that stay true, and a file with its provenance."""
 
-import csv
-import json
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.objectives.test_objectives import rows_of
 from tests.tiny import sentences, write_csv
 from tests.workflow.small import prepared
 from tests.writers import write_jsonl
-from tunesmith.cli.main import app
-from tunesmith.core.errors import DataError, RecipeError, RunError
+from tunesmith.core.errors import RecipeError
 from tunesmith.data.augment.edits import EDITS
+from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.models.neighbours import Neighbours
 from tunesmith.models.spec import ModelSpec
+from tunesmith.workflow.editors import refuse_unseen
 
 ALL = [*EDITS]
 WHOLE = {"data.split.test": 0.0, "data.split.dev": 0.0, "data.duplicates": "keep"}
@@ -106,6 +105,9 @@ def test_classes_are_brought_to_one_size(tmp_path):
     [
         ("text-generation", {}, "would teach text-generation their mistakes"),
         ("text-classification", {"augment.edits": ["entities"]}, "has no entities"),
+        ("text-regression", {"augment.balance": True}, "text-regression has no classes"),
+        ("token-classification", {"augment.balance": True}, "token-classification has no classes"),
+        ("translation", {"augment.balance": True}, "translation has no classes"),
     ],
 )
 def test_what_would_make_targets_wrong_is_refused(tmp_path, kind, settings, message):
@@ -113,37 +115,37 @@ def test_what_would_make_targets_wrong_is_refused(tmp_path, kind, settings, mess
         made(tmp_path, kind, **settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"augment.balance": True}, "all classes have as many"),
+        ({"augment.copies": 2, "augment.edits": ["shuffle"]}, "these edits change none"),
+    ],
+)
+def test_where_no_row_is_made_it_is_said(tmp_path, settings, message):
+    rows = [(f"some good film number {i}", "pos") for i in range(20)]
+    rows += [(f"a bad book {i} here", "neg") for i in range(20)]
+    with pytest.raises(RecipeError, match=message):
+        prepared(write_csv(tmp_path / "rows.csv", rows), **settings, **WHOLE)
+
+
+def test_capitals_alone_are_not_edited_for_a_model_that_does_not_see_them():
+    for edits, is_refused in ((("case",), True), (("case", "typos"), False)):
+        spec = AugmentSpec(copies=1, edits=edits)
+        with pytest.raises(RecipeError, match="capitals as small letters") if is_refused else nullcontext():
+            refuse_unseen(spec, ModelSpec())
+    refuse_unseen(AugmentSpec(edits=("case",)), ModelSpec())
+
+
+def test_several_labels_count_as_the_rarest(tmp_path):
+    rows = [{"text": f"some good film number {i}", "labels": ["a", "b"] if i < 5 else ["a"]} for i in range(30)]
+    arguments = {"task.kind": "multi-label-classification", "augment.balance": True, **WHOLE}
+    table = prepared(write_jsonl(tmp_path / "rows.jsonl", rows), **arguments).tables["train"]
+    assert Counter(label for labels in table["labels"] for label in labels) == {"a": 50, "b": 25}
+
+
 def test_the_embedded_model_knows_words_near_words():
     near = Neighbours(ModelSpec())
     assert "film" in near("movie")
     assert "awful" in near("Terrible")
     assert near("xqzzt") == ()
-
-
-def test_a_file_says_where_its_rows_are_from(tmp_path):
-    data = write_csv(tmp_path / "rows.csv", sentences(40))
-    out = tmp_path / "more.csv"
-    said = CliRunner().invoke(app, ["augment", str(data), str(out), "--show", "3", "--set", "augment.edits=typos"])
-    assert said.exit_code == 0, said.output
-    assert "typos" in said.output
-    with out.open() as stream:
-        rows = list(csv.DictReader(stream))
-    new = [row for row in rows if row["augmented_by"]]
-    assert len(new) >= 35
-    by_number = {i: row for i, row in enumerate(csv.DictReader(data.read_text().splitlines()), 2)}
-    for row in new:
-        assert row["label"] == by_number[int(row["augmented_from"])]["label"]
-        assert row["text"] != by_number[int(row["augmented_from"])]["text"]
-    again = CliRunner().invoke(app, ["augment", str(data), str(out)])
-    assert isinstance(again.exception, RunError)
-
-
-def test_lists_want_json_lines(tmp_path):
-    path = write_jsonl(tmp_path / "ner.jsonl", rows_of("token-classification"))
-    arguments = ["augment", str(path), str(tmp_path / "more.csv"), "--task", "ner", "--set", "augment.edits=swap"]
-    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
-    arguments[2] = str(tmp_path / "more.jsonl")
-    said = CliRunner().invoke(app, arguments)
-    assert said.exit_code == 0, said.output
-    rows = [json.loads(line) for line in (tmp_path / "more.jsonl").read_text().splitlines()]
-    assert all(len(row["tokens"]) == len(row["tags"]) for row in rows)

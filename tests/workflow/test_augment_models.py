@@ -251,6 +251,9 @@ def test_rows_that_are_too_long_are_counted_and_edited_otherwise(translators, tm
     assert long not in [before for before, _ in new_rows(found, n)]
     other = prepared(path, **settings, **{"augment.edits": ["translate", "delete"]})
     assert [len(after.split()) for before, after in new_rows(other, n) if before == long] == [36]
+    path = write_csv(tmp_path / "long.csv", [(f"{long} {word}", label) for word, label in REVIEWS])
+    with pytest.raises(RecipeError, match=r"these edits change none; .* rows are longer than the translators read"):
+        prepared(path, **settings, **{"augment.edits": "translate"})
 
 
 # All together.

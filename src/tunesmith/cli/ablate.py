@@ -13,10 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from tunesmith.cli import show
+from tunesmith.cli.train import command_line
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.wording import count
 from tunesmith.metrics.names import shown, titled
 from tunesmith.recipe.compose import compose
+from tunesmith.recipe.several import kind_of
 from tunesmith.run.folder import RUNS
 
 
@@ -38,6 +40,9 @@ def ablate(
     if not switches and not everything:
         fix = f"--all, or --switch with a setting such as train.mixout=0.3, or with one of: {listed()}"
         raise RecipeError("no switch is named", where=Where("--switch"), fix=fix)
+    if kind := kind_of(file):
+        where, fix = Where(str(file), column=kind), "write a recipe of one of them, and name that"
+        raise RecipeError("an ablation is of one training, not of several", where=where, fix=fix)
     recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
     named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
     for name, settings in named.items():
@@ -48,7 +53,7 @@ def ablate(
     console = show.console()
     each = _seeds(seeds)
     with Trials(console, n=(len(named) + 1) * len(each)) as trials:
-        found = measure(recipe, named, seeds=each, out=folder, tell=trials)
+        found = measure(recipe, named, seeds=each, out=folder, tell=trials, command=command_line())
     _print(console, found)
     console.print(f"\nruns     {escape(str(folder / 'runs'))}")
     console.print(f"report   {escape(str(folder / 'report.html'))}   [dim](open it in a browser)[/dim]")

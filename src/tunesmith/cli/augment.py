@@ -24,20 +24,26 @@ def augment(
     whole = {"data.split.test": 0.0, "data.split.dev": 0.0}
     recipe, _ = compose(file=None, overrides=overrides, arguments={**whole, "augment.copies": copies, **arguments})
     from tunesmith.workflow.augment import augment as make
-    from tunesmith.workflow.augment import write
     from tunesmith.workflow.editors import refuse_models
     from tunesmith.workflow.prepare import prepare
+    from tunesmith.workflow.written import refuse_cells, refuse_file, write
 
+    if out is not None:
+        refuse_file(out)
     refuse_models(recipe.augment, recipe.model)
     console = show.console()
     prepared = prepare(recipe.model_copy(update={"augment": type(recipe.augment)()}))
-    task, table = prepared.task, prepared.tables["train"]
+    task, table, read = prepared.task, prepared.tables["train"], prepared.reading.tables["train"]
+    console.print(f"[bold]Data[/bold]  {escape(prepared.ledger.summary(prepared.n_read))}")
+    show.notes(console, (note for note in prepared.notes if note.topic != "split"))  # all rows are training rows
+    if out is not None:
+        refuse_cells(table, out, task=task, read=read)
     with MakingDisplay(console) as display:
         found = make(
             table, task, recipe.augment, model=recipe.model, seed=recipe.seed, device=recipe.train.device, tell=display
         )
     if out is not None:
-        write(found, out, columns=list(table.columns))
+        write(found, out, task=task, read=read)
     show.notes(console, found.notes)
     grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 1, 0))
     for column in ("edit", "before", "after"):

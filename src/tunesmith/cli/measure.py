@@ -136,7 +136,11 @@ def runs(folder: Path) -> None:
 def report(folder: Path) -> None:
     """Write the report of a run anew, or those of its parts, and print where they are."""
     from tunesmith.run.report import write_report
+    from tunesmith.run.report.ablation import write_again
 
     run = Run.open(folder)
+    if "trials" in run.manifest:
+        typer.echo(write_again(run))
+        return
     for one in [Run.open(run.folder / name) for name in run.part_names] or [run]:
         typer.echo(write_report(one))

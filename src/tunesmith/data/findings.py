@@ -21,6 +21,8 @@ PLACES = 20
 UNLABELED = "unlabeled"
 """What the ledger and the manifest call texts without labels, where they say the split of others."""
 
+EDITED = "edited row"
+
 
 @dataclass
 class Inspected:
@@ -83,6 +85,26 @@ def inspect_unlabeled(table: Table, held: Mapping[str, Table], *, task: Any, spe
     found.copies = _copies(texts, found, spec=spec)
     own = _duplicates(own, found, keys=task.key(own), drop=spec.duplicates == "drop", noun="unlabeled row")
     found.tables[UNLABELED] = _leaks(own, found, task=task, spec=spec, noun="unlabeled row")
+    return found
+
+
+def inspect_edited(table: Table, tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspected:
+    """Keep the edited copies of training rows that can be used, cleaned, and don't stand in the dev and test data.
+
+    Args:
+        table: the copies as they were read.
+        tables: all splits as they are used.
+        task: as it reads rows.
+        spec: the recipe's word.
+    """
+    known = tables["train"][task.target_column]
+    usable = task.usable(table, clean=cleaning(spec.clean), spec=spec, split="train", known=known)
+    found = Inspected({split: held for split, held in tables.items() if split != "train"}, ledger=usable.ledger)
+    texts = {split: task.together(one) for split, one in {**found.tables, "train": usable.table}.items()}
+    found.copies = _copies(texts, found, spec=spec)
+    keys = list(zip(task.key(usable.table), task.answers(usable.table), strict=True))
+    own = _duplicates(usable.table, found, keys=keys, drop=spec.duplicates == "drop", noun=EDITED)
+    found.tables["train"] = _leaks(own, found, task=task, spec=spec, noun=EDITED)
     return found
 
 
@@ -187,7 +209,8 @@ def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, 
     fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"
     places = tuple(table.where(i) for i in rows[:PLACES])
     found.notes.append(Note("warning", "near leak" if near else "leak", message, fix, places, len(rows)))
-    return _set_aside(table, found, rows, f"{'near copy' if near else 'also'} in {split}") if drop else table
+    reason = f"{'near copy' if near else 'also'} in {split}"
+    return _set_aside(table, found, rows, reason, need=noun != EDITED) if drop else table
 
 
 def _twins(table: Table, other: Table, copies: Copies, *, task: Any, near: bool) -> dict[int, int]:
@@ -207,13 +230,13 @@ def _twins(table: Table, other: Table, copies: Copies, *, task: Any, near: bool)
     return found
 
 
-def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str) -> Table:
+def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str, *, need: bool = True) -> Table:
     gone = set(rows)
     for i in rows:
         where = table.where(i)
         found.ledger.add("set aside", reason, file=where.file, row=where.row)
     kept = table.take(i for i in range(len(table)) if i not in gone)
-    if not len(kept):
+    if need and not len(kept):
         raise DataError(
             f"no row is left: all {len(rows):,} were set aside ({reason})",
             where=Where(table.files[0]),

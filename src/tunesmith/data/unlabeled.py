@@ -10,6 +10,7 @@ from tunesmith.core.errors import DataError, Problem, Where
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
+from tunesmith.data.augment.given import apart
 from tunesmith.data.findings import UNLABELED, inspect_unlabeled
 from tunesmith.data.formats.choose import Choice
 from tunesmith.data.read import read_paths
@@ -49,8 +50,12 @@ def read_unlabeled(spec: DataSpec, held: Mapping[str, Table], *, task: Any) -> U
         DataError: a file can't be read, lacks a column, or nothing usable is left.
     """
     reading = Reading({}, choice=Choice(spec.format, task.kind))
-    tables = [table for _, table in read_paths(spec.unlabeled, UNLABELED, spec=spec, reading=reading)]
-    read = concat(_with_columns(tables, list(task.columns.values())))
+    files = read_paths(spec.unlabeled, UNLABELED, spec=spec, reading=reading)
+    given = [apart({UNLABELED: table}) for _, table in files]
+    for one in given:
+        reading.ledger.extend(one.ledger)
+        reading.notes += one.notes
+    read = concat(_with_columns([one.tables[UNLABELED] for one in given], list(task.columns.values())))
     n_read = len(read) + sum(reading.ledger.counts("set aside").values())
     found = inspect_unlabeled(read, held, task=task, spec=spec)
     table = found.tables[UNLABELED]

@@ -123,6 +123,10 @@ class Run:
         if run.parts and run.status == "done":
             fix = f"name one of them: {', '.join(str(folder / name) for name in run.part_names)}"
             raise RunError("this run has a model for each of its tasks", where=Where(str(folder)), fix=fix)
+        if "trials" in run.manifest:
+            named = [str(folder / name) for name in run.manifest["trials"]] or [str(folder / "runs")]
+            fix = f"name runs in it: {' '.join(named[:1] + named[-1:])}"
+            raise RunError("this is an ablation, which has no model of its own", where=Where(str(folder)), fix=fix)
         if not (run.model_folder / SETTINGS).is_file():
             fix = f"tunesmith train --resume {folder.parent if 'part_of' in run.manifest else folder}"
             raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)

@@ -222,6 +222,10 @@ class Task(Spec):
         """Return a row with other words, which has the same target."""
         return {**row, **{column: join(mine) for column, mine in words.items()}}
 
+    def to_file(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a usable row as a file holds it: its target as it was `read`, where no words of the text are that."""
+        return {**row, **({name: read[name] for name in self.target_columns} if self.can_be_reworded else {})}
+
     # The model's way.
 
     def with_tokenizer(self, tokenizer: Tokenizer, table: Table) -> tuple[Self, Tokenizer]:

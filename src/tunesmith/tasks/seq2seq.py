@@ -174,6 +174,11 @@ class Seq2SeqTask(Task):
         """Return the targets."""
         return list(table[self.label])
 
+    def to_file(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a training row as a file holds it: with its one target, and no others."""
+        del read
+        return {name: row[name] for name in row if name not in self.optional_columns} | {self.label: row[self.label][0]}
+
     # The model's way.
 
     def with_tokenizer(self, tokenizer: Tokenizer, table: Table) -> tuple[Self, Tokenizer]:

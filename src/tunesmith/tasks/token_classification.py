@@ -203,6 +203,11 @@ class TokenClassification(Task):
         mine = words[self.text]
         return {**row, self.text: [word.text for word in mine], self.label: entity_tags(mine)}
 
+    def to_file(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row with its words and tags as lists, in the columns where these are looked for."""
+        kept = {name: row[name] for name in row if name not in (self.text, self.label)}
+        return kept | {"tokens": split_words(row[self.text]), "tags": row[self.label]}
+
     # The model's way.
 
     def lengths(self, table: Table, tokenizer: Tokenizer) -> list[int]:

@@ -15,18 +15,16 @@ from statistics import fmean
 from typing import Any
 
 from tunesmith.core.errors import RunError, Where
-from tunesmith.core.files import write_json, write_text
+from tunesmith.core.files import write_json
 from tunesmith.engine import checkpoint
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.gains import gain
+from tunesmith.metrics.names import lower_is_better
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
-from tunesmith.run.report.ablation import write_page
+from tunesmith.run.report.ablation import FOUND, write_page
 from tunesmith.workflow.compare import said_on_test, scorers_on_shared
-
-BASELINE = "baseline"
-RECIPE, FOUND = "recipe.yaml", "ablation.json"
+from tunesmith.workflow.trials import BASELINE, RECIPE, claim, refuse_changed, refuse_unmeasured, slug
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,13 @@ Tell = Callable[[Trial, str], None]
 
 
 def ablate(
-    recipe: Recipe, switches: Mapping[str, tuple[str, ...]], *, seeds: Sequence[int], out: Path, tell: Tell
+    recipe: Recipe,
+    switches: Mapping[str, tuple[str, ...]],
+    *,
+    seeds: Sequence[int],
+    out: Path,
+    tell: Tell,
+    command: str = "",
 ) -> dict[str, Any]:
     """Train a recipe with and without each switch; return, and write to `out`, what each one gains and costs.
 
@@ -54,52 +58,50 @@ def ablate(
         seeds: each is trained with all variants.
         out: a folder; runs that are done in it are not trained again.
         tell: told how it goes.
+        command: the command line that began it.
 
     Returns:
         `metric`, `seeds`, `baseline` (value, seconds, memory), `switches` (see `_row`), `skipped` (name to why).
 
     Raises:
-        RunError: `out` holds the trials of another recipe, or the baseline can't be trained.
+        RecipeError: there are no rows to measure on.
+        RunError: `out` holds the trials of another recipe or of other data, or the baseline can't be trained.
     """
-    _claim(out, recipe)
-    variants = {BASELINE: (), **switches}
-    skipped: dict[str, str] = {}
-    for seed in seeds:
-        for name, settings in variants.items():
-            if name not in skipped:
-                trial = Trial(name, tuple(settings), seed, out / "runs" / f"{slug(name)}-seed{seed}")
-                why = _train(trial, out / RECIPE, tell)
-                if why and name == BASELINE:
-                    raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
-                if why:
-                    skipped[name] = why
-    runs = {
-        name: [Run.open(out / "runs" / f"{slug(name)}-seed{seed}") for seed in seeds]
-        for name in variants
-        if name not in skipped
-    }
-    found = _measured(runs, switches, seeds) | {"skipped": skipped}
-    write_json(out / FOUND, found)
-    write_page(out / "report.html", found, title=out.name)
+    refuse_unmeasured(recipe)
+    variants: dict[str, tuple[str, ...]] = {BASELINE: (), **switches}
+    whole = claim(out, recipe, command=command)
+    with whole.lock():
+        refuse_changed(out, variants)
+        skipped = _train_all(variants, seeds, out, tell)
+        runs = {
+            name: [Run.open(_folder(out, name, seed)) for seed in seeds] for name in variants if name not in skipped
+        }
+        found = _measured(runs, switches, seeds) | {"skipped": skipped}
+        write_json(out / FOUND, found)
+        write_page(out / "report.html", found, title=out.name)
+        whole.update_manifest({"trials": [str(run.folder.relative_to(out)) for each in runs.values() for run in each]})
+        whole.mark("done")
     return found
 
 
-def slug(name: str) -> str:
-    """Return a variant's name as a folder's."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:80]
+def _folder(out: Path, variant: str, seed: int) -> Path:
+    return out / "runs" / f"{slug(variant)}-seed{seed}"
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Make the folder, or make sure that it is of the same recipe."""
-    text = to_yaml(recipe)
-    if not (out / RECIPE).exists():
-        if out.exists() and any(out.iterdir()):
-            raise RunError("this folder holds something else", where=Where(str(out)), fix="choose another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / RECIPE, text)
-    elif (out / RECIPE).read_text(encoding="utf-8") != text:
-        fix = "choose another --out, or repeat the command it was begun with"
-        raise RunError("this folder holds the trials of another recipe", where=Where(str(out)), fix=fix)
+def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], out: Path, tell: Tell) -> dict[str, str]:
+    """Train what is not trained yet; return the variants that can't be, and why."""
+    skipped: dict[str, str] = {}
+    for seed in seeds:
+        for name, settings in variants.items():
+            if name in skipped:
+                continue
+            refuse_changed(out, {name: settings})
+            why = _train(Trial(name, tuple(settings), seed, _folder(out, name, seed)), out / RECIPE, tell)
+            if why and name == BASELINE:
+                raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
+            if why:
+                skipped[name] = why
+    return skipped
 
 
 def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
@@ -157,15 +159,20 @@ def _measured(
         for name, mine in runs.items()
         if name != BASELINE
     }
-    order = sorted(found, key=lambda name: -(found[name]["value"] or 0.0))
     values = [float(run.metrics["splits"]["test"]["values"][metric]["value"]) for run in base]
     return {
         "metric": metric,
         "seeds": list(seeds),
         "same_rows": same_rows,
         "baseline": {"value": fmean(values), "each": values, **_of(base)},
-        "switches": {name: found[name] for name in order},
+        "switches": best_first(found, metric),
     }
+
+
+def best_first(found: Mapping[str, dict[str, Any]], metric: str) -> dict[str, dict[str, Any]]:
+    """Return switches in the order of what they gain."""
+    sign = 1 if lower_is_better(metric) else -1
+    return dict(sorted(found.items(), key=lambda item: sign * (item[1]["value"] or 0.0)))
 
 
 def _pair(without: Run, with_it: Run, metric: str) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""New training rows from old ones: in memory before a training, or written out to be looked at."""
+"""New training rows from old ones."""
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from collections import Counter
@@ -12,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import DataError, RunError, Where
+from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
@@ -26,8 +25,6 @@ from tunesmith.workflow.editors import Progress, Tell, make_editors, refuse_edit
 
 MOST_COPIES = 10
 """Of a row, for the sake of balance."""
-FROM, BY = "augmented_from", "augmented_by"
-"""Columns of a file that is written out: the row that a row was made from, and the edit."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,15 @@ def augment(
         tell: told how far it is.
 
     Raises:
-        RecipeError: the task's rows can't be edited so, or not with these models.
+        RecipeError: the task's rows can't be edited so, or not with these models; or none is made.
     """
     refuse_edits(task, spec)
     refuse_models(spec, model)
     numbers = _copies(task.strata(table), spec)
+    if not any(numbers):
+        why = "all classes have as many" if spec.balance else "no copies are asked for"
+        where = Where(table.files[0], column="augment.balance", value=spec.balance)
+        raise RecipeError(f"no row is to be made: {why}", where=where, fix="--set augment.copies=1, or no augmentation")
     progress = Progress(tell, sum(numbers))
     progress.say()
     rows = (task.words(table.row(i)) for i in range(len(table)))
@@ -99,7 +100,12 @@ def augment(
             sources.append(copy.row)
             names.append(copy.edit)
         progress.finish(len(some))
-    return _with_rows(table, made, sources, names, editors.notes(table))
+    notes = editors.notes(table)
+    if not made:
+        where = Where(table.files[0], column="augment.edits", value=", ".join(spec.edits))
+        why = "; ".join(["no row is made: these edits change none", *(one.message for one in notes if one.n_rows)])
+        raise RecipeError(why, where=where, fix="--set augment.edits=typos")
+    return _with_rows(table, made, sources, names, notes)
 
 
 def _with_rows(
@@ -107,7 +113,7 @@ def _with_rows(
 ) -> Augmented:
     """Return a table with new rows, and what was done first of the notes."""
     new = table.take(sources).replace(**{name: [row[name] for row in made] for name in table.columns})
-    return Augmented(concat([table, new]) if made else table, sources, edits, [note_of(len(table), edits), *notes])
+    return Augmented(concat([table, new]), sources, edits, [note_of(len(table), edits), *notes])
 
 
 def _begun(table: Table, task: Task, numbers: Sequence[int], *, seed: int) -> Iterator[Copy]:
@@ -155,39 +161,3 @@ def kept(path: Path, table: Table) -> Augmented:
         found = [json.loads(line) for line in stream]
     made = [table.row(one["row"]) | one["changed"] for one in found]
     return _with_rows(table, made, [one["row"] for one in found], [one["edit"] for one in found], [])
-
-
-def write(found: Augmented, out: Path, *, columns: Sequence[str]) -> None:
-    """Write all rows, with the columns `FROM` and `BY`, as CSV or JSON Lines, by the file's name.
-
-    Args:
-        found: what was made.
-        out: a new file.
-        columns: to be written.
-
-    Raises:
-        RunError: the file exists.
-        DataError: its name says neither, or a cell holds what CSV can't.
-    """
-    if out.exists():
-        raise RunError("this file exists already", where=Where(str(out)), fix="choose another name")
-    if out.suffix not in (".csv", ".jsonl"):
-        raise DataError("can write .csv and .jsonl", where=Where(str(out)), fix="choose one of these")
-    table = found.table
-    nested = next((name for name in columns for cell in table[name] if isinstance(cell, list | tuple | dict)), "")
-    if nested and out.suffix == ".csv":
-        fix = f"write {out.with_suffix('.jsonl').name}"
-        raise DataError("a CSV can't hold lists", where=Where(str(out), column=nested), fix=fix)
-    origins: list[tuple[int | str, str]] = [("", "")] * found.n_old
-    origins += [(table.row_numbers[i], name) for i, name in zip(found.sources, found.edits, strict=True)]
-    rows = [
-        {**{name: table[name][i] for name in columns}, FROM: origins[i][0], BY: origins[i][1]}
-        for i in range(len(table))
-    ]
-    with out.open("x", encoding="utf-8", newline="") as stream:
-        if out.suffix == ".csv":
-            writer = csv.DictWriter(stream, [*columns, FROM, BY])
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -121,6 +121,10 @@ def refuse_edits(task: Task, spec: AugmentSpec) -> None:
     if not task.can_be_edited:
         where = Where(column="augment.copies", value=spec.copies)
         raise RecipeError(f"edited texts would teach {task.kind} their mistakes", where=where, fix="leave it out")
+    if spec.balance and type(task).strata is Task.strata:
+        where = Where(column="augment.balance", value=True)
+        fix = "leave it out, or copy all rows: --set augment.copies=1"
+        raise RecipeError(f"{task.kind} has no classes to balance", where=where, fix=fix)
     others = f"some of: {', '.join([*EDITS, 'context'])}"
     if "entities" in spec.edits and task.kind != "token-classification":
         where = Where(column="augment.edits", value="entities")
@@ -153,6 +157,21 @@ def refuse_models(spec: AugmentSpec, model: ModelSpec) -> None:
             raise RecipeError(message, where=where, fix=f"name yours: {named}")
         for name in spec.translators:
             refuse_other_kind(Run.with_model(name).model_folder, name)
+
+
+def refuse_unseen(spec: AugmentSpec, model: ModelSpec) -> None:
+    """Raise RecipeError if capitals alone are edited and the model that is trained does not see them."""
+    if not spec.is_on or {*spec.edits} != {"case"}:
+        return
+    from tunesmith.models.source import find
+    from tunesmith.models.tokenize import load_tokenizer
+
+    source = find(model)
+    seen = load_tokenizer(source, model).ids(["a film", "A FILM"])
+    if seen[0] == seen[1]:
+        where = Where(column="augment.edits", value="case")
+        message = f"{source.name} reads capitals as small letters: no copy would differ from its row"
+        raise RecipeError(message, where=where, fix="name others: --set augment.edits=typos")
 
 
 def _guesser(spec: AugmentSpec, model: ModelSpec) -> ModelSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from tunesmith.core.errors import DataError, Problem, Where, shorten
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import does
-from tunesmith.data.findings import PLACES, UNLABELED, inspect
+from tunesmith.data.augment.given import Apart, apart, plain
+from tunesmith.data.findings import PLACES, UNLABELED, Inspected, inspect, inspect_edited
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import for_task, read
 from tunesmith.data.reading import Reading
+from tunesmith.data.spec import DataSpec
 from tunesmith.data.split import divide
-from tunesmith.data.table import Table
+from tunesmith.data.table import Table, concat
 from tunesmith.data.unlabeled import Unlabeled, read_unlabeled
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.base import Task
@@ -75,14 +77,15 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
     """
     named = "kind" in recipe.task.model_fields_set
     reading = read(recipe.data, task=recipe.task.kind if named else None)
-    kind = (recipe.task, "") if named else infer(reading.tables["train"], reading.forms, like=recipe.task)
+    kind = (recipe.task, "") if named else infer(plain(reading.tables["train"]), reading.forms, like=recipe.task)
     if not named and {str(getattr(recipe.task, name, "auto")) for name in ("text", "label")} == {"auto"}:
         reading = for_task(reading, kind[0].kind)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
+    given = apart(reading.tables)
     task: Any
-    task, notes = kind[0].choose_columns(reading.tables["train"])
-    _need_columns(reading, task)
-    found = inspect(reading.tables, task=task, spec=recipe.data)
+    task, notes = kind[0].choose_columns(given.tables["train"])
+    _need_columns(given.tables, task)
+    found = inspect(given.tables, task=task, spec=recipe.data)
     if recipe.data.split.group:
         found.tables["train"][recipe.data.split.group]  # a wrong name is an error before anything starts
     division = divide(
@@ -96,8 +99,9 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
         have_test="test" in found.tables,
     )
     tables = {**found.tables, **{name: found.tables["train"].take(rows) for name, rows in division.parts.items()}}
+    more_found = _with_edited(given, tables, task=task, spec=recipe.data)
     task = task.learn(tables["train"])
-    ledger = Ledger([*reading.ledger, *found.ledger])
+    ledger = Ledger([*reading.ledger, *found.ledger, *given.ledger, *more_found.ledger])
     notes = [
         *reading.notes,
         *notes,
@@ -105,6 +109,8 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
         *_changed(ledger),
         *found.notes,
         *division.notes,
+        *given.notes,
+        *more_found.notes,
         *_unknown(task, tables, ledger),
     ]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
@@ -117,6 +123,16 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
         notes += made.notes
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
     return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made)
+
+
+def _with_edited(given: Apart, tables: dict[str, Table], *, task: Any, spec: DataSpec) -> Inspected:
+    """Add the rows that were edited before, and whose sources are learnt from, to the training rows."""
+    edited = given.at_home(tables)
+    if not len(edited):
+        return Inspected({})
+    found = inspect_edited(edited, tables, task=task, spec=spec)
+    tables["train"] = concat([tables["train"], found.tables["train"]])
+    return found
 
 
 def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled:
@@ -204,10 +220,10 @@ def new_labels(cells: Iterable[Any], task: Any) -> list[str]:
     return sorted(names - set(getattr(task, "names", ())))
 
 
-def _need_columns(reading: Reading, task: Any) -> None:
+def _need_columns(tables: Mapping[str, Table], task: Any) -> None:
     """Raise one DataError if the dev or test data lack a column."""
     problems = []
-    for split, table in reading.tables.items():
+    for split, table in tables.items():
         for column in (*task.columns.values(), *task.target_columns):
             if column not in table.columns:
                 fix = f"columns there: {', '.join(table.columns)}"

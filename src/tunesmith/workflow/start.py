@@ -24,7 +24,7 @@ from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
 from tunesmith.workflow.augment import keep
 from tunesmith.workflow.build import make_setup
-from tunesmith.workflow.editors import BY_MODELS, refuse_models
+from tunesmith.workflow.editors import BY_MODELS, refuse_models, refuse_unseen
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Watch
@@ -75,6 +75,9 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch = watch or Watch()
     run = Run.open(folder)
     refuse_done(run)
+    if "trials" in run.manifest:
+        fix = "repeat the command that it was begun with: what is done is not trained again"
+        raise RunError("this is an ablation, which is not resumed so", where=Where(str(folder)), fix=fix)
     if whole := run.manifest.get("part_of"):
         fix = f"tunesmith train --resume {run.folder.parent}"
         raise RunError(f"this is a part of {whole}, which goes on as a whole", where=Where(str(folder)), fix=fix)
@@ -173,6 +176,7 @@ def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = F
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
         lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
+        lambda: refuse_unseen(recipe.augment, recipe.model),
         lambda: None if out is None else Run.refuse_taken(out),
     )
 

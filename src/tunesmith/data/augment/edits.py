@@ -20,6 +20,8 @@ Edit = Callable[[list[Word], random.Random, float, Near], list[Word]]
 Pool = Mapping[object, Sequence[list[str]]]
 """Kind of things, such as a type of entities, to the things, each a list of words."""
 
+TRIES = 8
+"""Words that are looked at for each that is to have another near it: most have none."""
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]]*$")
 
@@ -36,11 +38,11 @@ def insert(words: list[Word], chance: random.Random, rate: float, near: Near) ->
     """Put words near some of the text's anywhere into it, though never into the middle of a group."""
     found = list(words)
     for _ in range(number(words, rate)):
-        others = _others(words, chance, near)
+        others = _others(words, chance, near, most=1)
         gaps = [i for i in range(len(found) + 1) if not _inside(found, i)]
         if others and gaps:
             at = chance.choice(gaps)
-            found.insert(at, Word(others[1]))
+            found.insert(at, Word(others[0][1]))
     return found
 
 
@@ -57,11 +59,8 @@ def swap(words: list[Word], chance: random.Random, rate: float, near: Near) -> l
 def substitute(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Put words near them in the place of some."""
     found = list(words)
-    for _ in range(number(words, rate)):
-        other = _others(words, chance, near)
-        if other:
-            i, text = other
-            found[i] = replace(found[i], text=dressed(text, like=words[i].text))
+    for i, text in _others(words, chance, near, most=number(words, rate)):
+        found[i] = replace(found[i], text=dressed(text, like=words[i].text))
     return found
 
 
@@ -141,14 +140,14 @@ def _inside(words: Sequence[Word], gap: int) -> bool:
     return 0 < gap < len(words) and words[gap].group is not None and words[gap].group == words[gap - 1].group
 
 
-def _others(words: Sequence[Word], chance: random.Random, near: Near) -> tuple[int, str] | None:
-    """Return a word's place and another word near it; None where a few tries find none."""
-    able = free(words)
-    for i in chance.sample(able, min(len(able), 8)):
-        found = near(bare(words[i].text))
-        if found:
-            return i, chance.choice(list(found))
-    return None
+def _others(words: Sequence[Word], chance: random.Random, near: Near, *, most: int) -> list[tuple[int, str]]:
+    """Return the places of different words, each with another word near it; fewer than `most` if tries find no more."""
+    able, found = free(words), list[tuple[int, str]]()
+    for i in chance.sample(able, min(len(able), TRIES * most)):
+        others = near(bare(words[i].text)) if len(found) < most else ()
+        if others:
+            found.append((i, chance.choice(list(others))))
+    return found
 
 
 _EDGES = ".,;:!?\"'()[]{}…«»“”\u2018\u2019-"
@@ -194,10 +193,9 @@ def _neighbour(letter: str, chance: random.Random) -> str:
     for r, row in enumerate(KEYS):
         c = row.find(small)
         if c >= 0:
-            near = [row[k] for k in (c - 1, c + 1) if 0 <= k < len(row)]
-            near += [
-                KEYS[q][k] for q in (r - 1, r + 1) if 0 <= q < 3 for k in (c - (q > r), c) if 0 <= k < len(KEYS[q])
-            ]
+            # Each row lies a little to the right of the one above it: S is under W and E, over Z and X.
+            places = [(r, c - 1), (r, c + 1), (r - 1, c), (r - 1, c + 1), (r + 1, c - 1), (r + 1, c)]
+            near = [KEYS[q][k] for q, k in places if 0 <= q < len(KEYS) and 0 <= k < len(KEYS[q])]
             found = chance.choice(near)
             return found.upper() if letter.isupper() else found
     return letter

@@ -28,7 +28,8 @@ class AugmentSpec(Spec):
     copies: NonNegativeInt = 0
     """Edited copies of each training row; 0: none."""
     balance: bool = False
-    """Also copy the rows of rarer classes until all have as many, at most ten times."""
+    """Also copy the rows of rarer classes until all have as many, at most ten times; a row with several labels counts
+    as one of its rarest."""
     edits: Annotated[tuple[EditName, ...], AfterValidator(not_empty)] = EDA
     """Each copy has one of these, drawn: the four of EDA (Wei and Zou 2019), slips on the keyboard (typos), small
     letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities), words

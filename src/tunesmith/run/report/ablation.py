@@ -8,13 +8,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tunesmith.core.files import write_text
+from tunesmith.core.errors import RunError, Where
+from tunesmith.core.files import read_json, write_text
 from tunesmith.core.wording import count
 from tunesmith.metrics.names import shown, titled
 from tunesmith.metrics.wording import bare
+from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
 from tunesmith.run.report.page import templates
 
+FOUND = "ablation.json"
+"""What `workflow.ablate` found, in the folder of the ablation."""
 HOW = (
     "Pairs with the same seed are measured on the same rows. A gain is called one where its whole interval lies on one "
     "side of zero; of {n} that do nothing, about one in twenty would be called so by chance."
@@ -49,6 +53,19 @@ def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
         "skipped": found["skipped"],
     }
     write_text(path, templates().get_template("ablation.html").render(**content))
+
+
+def write_again(run: Run) -> Path:
+    """Write the page of an ablation from its folder.
+
+    Raises:
+        RunError: it is not done.
+    """
+    if not (run.folder / FOUND).exists():
+        fix = "repeat the command that it was begun with"
+        raise RunError("this ablation is not done", where=Where(str(run.folder)), fix=fix)
+    write_page(run.report_path, read_json(run.folder / FOUND), title=run.name)
+    return run.report_path
 
 
 def sentence(found: Mapping[str, Any]) -> str:
