@@ -5,9 +5,14 @@ import torch
 from torch import nn
 
 from tests.engine.test_loop import make, make_spec, state
+from tunesmith.core.errors import RecipeError
 from tunesmith.engine.anchor import Anchor
+from tunesmith.engine.freeze import freeze
 from tunesmith.engine.loop import train_steps
-from tunesmith.models.classifier import head_of
+from tunesmith.models.adapt import adapt
+from tunesmith.models.classifier import build_classifier, head_of
+from tunesmith.models.source import Source
+from tunesmith.models.spec import AdaptSpec, ModelSpec
 
 
 def anchored(folder, **changes):
@@ -95,3 +100,42 @@ def test_mixout_is_the_same_again(tiny):
         list(train_steps(setup, plan))
         weights.append(state(setup))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_layers_that_were_drawn_anew_are_held_to_nothing(tiny):
+    model = build_classifier(Source("tiny", tiny), ModelSpec(reinit_layers=1), ["a", "b"])
+    anchor = Anchor(model, make_spec(decay_to_start=2.0), head=head_of(model))
+    optimizer = torch.optim.SGD([{"params": list(model.parameters()), "lr": 0.1}])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    anchor.pull(optimizer)
+    free = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
+    assert free == {name for name in before if name.startswith(("classifier.", "bert.encoder.layer.1."))}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mixout": 0.5}, "no pre-trained linear layer learns"),
+        ({"decay_to_start": 1.0}, "no pre-trained weight learns"),
+    ],
+)
+def test_where_nothing_could_be_held_it_is_refused(tiny, changes, said):
+    setup, _ = make(tiny)
+    freeze(setup.model, ["backbone"], head=head_of(setup.model))
+    with pytest.raises(RecipeError, match=said) as raised:
+        Anchor(setup.model, make_spec(**changes), head=head_of(setup.model))
+    (name,) = changes
+    assert raised.value.problems[0].fix == f"--set train.{name}=0"
+    Anchor(setup.model, make_spec(), head=head_of(setup.model))
+
+
+def test_biases_that_learn_alone_are_held_but_not_mixed(tiny):
+    setup, _ = make(tiny)
+    adapt(setup.model, AdaptSpec(kind="bitfit"), head=head_of(setup.model))
+    Anchor(setup.model, make_spec(decay_to_start=1.0), head=head_of(setup.model))
+    with pytest.raises(RecipeError, match="no pre-trained linear layer learns"):
+        Anchor(setup.model, make_spec(mixout=0.5), head=head_of(setup.model))

@@ -12,9 +12,10 @@ from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import train_steps
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.models.adapt import adapt
 from tunesmith.models.classifier import build_classifier, head_of
 from tunesmith.models.source import Source
-from tunesmith.models.spec import ModelSpec
+from tunesmith.models.spec import AdaptSpec, ModelSpec
 
 
 def learnt(model):
@@ -58,6 +59,29 @@ def test_something_has_to_learn(tiny):
     setup, _ = make(tiny)
     with pytest.raises(RecipeError, match="nothing is left to learn"):
         freeze(setup.model, ["*"], head=head_of(setup.model))
+
+
+def test_what_does_not_learn_beside_lora_may_be_frozen_and_lora_in_parts(tiny):
+    setup, _ = make(tiny)
+    head = head_of(setup.model)
+    adapt(setup.model, AdaptSpec(kind="lora"), head=head)
+    all_of_it = learnt(setup.model)
+    freeze(setup.model, ["embeddings"], head=head, adapted=True)
+    assert learnt(setup.model) == all_of_it
+    freeze(setup.model, ["1 layers"], head=head, adapted=True)
+    assert learnt(setup.model) == {name for name in all_of_it if ".layer.0." not in name}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("lora", "backbone"), ("lora", "*.lora_*"), ("lora", "2 layers"), ("bitfit", "backbone")]
+)
+def test_an_adaptation_has_to_learn(tiny, kind, wanted):
+    setup, _ = make(tiny)
+    head = head_of(setup.model)
+    adapt(setup.model, AdaptSpec(kind=kind), head=head)
+    with pytest.raises(RecipeError, match="only the head is left to learn") as raised:
+        freeze(setup.model, [wanted], head=head, adapted=True)
+    assert raised.value.problems[0].fix == "use --set model.adapt.kind=none"
 
 
 def test_frozen_weights_keep_still_and_take_no_gradient(tiny):

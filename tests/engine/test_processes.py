@@ -95,11 +95,12 @@ def test_two_processes_give_what_one_gives(tmp_path, train, objectives):
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
 
 
-def test_a_whole_run_under_a_launcher(tmp_path):
+@pytest.mark.parametrize("more", [[], ["--set", "model.drop_layers=0.8"]], ids=["plain", "drop_layers"])
+def test_a_whole_run_under_a_launcher(tmp_path, more):
     model, data = tiny_bert(tmp_path / "tiny"), write_csv(tmp_path / "rows.csv", sentences(80))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tunesmith"]
     settings = ["--set", "train.length=6 steps", "--set", "data.split.dev=0.2", "--set", "evaluate.resamples=20"]
-    command = [*launcher, "train", str(data), "--model", str(model), "--set", "train.device=cpu", *settings]
+    command = [*launcher, "train", str(data), "--model", str(model), "--set", "train.device=cpu", *settings, *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["rows-1"]

@@ -184,29 +184,6 @@ def test_biases_and_norms_do_not_decay(load, name):
 
 
 @each
-def test_dropout_is_set_under_every_name(load, name):
-    model, _ = load(name, dropout=0.3)
-    inner = f"{model.base_model_prefix}."
-    inside = {m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and n.startswith(inner)}
-    attributes = [getattr(m, "dropout", None) for m in model.modules()] + [
-        getattr(m, "attention_dropout", None) for m in model.modules()
-    ]
-    assert inside <= {0.3}
-    assert inside or 0.3 in attributes
-
-
-@each
-def test_head_dropout(load, name):
-    if name in HEADLESS_DROPOUT:
-        with pytest.raises(ModelError, match="has no dropout"):
-            load(name, head_dropout=0.4)
-        return
-    model, _ = load(name, head_dropout=0.4)
-    inner = f"{model.base_model_prefix}."
-    assert {m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and not n.startswith(inner)} == {0.4}
-
-
-@each
 def test_fast_forms_of_layers_give_the_same_training(load, name):
     model, tokenizer = load(name, dropout=0.0, **({} if name in HEADLESS_DROPOUT else {"head_dropout": 0.0}))
     batch = batch_of(tokenizer, TEXTS)

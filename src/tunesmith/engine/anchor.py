@@ -13,24 +13,37 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.seed import derive
 from tunesmith.engine.spec import TrainSpec
+from tunesmith.models.layers import NEW, is_linear
 
 
 class Anchor:
-    """Where the trained weights started, all but those of the new head."""
+    """Where the trained weights started, all but the new ones: of the head, and of layers that were drawn anew."""
 
     def __init__(self, model: nn.Module, spec: TrainSpec, *, head: nn.Module | None) -> None:
-        """Keep a copy of the weights of `model`, the plain one, where a setting needs it."""
+        """Keep a copy of the weights of `model`, the plain one, where a setting needs it.
+
+        Raises:
+            RecipeError: a setting asks for it, and no weight of the kind learns.
+        """
         self._decay, self._p = spec.decay_to_start, spec.mixout
         self._start: dict[str, Tensor] = {}
         self._model = model
         new = {id(p) for p in head.parameters()} if head is not None else set()
+        new |= {id(p) for p in model.parameters() if hasattr(p, NEW)}
         if self._decay or self._p:
             named = model.named_parameters()
             self._start = {n: p.detach().clone() for n, p in named if p.requires_grad and id(p) not in new}
-        linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
+        linear = {id(m.weight) for m in model.modules() if is_linear(m)}
         self._mixed = [n for n, p in model.named_parameters() if n in self._start and id(p) in linear and self._p]
+        if self._decay and not self._start:
+            where = Where(column="train.decay_to_start", value=self._decay)
+            raise RecipeError("no pre-trained weight learns", where=where, fix="--set train.decay_to_start=0")
+        if self._p and not self._mixed:
+            where = Where(column="train.mixout", value=self._p)
+            raise RecipeError("no pre-trained linear layer learns", where=where, fix="--set train.mixout=0")
 
     @contextmanager
     def mixed(self, *, seed: int, step: int) -> Iterator[None]:

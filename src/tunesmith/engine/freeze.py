@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from tunesmith.core.errors import RecipeError, Where
-from tunesmith.engine.optim import depths
+from tunesmith.engine.optim import depths, embedding_ids
 from tunesmith.engine.spec import TrainSpec, amount
 from tunesmith.models.layers import LAYER, NEW
 
@@ -28,44 +28,54 @@ LAYERS = re.compile(r"(\d+) layers?")
 EXAMPLES = "backbone, embeddings, 3 layers, or a pattern of names such as *.attention.*"
 
 
-def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None) -> None:
-    """Let parts of a model learn nothing; see `TrainSpec.freeze`.
+def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None, adapted: bool = False) -> None:
+    """Let parts of a model learn nothing; see `TrainSpec.freeze`. What does not learn anyway may be named, too.
+
+    Args:
+        model: the plain one.
+        wanted: the parts.
+        head: what is new in the model.
+        adapted: few weights learn in the place of all.
 
     Raises:
-        RecipeError: there is no such part, or nothing is left to learn.
+        RecipeError: there is no such part, or nothing is left to learn, or nothing of the adaptation.
     """
-    depth_of = _depths(model, head)
+    depth_of = _depths(model, head, frozen=True)
     parameters = dict(model.named_parameters())
+    in_embeddings = embedding_ids(model)
+    tables = {name for name in depth_of if id(parameters[name]) in in_embeddings and depth_of[name] > 0}
     for one in wanted:
-        chosen = list(filter(_matcher(one, depth_of), depth_of))
+        chosen = list(filter(_matcher(one, depth_of, tables), depth_of))
         if not chosen:
             raise RecipeError(
                 "the model has no such part", where=Where(column="train.freeze", value=one), fix=f"one of: {EXAMPLES}"
             )
         for name in chosen:
             parameters[name].requires_grad_(False)
-    if wanted and not any(parameter.requires_grad for parameter in parameters.values()):
-        where = Where(column="train.freeze", value=", ".join(wanted))
+    left = {depth_of[name] for name, parameter in parameters.items() if parameter.requires_grad}
+    where = Where(column="train.freeze", value=", ".join(wanted))
+    if wanted and not left:
         raise RecipeError("nothing is left to learn", where=where, fix="freeze less")
+    if wanted and adapted and left == {0}:
+        raise RecipeError("only the head is left to learn", where=where, fix="use --set model.adapt.kind=none")
 
 
-def _depths(model: nn.Module, head: nn.Module | None) -> dict[str, int]:
+def _depths(model: nn.Module, head: nn.Module | None, *, frozen: bool = False) -> dict[str, int]:
     """Return how far below the head each weight is; what the checkpoint does not hold learns as the head does.
 
     So do the first of two layers of a head, which RoBERTa and DistilBERT have, and layers that were drawn anew.
     """
     parameters = dict(model.named_parameters())
-    found = depths(model, head=head)
+    found = depths(model, head=head, frozen=frozen)
     return {name: 0 if head is not None and hasattr(parameters[name], NEW) else n for name, n in found.items()}
 
 
-def _matcher(wanted: str, depth_of: dict[str, int]) -> Callable[[str], bool]:
-    """Return what tells whether a weight belongs to a part."""
+def _matcher(wanted: str, depth_of: dict[str, int], tables: set[str]) -> Callable[[str], bool]:
+    """Return what tells whether a weight belongs to a part; `tables` are those of the embeddings."""
     if wanted == "backbone":
         return lambda name: depth_of[name] > 0
     if wanted == "embeddings":
-        lowest = max(depth_of.values())
-        return lambda name: depth_of[name] == lowest and not LAYER.search(name)
+        return lambda name: name in tables and not LAYER.search(name)
     if count := LAYERS.fullmatch(wanted):
         n = int(count[1])
         return lambda name: bool((match := LAYER.search(name)) and int(match[1]) < n and depth_of[name] > 0)

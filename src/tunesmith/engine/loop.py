@@ -52,6 +52,7 @@ class Setup:
         schedule: progress (0 to 1) to what the peak rate is multiplied by; None for that of the settings.
         twins: unlabeled texts, where an objective learns from them.
         shared: the weights that other tasks learn in the same training.
+        may_skip: a pass may leave layers out, whose weights then get no gradient.
     """
 
     task: Task
@@ -67,11 +68,12 @@ class Setup:
     schedule: Callable[[float], float] | None = None
     twins: Twins | None = None
     shared: Sequence[nn.Parameter] = ()
+    may_skip: bool = False
 
     @property
     def exchanges_late(self) -> bool:
         """Whether processes exchange gradients at a step's end: passes go backward one by one, or some weights rest."""
-        return bool(self.objectives or self.shared) or bool(self.thaw and self.thaw.is_on)
+        return bool(self.objectives or self.shared or self.may_skip) or bool(self.thaw and self.thaw.is_on)
 
     @property
     def weighing(self) -> Weighing | None:

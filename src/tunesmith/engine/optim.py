@@ -9,17 +9,22 @@ import torch
 from torch import nn
 
 from tunesmith.engine.spec import TrainSpec
-from tunesmith.models.layers import LAYER
+from tunesmith.models.layers import LAYER, NEW
 
 
-def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]:
+def depths(model: nn.Module, *, head: nn.Module | None = None, frozen: bool = False) -> dict[str, int]:
     """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
 
-    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top. The
-    layers of an encoder and of its decoder are counted each from their own top. A layer used many times (ALBERT) is on
-    top.
+    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top, and to
+    the head if the checkpoint does not hold it, as the first of two layers of RoBERTa's head. The layers of an encoder
+    and of its decoder are counted each from their own top. A layer used many times (ALBERT) is on top.
+
+    Args:
+        model: a plain one.
+        head: its new part; None: it has none.
+        frozen: count what does not learn as well.
     """
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad or frozen}
     matches = {name: match for name in trained if (match := LAYER.search(name))}
     n_layers: dict[str, int] = {}
     for match in matches.values():
@@ -27,10 +32,11 @@ def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]
         n_layers[stack] = max(n_layers.get(stack, 0), int(match[1]) + 1)
     lowest = max(n_layers.values(), default=0) + 1
     in_head = {id(p) for p in head.parameters()} if head is not None else set()
-    in_embeddings = _embedding_ids(model)
+    in_embeddings = embedding_ids(model)
     found = {}
     for name, parameter in trained.items():
-        if id(parameter) in in_head:
+        is_new = head is not None and hasattr(parameter, NEW) and name not in matches
+        if id(parameter) in in_head or is_new:
             found[name] = 0
         elif match := matches.get(name):
             found[name] = n_layers[name[: match.start(1)]] - int(match[1])
@@ -39,7 +45,7 @@ def depths(model: nn.Module, *, head: nn.Module | None = None) -> dict[str, int]
     return found
 
 
-def _embedding_ids(model: nn.Module) -> set[int]:
+def embedding_ids(model: nn.Module) -> set[int]:
     """Return the ids of parameters that turn tokens and positions into vectors, and of what is named after them."""
     output = getattr(model, "get_output_embeddings", lambda: None)()
     tables = {id(p) for module in model.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}

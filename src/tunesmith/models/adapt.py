@@ -14,7 +14,7 @@ from torch import nn
 
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.models.bottleneck import add_adapters, merge_adapters
-from tunesmith.models.layers import NEW, stacks
+from tunesmith.models.layers import NEW, is_linear, stacks
 from tunesmith.models.prefix import NAME as PREFIX
 from tunesmith.models.prompt import learn_prompt
 from tunesmith.models.spec import AdaptSpec
@@ -52,6 +52,10 @@ def adapt(model: nn.Module, spec: AdaptSpec, *, head: nn.Module | None, prompt: 
         parameter.requires_grad_(is_new or is_bias or _is_added(name))
     if spec.kind == "prompt":
         learn_prompt(model, prompt)
+    if not any(p.requires_grad and id(p) not in new for p in model.parameters()):
+        where = Where(column="model.adapt.kind", value=spec.kind)
+        message = f"{spec.kind} finds nothing to learn in this family"
+        raise ModelError(message, where=where, fix="--set model.adapt.kind=lora")
 
 
 def _is_added(name: str) -> bool:
@@ -68,7 +72,7 @@ def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:
     linear = {
         name: module
         for name, module in model.named_modules()
-        if _is_linear(module) and id(module) in inside and id(module.weight) not in new
+        if is_linear(module) and id(module) in inside and id(module.weight) not in new
     }
     if not linear:
         where = Where(column="model.adapt.kind", value=spec.kind)
@@ -83,10 +87,6 @@ def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:
     return found
 
 
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-
-
 def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
     try:
         import peft
@@ -96,7 +96,7 @@ def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
     is_turned = any(type(model.get_submodule(name)).__name__ == "Conv1D" for name in targets)
     settings: Any
     if spec.kind == "ia3":
-        forward = [name for name in targets if _feeds_forward(model.get_submodule(name))]
+        forward = [name for name in targets if _feeds_forward(name, model.get_submodule(name))]
         settings = peft.IA3Config(target_modules=targets, feedforward_modules=forward, fan_in_fan_out=is_turned)
     else:
         settings = peft.LoraConfig(
@@ -110,8 +110,13 @@ def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
     peft.inject_adapter_in_model(settings, model)
 
 
-def _feeds_forward(module: Any) -> bool:
-    """Whether a layer makes wide vectors narrow: (IA)3 scales what it receives, not what it gives."""
+def _feeds_forward(name: str, module: Any) -> bool:
+    """Whether a layer makes wide vectors narrow: (IA)3 scales what it receives, not what it gives.
+
+    So do keys and values that several queries share, but of these (IA)3 scales what is given (section 3.3).
+    """
+    if any(part in name.lower() for part in ("attn", "attention")):
+        return False
     shape = module.weight.shape if isinstance(module, nn.Linear) else module.weight.shape[::-1]
     return bool(shape[1] > shape[0])
 

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
+from tunesmith.models.dropout import keep_head_dropout, set_dropout, set_head_dropout
 from tunesmith.models.layers import NEW, reinit_top
 from tunesmith.models.opening import config_of, part_names, pooled_of
 from tunesmith.models.pooled import PooledForSequenceClassification, bare
@@ -31,14 +32,6 @@ _OTHER = {
 }
 """What to choose instead of an architecture that has no head of a class."""
 
-DROPOUTS = (
-    *("hidden_dropout_prob", "attention_probs_dropout_prob"),  # BERT and most encoders
-    *("dropout", "attention_dropout"),  # DistilBERT, XLNet, BART; the latter also Llama
-    *("hidden_dropout", "embedding_dropout", "mlp_dropout"),  # GPT-NeoX, ModernBERT
-    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),  # GPT-2
-    "dropout_rate",  # T5
-)
-"""What families call the dropout of hidden layers, embeddings and attention."""
 MEMORIES = ("use_cache", "use_mems_train", "use_mems_eval")
 """Settings of models that keep states for the next tokens, which a classifier never reads."""
 
@@ -87,6 +80,8 @@ def build_classifier(
         return model
     if spec.head_dropout != "auto":
         set_head_dropout(model, float(spec.head_dropout))
+    elif spec.dropout != "auto":
+        keep_head_dropout(model, _unfilled(source, spec, auto_class))
     pool_within(model, spec.pooling, source, spec)
     return model
 
@@ -165,27 +160,6 @@ def _refuse_other_weights(source: Source, model: PreTrainedModel, report: Mappin
         )
 
 
-def set_dropout(config: Any, spec: ModelSpec) -> None:
-    """Write the wanted dropout of layers and attention into `config`, under whatever names the family gives it."""
-    for name in DROPOUTS if spec.dropout != "auto" else ():
-        if hasattr(config, name):
-            setattr(config, name, float(spec.dropout))
-
-
-def set_head_dropout(model: PreTrainedModel, probability: float) -> None:
-    """Set the dropout of all that is on top of the pre-trained layers.
-
-    Raises:
-        ModelError: there is none.
-    """
-    inner = f"{model.base_model_prefix}."
-    found = [m for name, m in model.named_modules() if type(m) is nn.Dropout and not name.startswith(inner)]
-    if not found:
-        raise ModelError(f'the head of "{model.config.model_type}" has no dropout', fix="leave out model.head_dropout")
-    for dropout in found:
-        dropout.p = probability
-
-
 def head_of(model: PreTrainedModel) -> nn.Linear:
     """Return the last linear layer, the one with an output per class."""
     n_labels = model.config.num_labels
@@ -197,12 +171,17 @@ def has_bias(source: Source, spec: ModelSpec) -> bool:
     """Whether the head that `source` gets for whole texts adds a number of its own to each output."""
     if needs_own_class(source, spec):
         return True
+    return head_of(_unfilled(source, spec, WHOLE_TEXTS)).bias is not None
+
+
+def _unfilled(source: Source, spec: ModelSpec, auto_class: str) -> PreTrainedModel:
+    """Return a model as the checkpoint's config has it, without numbers in its weights."""
     config = config_of(source, spec)
-    refuse_headless(source, config, WHOLE_TEXTS)
+    refuse_headless(source, config, auto_class)
     with torch.device("meta"), quiet():
-        opener = getattr(transformers, WHOLE_TEXTS)
-        model = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
-    return head_of(model).bias is not None
+        opener = getattr(transformers, auto_class)
+        model: PreTrainedModel = opener.from_config(config, trust_remote_code=spec.trust_remote_code)
+    return model
 
 
 def has_class(config: Any, auto_class: str) -> bool:

@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 
 from tunesmith.core.errors import ModelError, Where
 from tunesmith.core.notes import Note
-from tunesmith.models.classifier import load_with_head, quiet, set_dropout
+from tunesmith.models.classifier import load_with_head, quiet
+from tunesmith.models.dropout import set_dropout
 from tunesmith.models.opening import config_of
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec

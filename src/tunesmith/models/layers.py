@@ -31,13 +31,31 @@ def stacks(model: nn.Module) -> dict[str, list[nn.Module]]:
     return found
 
 
+def is_linear(module: nn.Module) -> bool:
+    """Whether a module is a linear layer: torch's, or GPT-2's, whose weights are turned."""
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def _stacks_for(model: nn.Module, setting: str, value: float) -> list[list[nn.Module]]:
+    """Return the layers of each stack, for a setting that is on.
+
+    Raises:
+        ModelError: there are none, as in ALBERT, which uses one layer many times.
+    """
+    found = list(stacks(model).values())
+    if not found:
+        where = Where(column=f"model.{setting}", value=value)
+        raise ModelError("no layers are found in this family", where=where, fix=f"--set model.{setting}=0")
+    return found
+
+
 def reinit_top(model: PreTrainedModel, n: int) -> None:
     """Give the top `n` layers of each stack new random weights (Zhang et al. 2021, section 4.2).
 
     Raises:
         ModelError: there are fewer.
     """
-    for layers in stacks(model).values() if n else ():
+    for layers in _stacks_for(model, "reinit_layers", n) if n else ():
         if n > len(layers):
             where = Where(column="model.reinit_layers", value=n)
             raise ModelError(f"a stack of this model has {len(layers)} layers", where=where, fix="choose fewer")
@@ -54,8 +72,11 @@ def drop_layers(model: nn.Module, probability: float) -> None:
 
     (Stochastic depth, Huang et al. 2016, with its linear rule; as LayerDrop, Fan et al. 2020, without a change of
     scale.) A layer is left out for the whole batch.
+
+    Raises:
+        ModelError: the model has no layers that can be told apart.
     """
-    for layers in stacks(model).values() if probability else ():
+    for layers in _stacks_for(model, "drop_layers", probability) if probability else ():
         for i, layer in enumerate(layers, 1):
             hook = partial(_maybe_left_out, probability=probability * i / len(layers))
             layer.register_forward_hook(hook, with_kwargs=True)

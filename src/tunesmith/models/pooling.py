@@ -83,11 +83,18 @@ def pooled_config(source: Source, spec: ModelSpec, config: Any) -> PooledConfig:
     vars(config).pop("auto_map", None)
     config.dtype = torch.float32
     pooling = "first" if spec.pooling == "auto" else spec.pooling
-    return PooledConfig(backbone=config, pooling=pooling, **_head(spec, config, pooled_of(source, spec)))
+    head = _head(spec, config_of(source, spec), pooled_of(source, spec))
+    return PooledConfig(backbone=config, pooling=pooling, **head)
 
 
 def _head(spec: ModelSpec, config: Any, kept: PooledConfig | None) -> dict[str, Any]:
-    """Return what is on top of the pooled vector; where that is left open, as it was in the run it starts from."""
+    """Return what is on top of the pooled vector; where that is left open, as it was in the run it starts from.
+
+    Args:
+        spec: what is asked for.
+        config: as the checkpoint has it.
+        kept: that of the run it starts from, if it is pooled.
+    """
     dropouts = (getattr(config, name, None) for name in HEAD_DROPOUTS)
     head = {
         "head_layers": 0 if spec.head_layers == "auto" else spec.head_layers,

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, EncoderDecoderModel, PreTrainedModel
 
 from tunesmith.core.errors import ModelError, RecipeError, Where
-from tunesmith.models.classifier import load_with_head, quiet, set_dropout
+from tunesmith.models.classifier import load_with_head, quiet
+from tunesmith.models.dropout import set_dropout
 from tunesmith.models.layers import reinit_top
 from tunesmith.models.opening import config_of, part_names
 from tunesmith.models.source import Source

@@ -74,6 +74,8 @@ class ModelSpec(Spec):
     adapt: AdaptSpec = AdaptSpec()
     """Few weights learn in the place of all; they are merged into the model when training ends."""
     dropout: Probability | Literal["auto"] = "auto"
-    """Dropout of hidden layers and attention; "auto" keeps the checkpoint's."""
+    """Dropout of hidden layers, embeddings and attention; "auto" keeps the checkpoint's."""
+    attention_dropout: Probability | Literal["auto"] = "auto"
+    """Dropout of attention alone, where the family tells it apart; "auto": that of `dropout`."""
     head_dropout: Probability | Literal["auto"] = "auto"
     """Dropout before the last linear layer; "auto" keeps the checkpoint's."""

@@ -82,7 +82,7 @@ def make_model(resolved: Resolved) -> PreTrainedModel:
         start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id)
     drop_layers(model, recipe.model.drop_layers)
     adapt(model, recipe.model.adapt, head=task.head(model), prompt=tokenizer.prompt)
-    freeze(model, recipe.train.freeze, head=task.head(model))
+    freeze(model, recipe.train.freeze, head=task.head(model), adapted=recipe.model.adapt.kind != "none")
     return model
 
 
@@ -122,6 +122,7 @@ def put_together(
         Anchor(plain, recipe.train, head=head),
         Thaw(plain, recipe.train, head=head, own=own),
         twins=_twins(resolved),
+        may_skip=recipe.model.drop_layers > 0,
     )
 
 

@@ -1,0 +1,87 @@
+"""Dropout in the families of models: of hidden layers, of attention, of the head."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from tests.families.test_models import CLASSIFIERS, HEADLESS_DROPOUT, TEXTS, batch_of
+from tunesmith.core.errors import ModelError
+from tunesmith.models.classifier import build_classifier
+from tunesmith.models.padding import agree_on_padding
+from tunesmith.models.source import Source
+from tunesmith.models.spec import ModelSpec
+from tunesmith.models.tokenize import load_tokenizer
+
+each = pytest.mark.parametrize("name", CLASSIFIERS)
+
+
+@pytest.fixture
+def load(checkpoint):
+    """Return a function that gives a family's classifier of three classes and its tokenizer."""
+
+    def make(name, **spec):
+        source, chosen = Source(name, checkpoint(name)), ModelSpec(**spec)
+        tokenizer = load_tokenizer(source, chosen)
+        model = build_classifier(source, chosen, ("a", "b", "c")).eval()
+        agree_on_padding(model, tokenizer)
+        return model, tokenizer
+
+    return make
+
+
+@each
+def test_dropout_is_set_under_every_name(load, name):
+    model, _ = load(name, dropout=0.3)
+    inner = f"{model.base_model_prefix}."
+    inside = {m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and n.startswith(inner)}
+    attributes = [getattr(m, "dropout", None) for m in model.modules()] + [
+        getattr(m, "attention_dropout", None) for m in model.modules()
+    ]
+    assert inside <= {0.3}
+    assert inside or 0.3 in attributes
+    assert dropouts_on_top(model) == dropouts_on_top(load(name)[0]), "the head keeps its own"
+
+
+def dropouts_on_top(model):
+    inner = f"{model.base_model_prefix}."
+    return {n: m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and not n.startswith(inner)}
+
+
+@each
+def test_dropout_of_attention_alone(load, name):
+    if name in ("XLNet", "T5"):
+        with pytest.raises(ModelError, match="no dropout of its own") as raised:
+            load(name, attention_dropout=0.5)
+        assert raised.value.problems[0].fix == "--set model.attention_dropout=auto"
+        return
+    more = {} if name in HEADLESS_DROPOUT else {"head_dropout": 0.0}
+    for attention, is_random in ((0.5, True), (0.0, False)):
+        model, tokenizer = load(name, dropout=0.0, attention_dropout=attention, **more)
+        batch = batch_of(tokenizer, TEXTS)
+        model.train()
+        assert torch.equal(model(**batch).logits, model(**batch).logits) != is_random
+
+
+@pytest.mark.parametrize("name", ["BERT", "MPNet", "DeBERTa-v2", "DistilBERT"])
+@pytest.mark.parametrize("kind", ["AutoModelForTokenClassification", "AutoModelForQuestionAnswering", "own class"])
+def test_the_head_keeps_its_dropout_in_every_class(checkpoint, name, kind):
+    whole = kind == "own class"
+    more = {} if whole else {"auto_class": kind, "problem_type": None}
+    pooling = {"pooling": "max"} if whole else {}
+    build = partial(build_classifier, Source(name, checkpoint(name)), names=("a", "b"), **more)
+    usual, other = build(ModelSpec(**pooling)), build(ModelSpec(dropout=0.37, **pooling))
+    assert dropouts_on_top(usual) == dropouts_on_top(other)
+    assert 0.37 in {m.p for m in other.modules() if isinstance(m, nn.Dropout)}
+
+
+@each
+def test_head_dropout(load, name):
+    if name in HEADLESS_DROPOUT:
+        with pytest.raises(ModelError, match="has no dropout"):
+            load(name, head_dropout=0.4)
+        return
+    model, _ = load(name, head_dropout=0.4)
+    inner = f"{model.base_model_prefix}."
+    assert {m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and not n.startswith(inner)} == {0.4}
