@@ -11,6 +11,8 @@ from tests.metrics.of_classes import measure, paired
 from tunesmith.metrics.baselines import majority
 from tunesmith.metrics.evidence import MoreRows
 from tunesmith.metrics.more_rows import label_more
+from tunesmith.metrics.scorer import measure as measure_any
+from tunesmith.metrics.texts import SummaryScorer, TranslationScorer
 from tunesmith.metrics.verdict import MOST_ADVICE, verdict
 from tunesmith.metrics.weaknesses import rough
 
@@ -284,6 +286,17 @@ def test_no_mistake_is_not_sold_as_certainty():
 
 def test_many_rows_need_no_remark():
     assert not said(verdict(run_metrics(model=0.9, n_test=4000)), "would halve that")
+
+
+@pytest.mark.parametrize("scorer", [TranslationScorer, SummaryScorer])
+@pytest.mark.parametrize(("n_same", "right", "named"), [(20, False, True), (20, True, False), (9, False, False)])
+def test_the_same_text_to_all_is_named_where_it_is_wrong(scorer, n_same, right, named):
+    written = ["Lost keys"] * n_same + [f"Lunch {i}" for i in range(24 - n_same)]
+    gold = [["Lost keys", "keys"] if right else [f"Mail {i}"] for i in range(24)]
+    test = measure_any(scorer(written, gold), resamples=5)
+    found = verdict({"main": next(iter(test["values"])), "splits": {"test": test}})
+    said = [text for text in found["sentences"] if '"Lost keys" to 20 of 24 test rows' in text]
+    assert len(said) == named == any("writes already" in text for text in found["try_next"])
 
 
 def weak(confusion, labels=COLOURS):

@@ -7,6 +7,7 @@ rows' own values. All lie between 0 and 1 here and are shown from 0 to 100. 1,00
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import zip_longest
@@ -56,6 +57,7 @@ class TranslationScorer(Scorer):
         _check(predicted, gold)
         self.texts = list(predicted)
         self._bleu, self._chrf = Bleu(predicted, gold, tokenizer=tokenizer), Chrf(predicted, gold)
+        self._repeated = _repeated(predicted, gold)
         self._lengths = _lengths(predicted, gold)
 
     def __len__(self) -> int:
@@ -75,9 +77,10 @@ class TranslationScorer(Scorer):
         }
 
     def details(self, point: Mapping[str, Array], spread: Mapping[str, Array]) -> dict[str, Any]:
-        """Return the signatures."""
+        """Return the signatures, and the text that was written most often."""
         del point, spread
-        return {"signatures": {"bleu": self._bleu.signature, "chrf": self._chrf.signature}}
+        signatures = {"bleu": self._bleu.signature, "chrf": self._chrf.signature}
+        return {"signatures": signatures, "repeated": self._repeated}
 
     def described(self, name: str, value: float, draws: Array) -> dict[str, Any]:
         """Return value, low and high, with a note where BLEU is 0 because all texts are too short for it."""
@@ -116,6 +119,7 @@ class SummaryScorer(Scorer):
         self.texts, self._stemmer = list(predicted), stemmer
         self._each = rouge(predicted, gold, stemmer=stemmer)
         self._lengths = _lengths(predicted, gold)
+        self._repeated = _repeated(predicted, gold)
         self._n_unread = sum(not any(_has_words(reference) for reference in references) for references in gold)
 
     def __len__(self) -> int:
@@ -134,12 +138,12 @@ class SummaryScorer(Scorer):
         return {**dict(zip(ROUGE, means, strict=True)), "length_ratio": ratio(*(self._lengths @ weights))}
 
     def details(self, point: Mapping[str, Array], spread: Mapping[str, Array]) -> dict[str, Any]:
-        """Return how ROUGE was computed."""
+        """Return how ROUGE was computed, and the text that was written most often."""
         from importlib.metadata import version
 
         del point, spread
         told = {"version": version("rouge-score"), "stemmer": self._stemmer, "sentences": "lines"}
-        return {"rouge": {**told, "unread_references": self._n_unread}}
+        return {"rouge": {**told, "unread_references": self._n_unread}, "repeated": self._repeated}
 
 
 class Bleu:
@@ -229,6 +233,13 @@ def _check(predicted: Sequence[str], gold: References) -> None:
     for i, references in enumerate(gold):
         if isinstance(references, str) or not references:
             raise DataError(f"the row at position {i + 1:,} has no list of references", fix="give one or more a row")
+
+
+def _repeated(predicted: Sequence[str], gold: References) -> dict[str, Any]:
+    """Return the text that was written most often, to how many rows, and to how many of them it is right."""
+    text, n = Counter(predicted).most_common(1)[0]
+    n_right = sum(said == text and text in references for said, references in zip(predicted, gold, strict=True))
+    return {"text": text, "rows": n, "right": n_right}
 
 
 def _counts(metric: Any, predicted: Sequence[str], gold: References) -> Array:

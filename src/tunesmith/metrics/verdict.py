@@ -16,7 +16,7 @@ from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
 from tunesmith.metrics.names import is_open, lower_is_better, number
-from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, rough, weak_classes
+from tunesmith.metrics.weaknesses import confidence, disagreement, few_rows, one_text, rough, weak_classes
 from tunesmith.metrics.wording import amount, bare, difference, metric_name
 
 WORTH_POINTS = 0.01
@@ -103,6 +103,7 @@ def verdict(
     fit, fit_findings = diagnose(evidence)
     findings = [
         *_nothing_found(evidence),
+        *one_text(evidence),
         *_headline(evidence),
         *worth_findings,
         *fit_findings,

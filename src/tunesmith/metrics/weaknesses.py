@@ -16,6 +16,9 @@ WIDE = 0.03
 """Half an interval from which more test rows are advised."""
 WEAK_BY = 0.05
 """How far a class's F1 is below the others' mean to be named."""
+FEWEST_TEXTS, SAME = 20, 0.5
+"""Written texts from which, and share of the wrong ones from which, it is told that they are all the same."""
+WRITER = "Start from a model that writes already, such as a T5 or BART: --model with a folder or a hub id"
 OFF = 0.05
 """Calibration error from which stated confidence is not to be believed."""
 
@@ -46,6 +49,15 @@ def few_rows(evidence: Evidence) -> list[Finding]:
         f"{width(evidence.main, found.half)} either way; about {rows(rough(4 * found.n_rows), split)} would halve that."
     )
     return [Finding(sentence, (more_rows(evidence, split, "measure on"),))]
+
+
+def one_text(evidence: Evidence) -> list[Finding]:
+    """Say that a model writes one text to most rows, whatever it reads."""
+    said, n = evidence.splits[evidence.primary].get("repeated"), evidence.splits[evidence.primary].get("n_rows", 0)
+    if not said or n < FEWEST_TEXTS or said["rows"] - said["right"] <= SAME * n:
+        return []
+    sentence = f"It writes {quoted(said['text'])} to {said['rows']:,} of {rows(n, evidence.primary)}, whatever they say"
+    return [Finding(f"{sentence}: what it learnt is what texts often are, not yet to go by what it reads.", (WRITER,))]
 
 
 def disagreement(evidence: Evidence) -> list[Finding]:
