@@ -40,6 +40,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs/guide/techniques.md"
 PLAIN, UNLABELED = "plain", "unlabeled"
+AS_LONG = "train.length=448 steps"
+"""No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 2000
 FILES = {
     "sst2": ("sst2/train_sentences.csv", learning.SST2_TEST),
@@ -224,7 +226,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", default=",".join(SETTINGS[:3]))
-    parser.add_argument("--switches", default=",".join([PLAIN, *(name for name in SWITCHES if name != "asymmetric")]))
+    parser.add_argument(
+        "--switches", default=",".join([PLAIN, AS_LONG, *(name for name in SWITCHES if name != "asymmetric")])
+    )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--test-rows", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("techniques.jsonl"))
