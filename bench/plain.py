@@ -38,8 +38,9 @@ def fit(
     batch: int,
     seed: int,
     strategy: str = "random",
+    callbacks: Sequence[Any] = (),
 ) -> tuple[Any, float]:
-    """Return the trainer after training, and its seconds."""
+    """Return the trainer after training, and its seconds, those of callbacks too."""
     import torch
     from transformers import Trainer, TrainingArguments
 
@@ -57,7 +58,7 @@ def fit(
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy=strategy,
     )
-    trainer = Trainer(model, arguments, train_dataset=examples, data_collator=collator)
+    trainer = Trainer(model, arguments, train_dataset=examples, data_collator=collator, callbacks=[*callbacks])
     began = time.perf_counter()
     trainer.train()
     return trainer, time.perf_counter() - began

@@ -6,22 +6,28 @@ Each takes training and test rows and returns the metrics of the test rows and t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from plain import backbone, fit
 
-Metrics = dict[str, float]
+Metrics = dict[str, Any]
 BLOCK = 512
 """Tokens that the embedded model reads at once."""
 
 
-def translation(train: Sequence, test: Sequence, *, folder: Path, seed: int, epochs: float = 3.0) -> Metrics:
-    """Two copies of the backbone as encoder and decoder (Rothe et al. 2020), `run_translation.py`'s 5e-5, 32 rows."""
+def translation(
+    train: Sequence, test: Sequence, *, folder: Path, seed: int, curve_steps: int, curve_rows: int
+) -> Metrics:
+    """Two copies of the backbone as encoder and decoder (Rothe et al. 2020), `run_translation.py`'s 5e-5, 32 rows.
+
+    "curve" holds (minutes of training, updates, BLEU) of the first `curve_rows` test rows, written greedily.
+    """
     import sacrebleu
-    import torch
     from transformers import DataCollatorForSeq2Seq, EncoderDecoderModel, set_seed
 
     from tunesmith.models.source import find
@@ -39,23 +45,63 @@ def translation(train: Sequence, test: Sequence, *, folder: Path, seed: int, epo
         source, target = (tokenizer(text, truncation=True, max_length=128) for text in row)
         return {**source, "labels": target["input_ids"][1:]}
 
+    def bleu(rows: Sequence, beams: int) -> Metrics:
+        said, gold = written(model, tokenizer, [source for source, _ in rows], beams), [[target for _, target in rows]]
+        return {"bleu": sacrebleu.corpus_bleu(said, gold).score, "chrf": sacrebleu.corpus_chrf(said, gold).score}
+
+    curve = Curve(curve_steps, lambda: bleu(test[:curve_rows], 1)["bleu"] / 100)
     collator = DataCollatorForSeq2Seq(tokenizer, model=None)
+    examples = [encode(row) for row in train]
     trainer, seconds = fit(
-        model, [encode(row) for row in train], collator, folder, lr=5e-5, epochs=epochs, batch=32, seed=seed
+        model, examples, collator, folder, lr=5e-5, epochs=3, batch=32, seed=seed, callbacks=[curve.callback()]
     )
+    costs = {"seconds": seconds - curve.seconds, "steps": trainer.state.global_step, "curve": curve.points}
+    return {**{name: value / 100 for name, value in bleu(test, 4).items()}, **costs}
+
+
+def written(model: Any, tokenizer: Any, sources: Sequence[str], beams: int) -> list[str]:
+    """Return what a model writes."""
+    import torch
+
     said = []
+    model.eval()
     with torch.inference_mode():
-        for rows in batched(test, 16):
-            inputs = tokenizer([source for source, _ in rows], return_tensors="pt", padding=True, truncation=True)
-            written = trainer.model.eval().generate(**inputs, num_beams=4, max_new_tokens=64)
-            said += tokenizer.batch_decode(written, skip_special_tokens=True)
-    gold = [[target for _, target in test]]
-    return {
-        "bleu": sacrebleu.corpus_bleu(said, gold).score,
-        "chrf": sacrebleu.corpus_chrf(said, gold).score,
-        "seconds": seconds,
-        "steps": trainer.state.global_step,
-    }
+        for texts in batched(sources, 16):
+            inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
+            ids = model.generate(**inputs, num_beams=beams, max_new_tokens=64)
+            said += tokenizer.batch_decode(ids, skip_special_tokens=True)
+    return said
+
+
+class Curve:
+    """A metric over time, measured every so many updates; its own time is not the training's."""
+
+    def __init__(self, every: int, metric: Callable[[], float]) -> None:
+        self.every, self.metric, self.began = every, metric, time.monotonic()
+        self.seconds, self.points = 0.0, []
+
+    def note(self, step: int) -> None:
+        """Measure, where it is time."""
+        now = time.monotonic()
+        minutes = (now - self.began - self.seconds) / 60
+        if step % 100 == 0:
+            print(f"step {step:,}, {minutes:.1f} min", file=sys.stderr, flush=True)
+        if step % self.every == 0:
+            self.points.append((minutes, step, self.metric()))
+            self.seconds += time.monotonic() - now
+            print(self.points[-1], file=sys.stderr, flush=True)
+
+    def callback(self) -> Any:
+        """Return what tells this from a Trainer."""
+        from transformers import TrainerCallback
+
+        class Steps(TrainerCallback):
+            def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
+                curve.note(state.global_step)
+                model.train()
+
+        curve = self
+        return Steps()
 
 
 def causal(train: Sequence[str], test: Sequence[str], *, folder: Path, seed: int) -> Metrics:

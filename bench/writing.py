@@ -190,7 +190,7 @@ def plain(name: str, folder: Path, *, seed: int) -> Settings:
         train = lines(Path(some(here / "part-00.txt.gz", NOVELS, seed, out=folder / "train.txt")))
         test = lines(Path(some(here / "valid.txt.gz", TEST_ROWS, 1, out=folder / "test.txt")))
     found = PLAIN[name](train, test, folder=folder, seed=seed)
-    costs = {key: found.pop(key) for key in ("seconds", "steps")}
+    costs = {key: found.pop(key) for key in ("seconds", "steps", "curve") if key in found}
     return {"test": {key: (value, None, None) for key, value in found.items()}, **costs}
 
 
@@ -200,7 +200,7 @@ def rows_of(path: Path) -> list[tuple[str, str]]:
 
 
 PLAIN = {
-    "multi30k": plain_writing.translation,
+    "multi30k": partial(plain_writing.translation, curve_steps=CURVE_STEPS, curve_rows=CURVE_ROWS),
     "novels-causal": plain_writing.causal,
     "novels-masked": plain_writing.masked,
 }
@@ -227,7 +227,7 @@ def table(path: Path) -> str:
             start = f"| {row['setting']} | {row['arm']} | {row['seed']} | {name} | {shown(value)} | {beside} "
             found.append(f"{start}| {row['seconds']:.0f} | {row['cpu_seconds']:.0f} |")
         for minutes, step, bleu in row.get("curve", ()):
-            found.append(f"|  |  |  | after {step:,} updates, {minutes:.0f} minutes | {bleu:.1f} |  |  |  |")
+            found.append(f"|  |  |  | after {step:,} updates, {minutes:.0f} minutes | {100 * bleu:.1f} |  |  |  |")
     return "\n".join(found)
 
 
