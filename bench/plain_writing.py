@@ -23,7 +23,7 @@ BLOCK = 512
 def translation(
     train: Sequence, test: Sequence, *, folder: Path, seed: int, curve_steps: int, curve_rows: int
 ) -> Metrics:
-    """Two copies of the backbone as encoder and decoder (Rothe et al. 2020), `run_translation.py`'s 5e-5, 32 rows.
+    """Two copies of the backbone as encoder and decoder (Rothe et al. 2020), 5e-5, 32 rows of like length.
 
     "curve" holds (minutes of training, updates, BLEU) of the first `curve_rows` test rows, written greedily.
     """
@@ -53,7 +53,16 @@ def translation(
     collator = DataCollatorForSeq2Seq(tokenizer, model=None)
     examples = [encode(row) for row in train]
     trainer, seconds = fit(
-        model, examples, collator, folder, lr=5e-5, epochs=3, batch=32, seed=seed, callbacks=[curve.callback()]
+        model,
+        examples,
+        collator,
+        folder,
+        lr=5e-5,
+        epochs=3,
+        batch=32,
+        seed=seed,
+        strategy="group_by_length",
+        callbacks=[curve.callback()],
     )
     costs = {"seconds": seconds - curve.seconds, "steps": trainer.state.global_step, "curve": curve.points}
     return {**{name: value / 100 for name, value in bleu(test, 4).items()}, **costs}
