@@ -21,6 +21,17 @@ def anchored(folder, **changes):
     return replace(setup, anchor=anchor), plan
 
 
+def let_go(anchor, optimizer, named):
+    """Move all parameters; return the names of those that the anchor does not pull back."""
+    with torch.no_grad():
+        for parameter in named.values():
+            parameter.add_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    moved = {name: parameter.detach().clone() for name, parameter in named.items()}
+    anchor.pull(optimizer)
+    return {name for name, parameter in named.items() if torch.equal(parameter, moved[name])}
+
+
 def test_mixout_keeps_the_mean_and_puts_some_weights_back():
     torch.manual_seed(0)
     model = nn.Linear(40, 50)
@@ -106,14 +117,9 @@ def test_layers_that_were_drawn_anew_are_held_to_nothing(tiny):
     model = build_classifier(Source("tiny", tiny), ModelSpec(reinit_layers=1), ["a", "b"])
     anchor = Anchor(model, make_spec(decay_to_start=2.0), head=head_of(model))
     optimizer = torch.optim.SGD([{"params": list(model.parameters()), "lr": 0.1}])
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(1.0)
-            parameter.grad = torch.zeros_like(parameter)
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    anchor.pull(optimizer)
-    free = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
-    assert free == {name for name in before if name.startswith(("classifier.", "bert.encoder.layer.1."))}
+    named = dict(model.named_parameters())
+    free = let_go(anchor, optimizer, named)
+    assert free == {name for name in named if name.startswith(("classifier.", "bert.encoder.layer.1."))}
 
 
 @pytest.mark.parametrize(

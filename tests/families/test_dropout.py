@@ -9,26 +9,10 @@ from torch import nn
 from tests.families.test_models import CLASSIFIERS, HEADLESS_DROPOUT, TEXTS, batch_of
 from tunesmith.core.errors import ModelError
 from tunesmith.models.classifier import build_classifier
-from tunesmith.models.padding import agree_on_padding
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
-from tunesmith.models.tokenize import load_tokenizer
 
 each = pytest.mark.parametrize("name", CLASSIFIERS)
-
-
-@pytest.fixture
-def load(checkpoint):
-    """Return a function that gives a family's classifier of three classes and its tokenizer."""
-
-    def make(name, **spec):
-        source, chosen = Source(name, checkpoint(name)), ModelSpec(**spec)
-        tokenizer = load_tokenizer(source, chosen)
-        model = build_classifier(source, chosen, ("a", "b", "c")).eval()
-        agree_on_padding(model, tokenizer)
-        return model, tokenizer
-
-    return make
 
 
 @each

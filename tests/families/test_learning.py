@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.engine.test_anchor import let_go
 from tests.families.test_models import CLASSIFIERS
 from tunesmith.core.errors import ModelError
 from tunesmith.engine.anchor import Anchor
@@ -22,17 +23,11 @@ from tunesmith.models.spec import AdaptSpec, ModelSpec
 each = pytest.mark.parametrize("name", CLASSIFIERS)
 
 
-@pytest.fixture
-def load(checkpoint):
-    """Return a function that gives a family's classifier of three classes."""
-    return lambda name: build_classifier(Source(name, checkpoint(name)), ModelSpec(), ("a", "b", "c"))
-
-
 @each
 def test_what_the_checkpoint_does_not_hold_learns_as_the_head_does_and_is_held_nowhere(load, checkpoint, name):
     """Zero biases look alike everywhere, so matrices alone are compared."""
     known = {weight.numpy().tobytes() for weight in load_file(checkpoint(name) / "model.safetensors").values()}
-    model = load(name)
+    model, _ = load(name)
     head = head_of(model)
     matrices = {n: p for n, p in model.named_parameters() if p.ndim > 1 and p.requires_grad}
     new = {n for n, p in matrices.items() if p.detach().numpy().tobytes() not in known}
@@ -40,18 +35,12 @@ def test_what_the_checkpoint_does_not_hold_learns_as_the_head_does_and_is_held_n
     assert {n for n in matrices if found[n] == 0} == new
     spec = TrainSpec(lr=1.0, layer_decay=1.0, head_lr_factor=1.0, decay_to_start=0.5)
     anchor, optimizer = Anchor(model, spec, head=head), make_optimizer(model, spec, head=head)
-    with torch.no_grad():
-        for parameter in matrices.values():
-            parameter.add_(1.0)
-            parameter.grad = torch.zeros_like(parameter)
-    moved = {n: p.detach().clone() for n, p in matrices.items()}
-    anchor.pull(optimizer)
-    assert {n for n, p in matrices.items() if torch.equal(p, moved[n])} == new
+    assert let_go(anchor, optimizer, matrices) == new
 
 
 @each
 def test_mixout_reaches_every_familys_layers(load, name):
-    model = load(name)
+    model, _ = load(name)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     anchor = Anchor(model, TrainSpec(mixout=0.5), head=head_of(model))
     with torch.no_grad():
@@ -80,7 +69,7 @@ def test_one_layer_used_many_times_is_not_divided(checkpoint, setting):
 
 @each
 def test_embeddings_are_frozen_and_no_layer(load, name):
-    model = load(name)
+    model, _ = load(name)
     freeze(model, ["embeddings"], head=head_of(model))
     found = {n for n, p in model.named_parameters() if not p.requires_grad}
     assert any(model.get_submodule(n.rpartition(".")[0]) is model.get_input_embeddings() for n in found)
@@ -89,7 +78,7 @@ def test_embeddings_are_frozen_and_no_layer(load, name):
 
 @each
 def test_biases_learn_or_the_family_is_refused(load, name):
-    model = load(name)
+    model, _ = load(name)
     head = head_of(model)
     if name in ("Llama", "Qwen3", "ModernBERT", "T5"):
         with pytest.raises(ModelError, match="bitfit finds nothing to learn") as raised:
@@ -103,7 +92,7 @@ def test_biases_learn_or_the_family_is_refused(load, name):
 @pytest.mark.parametrize("name", ["BERT", "GPT-2", "GPT-NeoX", "Llama", "Qwen3", "T5", "BART"])
 def test_of_feed_forwards_alone_ia3_scales_what_comes_in(load, name):
     """Liu et al. 2022, section 3.3: factors on keys, on values, and on the features of feed-forwards."""
-    model = load(name)
+    model, _ = load(name)
     adapt(model, AdaptSpec(kind="ia3"), head=head_of(model))
     scaled = {n: m for n, m in model.named_modules() if hasattr(m, "is_feedforward") and hasattr(m, "base_layer")}
     assert scaled

@@ -52,20 +52,6 @@ each = pytest.mark.parametrize("name", CLASSIFIERS)
 everyone = pytest.mark.parametrize("name", FAMILIES)
 
 
-@pytest.fixture
-def load(checkpoint):
-    """Return a function that gives a family's classifier of three classes and its tokenizer."""
-
-    def make(name, **spec):
-        source, chosen = Source(name, checkpoint(name)), ModelSpec(**spec)
-        tokenizer = load_tokenizer(source, chosen)
-        model = build_classifier(source, chosen, ("a", "b", "c")).eval()
-        agree_on_padding(model, tokenizer)
-        return model, tokenizer
-
-    return make
-
-
 def batch_of(tokenizer, texts):
     pieces = [tokenizer.pieces(ids, policy="head")[0] for ids in tokenizer.ids(texts)]
     examples = [Example(piece.ids, i, extras=piece.extras) for i, piece in enumerate(pieces)]

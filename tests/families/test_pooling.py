@@ -14,7 +14,6 @@ from tests.families.test_matrix import SAME, SETTINGS
 from tests.families.test_models import NO_BIAS, TEXTS, batch_of
 from tunesmith.core.errors import ModelError
 from tunesmith.models.classifier import build_classifier, divide_logits, has_bias, quiet
-from tunesmith.models.padding import agree_on_padding
 from tunesmith.models.pooling import FAMILYS_OWN, usual_pooling
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
@@ -29,15 +28,11 @@ everyone = pytest.mark.parametrize("name", FAMILIES)
 
 
 @pytest.fixture
-def load(checkpoint):
-    """Return a function that gives a family's classifier of three classes, with all that learns moved."""
+def load(load):
+    """Return the same function, with all that learns in the pooling moved."""
 
     def make(name, **spec):
-        source, chosen = Source(name, checkpoint(name)), ModelSpec(**spec)
-        tokenizer = load_tokenizer(source, chosen)
-        torch.manual_seed(0)
-        model = build_classifier(source, chosen, ("a", "b", "c")).eval()
-        agree_on_padding(model, tokenizer)
+        model, tokenizer = load(name, **spec)
         with torch.no_grad():
             for parameter in getattr(model, "pooling", torch.nn.Identity()).parameters():
                 parameter.add_(torch.randn_like(parameter) / 10)

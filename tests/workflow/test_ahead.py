@@ -76,13 +76,20 @@ GOOD = [
 
 @pytest.mark.parametrize(("first", "later"), GOOD)
 def test_what_may_follow_is_let_be(folder, first, later):
-    look_ahead(compose_several(write(folder, a=first, b=later)), Watch())
+    assert looked_at(write(folder, a=first, b=later)) == ["b: a look at its data"]
+
+
+def looked_at(recipe):
+    """Look ahead; return what was told on the way."""
+    told = []
+    look_ahead(compose_several(recipe), Watch([told.append]))
+    return [event["name"] for event in told if event["event"] == "task"]
 
 
 def test_a_stage_with_a_model_of_its_own_does_not_depend_on_those_before(folder):
     own = {"model": {"source": str(folder / "tiny"), "adapt": {"kind": "prefix"}}}
     stages = {"a": ("translation", PREFIX), "b": ("text-classification", own), "c": ("text-regression", {})}
-    look_ahead(compose_several(write(folder, **stages)), Watch())
+    assert looked_at(write(folder, **stages)) == ["b: a look at its data", "c: a look at its data"]
 
 
 def test_the_first_stage_is_known_by_its_data_where_its_task_is_not_named(folder):

@@ -42,22 +42,29 @@ def test_a_task_has_no_setting_of_its_own_of_what_there_is_once(tmp_path, name, 
     assert len(raised.value.problems) == 1
 
 
+def refused(tasks):
+    """Return what is refused."""
+    try:
+        refuse_own(tasks)
+    except RecipeError as error:
+        return error.problems
+    return []
+
+
 @pytest.mark.parametrize(
     "setting", ["train.lr=1e-3", "train.freeze=backbone", "model.pooling=max", "train.clip_norm=2"]
 )
 def test_what_works_for_one_task_is_let_be(tmp_path, setting):
-    refuse_own(several(tmp_path, f"tasks.names.{setting}"))
+    assert not refused(several(tmp_path, f"tasks.names.{setting}"))
 
 
 def test_all_tasks_may_have_it_alike(tmp_path):
-    refuse_own(several(tmp_path, "train.soup=3", "model.adapt.kind=lora", "train.length=9 steps"))
-    refuse_own(several(tmp_path, "tasks.mood.train.soup=3", "tasks.names.train.soup=3"))
+    assert not refused(several(tmp_path, "train.soup=3", "model.adapt.kind=lora", "train.length=9 steps"))
+    assert not refused(several(tmp_path, "tasks.mood.train.soup=3", "tasks.names.train.soup=3"))
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path):
-    with pytest.raises(RecipeError, match="reinit_layers") as raised:
-        refuse_own(several(tmp_path, "tasks.mood.model.reinit_layers=1", "tasks.names.train.soup=3"))
-    assert len(raised.value.problems) == 2
+    assert len(refused(several(tmp_path, "tasks.mood.model.reinit_layers=1", "tasks.names.train.soup=3"))) == 2
 
 
 def test_what_multitask_has_in_the_place_of_all_tasks_is_told_once(tmp_path):
