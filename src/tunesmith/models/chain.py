@@ -6,7 +6,7 @@ last column its end. All scores are logarithms and need not be normalised.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -69,6 +69,17 @@ def marginals(lattice: Lattice) -> Array:
     total = _forward(each, steps) + _forward(each[::-1], steps.T)[::-1] - each
     top = total.max(axis=1, keepdims=True)
     return np.asarray(total - top - np.log(np.exp(total - top).sum(axis=1, keepdims=True)))
+
+
+def word_losses(lattices: Sequence[Lattice], gold: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
+    """Return minus the log-probability of each word's tag; words with a tag that is not among `labels` are left out."""
+    index = {tag: i for i, tag in enumerate(labels)}
+    return [
+        -float(logp[index[tag]])
+        for lattice, tags in zip(lattices, gold, strict=True)
+        for logp, tag in zip(marginals(lattice), tags, strict=True)
+        if tag in index
+    ]
 
 
 def _forward(each: Array, steps: Array) -> Array:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +20,7 @@ from tunesmith.core.files import read_json, replacing, write_json, write_text
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.inference.settings import NAME as SETTINGS
+from tunesmith.run.lines import finite, line_of, note_of, plain_note, read_lines
 from tunesmith.run.lock import is_locked, locked
 from tunesmith.run.manifest import Status, check_manifest, new_manifest, now
 
@@ -232,7 +231,7 @@ class Run:
     @property
     def notes(self) -> list[Note]:
         """What was found in the data or chosen for the user."""
-        return [_note(item) for item in self._json("notes.json", [])]
+        return [note_of(item) for item in self._json("notes.json", [])]
 
     @property
     def ledger(self) -> Ledger:
@@ -242,11 +241,11 @@ class Run:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the log's events in order; a half-written last line is left out."""
-        yield from _json_lines(self.log_path)
+        yield from read_lines(self.log_path)
 
     def predictions(self, split: str) -> Iterator[dict[str, Any]]:
         """Yield the predictions of one split; nothing if it was not predicted."""
-        yield from _json_lines(self.predictions_path(split))
+        yield from read_lines(self.predictions_path(split))
 
     # -- writing
 
@@ -256,7 +255,7 @@ class Run:
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append one event, flushed. Numbers that are not finite become null: JSON has no word for them."""
-        line = _line(_finite(event))
+        line = line_of(finite(event))
         with self.log_path.open("a", encoding="utf-8") as stream:
             stream.write(line)
 
@@ -268,7 +267,7 @@ class Run:
         if self.log_path.exists():
             kept = [event for event in self.events() if event.get("step", 0) <= step]
             with replacing(self.log_path) as stream:
-                stream.writelines(_line(event) for event in kept)
+                stream.writelines(line_of(event) for event in kept)
 
     def save_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest."""
@@ -296,7 +295,7 @@ class Run:
 
     def save_notes(self, notes: Iterable[Note]) -> None:
         """Write the notes; values that JSON lacks (dates, NaN) are written as text."""
-        write_json(self.folder / "notes.json", [_plain_note(note) for note in notes])
+        write_json(self.folder / "notes.json", [plain_note(note) for note in notes])
 
     def save_ledger(self, ledger: Ledger) -> None:
         """Write the ledger."""
@@ -305,7 +304,7 @@ class Run:
     def write_predictions(self, split: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the predictions of one split, one row at a time, so any number of rows fits in memory."""
         with replacing(self.predictions_path(split)) as stream:
-            stream.writelines(_line(row) for row in rows)
+            stream.writelines(line_of(row) for row in rows)
 
     def _json(self, name: str, default: Any) -> Any:
         path = self.folder / name
@@ -358,45 +357,3 @@ def _nearest(path: Path) -> str:
     for name, full in by_name.items():
         near = near.replace(f'"{name}"', f'"{full}"')
     return near or ('"tunesmith runs" lists the runs' if known else '"tunesmith train DATA" makes a run')
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.endswith("\n"):
-                return  # the writer was killed in this line
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                fix = "remove the line, or restore the file from a copy"
-                raise RunError(f"the line is damaged: {error.msg}", where=Where(str(path), number), fix=fix) from error
-
-
-def _line(value: Mapping[str, Any]) -> str:
-    text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON files can hold and UTF-8 cannot
-        text = json.dumps(dict(value), allow_nan=False)
-    return text + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _plain_note(note: Note) -> dict[str, Any]:
-    written = asdict(note)
-    for place in written["places"]:
-        value = place["value"]
-        if not isinstance(value, str | int | None) and not (isinstance(value, float) and math.isfinite(value)):
-            place["value"] = str(value)
-    return written
-
-
-def _note(item: dict[str, Any]) -> Note:
-    return Note(**{**item, "places": tuple(Where(**place) for place in item.get("places", ()))})

@@ -330,17 +330,11 @@ class TokenClassification(Task):
     def quick_metrics(self, outputs: Sequence[Lattice], table: Table) -> dict[str, float]:
         """Return the loss of a word, and the metrics; one that is undefined (no entity anywhere) as 0."""
         from tunesmith.metrics.bootstrap import unit_weights
-        from tunesmith.models.chain import marginals
+        from tunesmith.models.chain import word_losses
 
         scorer = self.scorer(self.predictions(outputs, table), self.gold(table))
         values = scorer.at(unit_weights(len(table)))
-        index = {tag: i for i, tag in enumerate(self.labels)}
-        losses = [
-            -float(logp[index[tag]])
-            for lattice, tags in zip(outputs, table[self.label], strict=True)
-            for logp, tag in zip(marginals(lattice), tags, strict=True)
-            if tag in index
-        ]
+        losses = word_losses(outputs, table[self.label], self.labels)
         metrics = {name: float(values[name][0]) for name in self.metric_names}
         return {
             "loss": math.fsum(losses) / max(1, len(losses)),
