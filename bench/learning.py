@@ -161,15 +161,16 @@ def plain_trainer(
 
 
 def embeddings(train: Rows, test: Rows, *, seed: int, tokens: int | None, folder: Path) -> dict[str, float]:
+    import numpy as np
     from sklearn.metrics import f1_score
 
-    from tunesmith.metrics.baselines import embeddings_logistic
+    from tunesmith.workflow.probe import fit_probe
 
     labels = sorted({label for _, label in train})
     gold = [labels.index(v) for _, v in train], [labels.index(v) for _, v in test]
     vectors = [mean_vectors([t for t, _ in rows], tokens or 512) for rows in (train, test)]
-    said = embeddings_logistic(vectors[0], gold[0], vectors[1], n_classes=len(labels), seed=seed)
-    found = said.probabilities.argmax(1)
+    probe = fit_probe(vectors[0], np.array(gold[0]), n_classes=len(labels), seed=seed)
+    found = (vectors[1] @ probe.weights.T + probe.bias).argmax(1)
     return {"accuracy": float((found == gold[1]).mean()), "macro_f1": float(f1_score(gold[1], found, average="macro"))}
 
 

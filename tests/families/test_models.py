@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import AutoTokenizer
 
@@ -34,7 +34,7 @@ from tunesmith.models.vocabulary import make_plain, train_rows_of
 from tunesmith.tasks.parts import Example
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.token_classification import TokenClassification
-from tunesmith.workflow.probe import head_features, start_head
+from tunesmith.workflow.probe import fit_probe, head_features, start_head
 
 WRITERS = {"Marian", "Pegasus"}
 """Families without a head for whole texts."""
@@ -297,9 +297,8 @@ def test_a_head_can_start_as_a_probe(load, name):
     task = TextClassification(labels=("a", "b", "c"))
     start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
     vectors = head_features(model, examples, task=task, pad_id=tokenizer.pad_id)
-    fitted = LogisticRegression(max_iter=300).fit(vectors / vectors.std(), [0, 1, 2, 0])
-    scores = fitted.decision_function(vectors / vectors.std())
-    wanted = scores if name not in NO_BIAS else scores - fitted.intercept_
+    probe = fit_probe(vectors, np.array([0, 1, 2, 0]), n_classes=3, bias=name not in NO_BIAS)
+    wanted = vectors @ probe.weights.T + (probe.bias if name not in NO_BIAS else 0.0)
     found = logits_of(model, tokenizer, TEXTS)
     torch.testing.assert_close(found, torch.as_tensor(wanted, dtype=torch.float32), atol=1e-3, rtol=1e-3)
 

@@ -7,13 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
 
 from tunesmith.core.errors import DataError
 from tunesmith.metrics import tfidf
-from tunesmith.metrics.baselines import embeddings_logistic, majority, tfidf_logistic
+from tunesmith.metrics.baselines import majority, tfidf_logistic
 
 GOOD = ["a lovely warm film", "lovely acting, warm story", "what a lovely evening", "warm and lovely"]
 BAD = ["a dull cold film", "dull acting, cold story", "what a dull evening", "cold and dull"]
@@ -128,58 +126,3 @@ def test_long_reviews_stay_cheap(data_folder):
     # 25,000 reviews may take 60 s: an eighth of them a quarter of that, at most.
     assert time.process_time() - start < 15
     assert np.mean(found.argmax(axis=1) == gold) > 0.83
-
-
-def vectors(n_rows, n_classes, *, width=24, seed=0):
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(n_classes, width))
-    gold = rng.integers(0, n_classes, n_rows)
-    # Columns of very different size and offset, as standardising must undo.
-    return (centres[gold] + rng.normal(size=(n_rows, width))) * np.logspace(-2, 2, width) + 7, gold
-
-
-@pytest.mark.parametrize("n_classes", [2, 5])
-def test_weights_and_bias_reproduce_the_probabilities_from_raw_vectors(n_classes):
-    (train, labels), (test, gold) = vectors(300, n_classes), vectors(200, n_classes, seed=1)
-    found = embeddings_logistic(train, labels, test, n_classes=n_classes)
-    assert found.weights.shape == (n_classes, 24) and found.bias.shape == (n_classes,)
-    assert softmax(test @ found.weights.T + found.bias, axis=1) == pytest.approx(found.probabilities)
-    assert np.mean(found.probabilities.argmax(axis=1) == gold) > 0.9
-
-
-@pytest.mark.parametrize("n_classes", [2, 5])
-def test_it_is_scikit_learns_logistic_regression_on_standardised_vectors(n_classes):
-    (train, labels), (test, _) = vectors(300, n_classes), vectors(50, n_classes, seed=1)
-    found = embeddings_logistic(train, labels, test, n_classes=n_classes)
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    model = LogisticRegression(C=found.c, max_iter=1000).fit((train - mean) / scale, labels)
-    assert found.probabilities == pytest.approx(model.predict_proba((test - mean) / scale), abs=1e-6)
-
-
-def test_the_penalty_follows_the_data():
-    easy, labels = vectors(400, 3)
-    noise = np.random.default_rng(0).normal(size=(400, 24))
-    c_easy = embeddings_logistic(easy, labels, easy, n_classes=3).c
-    c_noise = embeddings_logistic(noise, labels, noise, n_classes=3).c
-    assert c_noise < c_easy
-
-
-def test_constant_columns_and_missing_classes_are_fine():
-    train, labels = vectors(60, 2)
-    train[:, 3] = 5.0
-    found = embeddings_logistic(train, labels * 2, train, n_classes=4)
-    assert np.isfinite(found.weights).all() and np.isfinite(found.bias).all()
-    assert found.probabilities[:, [1, 3]].max() < 1e-6
-    assert np.mean(found.probabilities.argmax(axis=1) == labels * 2) > 0.9
-
-
-def test_one_class_of_vectors_is_answered_with_that_class():
-    train, _ = vectors(10, 2)
-    found = embeddings_logistic(train, np.ones(10, dtype=int), train, n_classes=3)
-    assert (found.probabilities.argmax(axis=1) == 1).all()
-
-
-def test_one_row_a_class_is_enough_to_start():
-    train, labels = np.eye(4), np.arange(4)
-    found = embeddings_logistic(train, labels, train, n_classes=4)
-    assert (found.probabilities.argmax(axis=1) == labels).all()

@@ -1,4 +1,4 @@
-"""What a fine-tuned model must beat: class frequencies, TF-IDF, frozen text vectors.
+"""What a fine-tuned model must beat: class frequencies, and logistic regression on TF-IDF.
 
 Each is trained on the same rows as the model and gives probabilities of shape (rows, classes). They are meant
 to be strong, so that beating them means something. TF-IDF on one core: 4,000 news items and 7,600 to classify
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,27 +24,7 @@ TFIDF_SEARCH_ROWS = 1000
 """Up to this many rows C comes from cross-validation, above it is 10 (near the best of every set
 measured)."""
 TFIDF_GRID = (1.0, 10.0, 100.0)
-VECTOR_SEARCH_CELLS = 40_000
-"""Up to this many rows x classes C comes from cross-validation, above it is 0.01."""
-VECTOR_GRID = (0.001, 0.003, 0.01, 0.03, 0.1)
 N_FOLDS = 5
-_MISSING_BIAS = -20.0
-
-
-class VectorClassifier(NamedTuple):
-    """A logistic regression on text vectors as they are (standardising is folded into the weights).
-
-    Attributes:
-        probabilities: of the test vectors, shape (rows, classes).
-        weights: shape (classes, width); `softmax(vectors @ weights.T + bias)` are the probabilities.
-        bias: shape (classes,).
-        c: inverse strength of the L2 penalty that was used.
-    """
-
-    probabilities: Array
-    weights: Array
-    bias: Array
-    c: float
 
 
 def majority(train_labels: Array, n_rows: int, *, n_classes: int) -> Array:
@@ -92,39 +72,8 @@ def tfidf_logistic(
     if words.is_empty or len(np.unique(labels)) == 1:
         return majority(labels, len(test_texts), n_classes=n_classes)
     grid = TFIDF_GRID if len(labels) <= TFIDF_SEARCH_ROWS else (10.0,)
-    model = fit_logistic(words.train, labels, c=_best_c(words.train, labels, grid=grid, seed=seed))
+    model = fit_logistic(words.train, labels, c=best_c(words.train, labels, grid=grid, seed=seed))
     return _spread_out(model, words.test, n_classes=n_classes)
-
-
-def embeddings_logistic(
-    train_vectors: Array, train_labels: Array, test_vectors: Array, *, n_classes: int, seed: int = 0
-) -> VectorClassifier:
-    """Classify frozen text vectors with logistic regression; the solution can start a model's head.
-
-    Vectors are standardised by the training rows. C is cross-validated up to 40,000 rows x classes. A class
-    without training rows has zero weights and a bias of -20.
-
-    Args:
-        train_vectors: shape (train rows, width), at least one row.
-        train_labels: class indices, shape (train rows,).
-        test_vectors: shape (test rows, width).
-        n_classes: how many classes there are.
-        seed: of the folds.
-
-    Raises:
-        DataError: no training rows, numbers of vectors and labels that differ, or classes out of range.
-    """
-    from scipy.special import softmax
-
-    train = np.asarray(train_vectors, dtype=np.float64)
-    test = np.asarray(test_vectors, dtype=np.float64).reshape(-1, train.shape[1])
-    labels = _checked(train_labels, n_classes, n_items=len(train))
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    scale[scale < 1e-12] = 1.0
-    weights, bias, c = _solve((train - mean) / scale, labels, n_classes=n_classes, seed=seed)
-    weights = weights / scale
-    bias = bias - weights @ mean
-    return VectorClassifier(softmax(test @ weights.T + bias, axis=1), weights, bias, c)
 
 
 def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Array:
@@ -140,7 +89,7 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     return labels
 
 
-def fit_logistic(features: Any, labels: Array, *, c: float) -> Any:
+def fit_logistic(features: Any, labels: Array, *, c: float, weights: Array | None = None, bias: bool = True) -> Any:
     """Return scikit-learn's logistic regression of two classes or more; `c` is the inverse of its L2 penalty."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -148,7 +97,7 @@ def fit_logistic(features: Any, labels: Array, *, c: float) -> Any:
     with warnings.catch_warnings():
         # After a thousand steps the last digits still move: good enough to compare with.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=c, max_iter=1000).fit(features, labels)
+        return LogisticRegression(C=c, max_iter=1000, fit_intercept=bias).fit(features, labels, sample_weight=weights)
 
 
 def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
@@ -159,7 +108,7 @@ def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
     return probabilities
 
 
-def _best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -> float:
+def best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -> float:
     """Return the C with the lowest cross-validated log loss; the grid's middle where no fold can be made."""
     folds = _folds(labels, seed=seed)
     usable = [fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()]
@@ -187,21 +136,3 @@ def _folds(labels: Array, *, seed: int) -> Array:
     folds = np.empty(len(labels), dtype=np.int64)
     folds[by_class] = np.arange(len(labels)) % N_FOLDS
     return folds
-
-
-def _solve(features: Array, labels: Array, *, n_classes: int, seed: int) -> tuple[Array, Array, float]:
-    """Return weights (classes, width), bias (classes,) and C of a logistic regression."""
-    weights = np.zeros((n_classes, features.shape[1]))
-    bias = np.full(n_classes, _MISSING_BIAS)
-    present = np.unique(labels)
-    if len(present) == 1:
-        bias[present] = 0.0
-        return weights, bias, VECTOR_GRID[len(VECTOR_GRID) // 2]
-    cheap = len(labels) * len(present) <= VECTOR_SEARCH_CELLS
-    c = _best_c(features, labels, grid=VECTOR_GRID if cheap else (0.01,), seed=seed)
-    model = fit_logistic(features, labels, c=c)
-    # With two classes there is one row, for the second: half of it up and half of it down says the same.
-    halves = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.eye(len(present))
-    weights[present] = halves @ model.coef_
-    bias[present] = halves @ model.intercept_
-    return weights, bias, c

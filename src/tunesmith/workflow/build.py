@@ -79,7 +79,7 @@ def make_model(resolved: Resolved) -> PreTrainedModel:
     if recipe.model.adapt.kind == "prefix":
         add_prefixes(model, ids_of(resolved), recipe.model.adapt.tokens, seed=recipe.seed)
     if recipe.model.head_start == "probe":
-        start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id)
+        start_head(model, resolved.encoded.examples["train"], task=task, pad_id=tokenizer.pad_id, seed=recipe.seed)
     drop_layers(model, recipe.model.drop_layers)
     adapt(model, recipe.model.adapt, head=task.head(model), prompt=tokenizer.prompt)
     freeze(model, recipe.train.freeze, head=task.head(model), adapted=recipe.model.adapt.kind != "none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,49 +11,114 @@ from torch import nn
 
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.infer import infer
+from tunesmith.metrics.baselines import best_c, fit_logistic
 from tunesmith.models.classifier import head_of
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch, Example
 
+Array = np.ndarray
 
-def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> None:
+
+GRID = (0.001, 0.003, 0.01, 0.03, 0.1)
+"""Inverse strengths of the penalty. A probe that knows all training rows by heart leaves the rest nothing to learn."""
+MIDDLE = GRID[len(GRID) // 2]
+SEARCH_CELLS = 40_000
+"""Up to this many rows x classes the strength comes from cross-validation, above it is the middle one."""
+MISSING_BIAS = -20.0
+
+
+class Probe(NamedTuple):
+    """A logistic regression on vectors as they are (standardising is folded into the weights).
+
+    Attributes:
+        weights: shape (classes, width); `softmax(vectors @ weights.T + bias)` are the probabilities.
+        bias: shape (classes,); -20 for a class without rows.
+        c: inverse strength of the L2 penalty that was used.
+    """
+
+    weights: Array
+    bias: Array
+    c: float
+
+
+def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int, seed: int = 0) -> None:
     """Fit a logistic regression on what the head receives, and let the head start as it.
+
+    (LP-FT: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution".)
 
     Raises:
         RecipeError: the task is not one class for each text.
     """
-    from sklearn.linear_model import LogisticRegression
-
     if not isinstance(examples[0].target, int):
         where = Where(column="model.head_start", value="probe")
         raise RecipeError("only a head of classes of texts can start as a probe", where=where, fix="use random")
-    vectors = head_features(model, examples, task=task, pad_id=pad_id)
-    targets = np.array([example.target for example in examples])
-    scale = float(vectors.std()) or 1.0
-    weights = np.array([example.weight for example in examples])
-    fitted = LogisticRegression(C=1.0, max_iter=300).fit(vectors / scale, targets, sample_weight=weights)
-    coefficients, intercepts = _per_class(fitted, n_classes=head_of(model).out_features)
     head = head_of(model)
+    found = fit_probe(
+        head_features(model, examples, task=task, pad_id=pad_id),
+        np.array([example.target for example in examples]),
+        n_classes=head.out_features,
+        weights=np.array([example.weight for example in examples]),
+        bias=head.bias is not None,
+        seed=seed,
+    )
     with torch.no_grad():
-        head.weight.copy_(torch.as_tensor(coefficients / scale, dtype=head.weight.dtype))
+        head.weight.copy_(torch.as_tensor(found.weights, dtype=head.weight.dtype))
         if head.bias is not None:
-            head.bias.copy_(torch.as_tensor(intercepts, dtype=head.weight.dtype))
+            head.bias.copy_(torch.as_tensor(found.bias, dtype=head.weight.dtype))
 
 
-def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> np.ndarray:
+def fit_probe(
+    vectors: Array,
+    labels: Array,
+    *,
+    n_classes: int,
+    weights: Array | None = None,
+    bias: bool = True,
+    seed: int = 0,
+) -> Probe:
+    """Return a logistic regression on vectors, standardised; its penalty comes from cross-validation.
+
+    Args:
+        vectors: shape (rows, width), at least one row.
+        labels: class indices, shape (rows,).
+        n_classes: how many classes there are.
+        weights: what each row counts; 1 if not given.
+        bias: whether there is one; without, vectors are scaled and not shifted.
+        seed: of the folds.
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    mean, scale = rows.mean(axis=0) * bias, rows.std(axis=0)
+    scale[scale < 1e-12] = 1.0
+    rows = (rows - mean) / scale
+    found, offsets = np.zeros((n_classes, rows.shape[1])), np.full(n_classes, MISSING_BIAS)
+    present = np.unique(labels)
+    if len(present) == 1:
+        offsets[present] = 0.0
+        return Probe(found, offsets, MIDDLE)
+    is_cheap = len(labels) * len(present) <= SEARCH_CELLS
+    c = best_c(rows, labels, grid=GRID if is_cheap else (MIDDLE,), seed=seed)
+    model = fit_logistic(rows, labels, c=c, weights=weights, bias=bias)
+    # With two classes there is one row, for the second: half of it up and half of it down says the same.
+    halves = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.eye(len(present))
+    found[present] = halves @ model.coef_ / scale
+    offsets[present] = halves @ np.broadcast_to(model.intercept_, len(model.coef_)) - found[present] @ mean
+    return Probe(found, offsets, c)
+
+
+def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> Array:
     """Return what the last linear layer receives for each example, shape (examples, features)."""
     head = head_of(model)
-    seen: list[np.ndarray] = []
-    outputs: list[np.ndarray] = []
+    seen: list[Array] = []
+    outputs: list[Array] = []
 
     class Reading(type(task)):  # type: ignore[misc]
-        def run(self, model: nn.Module, batch: Batch) -> np.ndarray:
+        def run(self, model: nn.Module, batch: Batch) -> Array:
             model(**batch.inputs)
             found = seen.pop()
             if found.ndim == 2:
                 return found
             last = batch.inputs["attention_mask"].sum(dim=1).cpu().numpy() - 1
-            last_found: np.ndarray = found[np.arange(len(found)), last]  # of heads that are pooled after them (GPT-2)
+            last_found: Array = found[np.arange(len(found)), last]  # of heads that are pooled after them (GPT-2)
             return last_found
 
     hook = head.register_forward_pre_hook(lambda _head, args: seen.append(args[0].detach().float().cpu().numpy()))
@@ -61,16 +127,3 @@ def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, 
     finally:
         hook.remove()
     return np.stack(outputs)
-
-
-def _per_class(fitted: object, *, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights (classes, features) and biases of a logistic regression, for two classes as well."""
-    coefficients, intercepts = fitted.coef_, fitted.intercept_  # type: ignore[attr-defined]
-    if len(coefficients) == 1:
-        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-        intercepts = np.concatenate([-intercepts / 2, intercepts / 2])
-    classes = fitted.classes_  # type: ignore[attr-defined]
-    weights = np.zeros((n_classes, coefficients.shape[1]))
-    biases = np.full(n_classes, float(intercepts.min()))
-    weights[classes], biases[classes] = coefficients, intercepts
-    return weights, biases
