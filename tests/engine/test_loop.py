@@ -1,3 +1,6 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +20,7 @@ from tunesmith.models.classifier import head_of
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
+from tunesmith.objectives.rdrop import RDrop
 from tunesmith.tasks.text_classification import TextClassification
 
 
@@ -68,6 +72,17 @@ def test_eight_steps_are_three_and_five_resumed_bit_for_bit(tiny, tmp_path):
     rest = [report.loss for report in train_steps(resumed, plan, start=3)]
     assert rest == losses[3:]
     assert same(state(whole), state(resumed))
+
+
+def test_weights_of_tasks_are_learnt_from_the_loss_that_is_learnt(tiny, monkeypatch):
+    seen = []
+    weighing = SimpleNamespace(
+        weight=lambda turn: 1.0, learn=lambda turn, loss, shared: seen.append(loss), settle=lambda: None
+    )
+    setup, plan = make(tiny)
+    monkeypatch.setattr(Setup, "weighing", weighing)
+    (report, *_) = train_steps(replace(setup, objectives=[RDrop()]), plan)
+    assert seen[0] == pytest.approx(report.loss / 2 + sum(report.terms.values()))
 
 
 def test_gradients_do_not_depend_on_how_a_step_is_cut(tmp_path):

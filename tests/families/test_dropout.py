@@ -9,6 +9,7 @@ from torch import nn
 from tests.families.test_models import CLASSIFIERS, HEADLESS_DROPOUT, TEXTS, batch_of
 from tunesmith.core.errors import ModelError
 from tunesmith.models.classifier import build_classifier
+from tunesmith.models.seq2seq import build_seq2seq
 from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
@@ -69,3 +70,28 @@ def test_head_dropout(load, name):
     model, _ = load(name, head_dropout=0.4)
     inner = f"{model.base_model_prefix}."
     assert {m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and not n.startswith(inner)} == {0.4}
+
+
+@pytest.mark.parametrize("name", ["DistilBERT", "ModernBERT", "BERT"])
+def test_head_dropout_of_questions_where_the_family_has_one(checkpoint, name):
+    build = partial(
+        build_classifier,
+        Source(name, checkpoint(name)),
+        ModelSpec(head_dropout=0.4),
+        ("start", "end"),
+        auto_class="AutoModelForQuestionAnswering",
+        problem_type=None,
+    )
+    if name == "BERT":
+        with pytest.raises(ModelError, match="has no dropout"):
+            build()
+        return
+    assert {*dropouts_on_top(build()).values()} == {0.4}
+
+
+def test_both_halves_of_a_writer_made_of_an_encoder(checkpoint, tmp_path):
+    build_seq2seq(Source("BERT", checkpoint("BERT")), ModelSpec(), decoder_layers=None).save_pretrained(tmp_path)
+    spec = ModelSpec(dropout=0.25, attention_dropout=0.5)
+    again = build_seq2seq(Source("writer", tmp_path), spec, decoder_layers=None)
+    for part in (again.encoder, again.decoder):
+        assert {m.p for m in part.modules() if isinstance(m, nn.Dropout)} == {0.25, 0.5}

@@ -303,6 +303,17 @@ def test_a_head_can_start_as_a_probe(load, name):
     torch.testing.assert_close(found, torch.as_tensor(wanted, dtype=torch.float32), atol=1e-3, rtol=1e-3)
 
 
+def test_windows_of_a_text_are_one_to_a_probe(load):
+    model, tokenizer = load("BERT")
+    pieces = [tokenizer.pieces(ids, policy="head")[0] for ids in tokenizer.ids(TEXTS)]
+    examples = [Example(piece.ids, i // 2, i // 2, 0.5, extras=piece.extras) for i, piece in enumerate(pieces)]
+    task = TextClassification(labels=("a", "b", "c"))
+    start_head(model, examples, task=task, pad_id=tokenizer.pad_id)
+    vectors = head_features(model, examples, task=task, pad_id=tokenizer.pad_id)
+    probe = fit_probe((vectors[::2] + vectors[1::2]) / 2, np.array([0, 1]), n_classes=3)
+    np.testing.assert_allclose(head_of(model).weight.detach().numpy(), probe.weights, rtol=0.01, atol=1e-4)
+
+
 def test_only_classes_of_texts_have_a_probe(load):
     model, tokenizer = load("BERT")
     with pytest.raises(RecipeError, match="probe"):

@@ -180,7 +180,8 @@ def test_long_trainings_average_their_late_weights():
 def test_one_mean_of_the_weights_is_taken_and_the_one_that_is_asked_for():
     assert chosen({"train.average_decay": 0.99}, n_rows=800)["train.average"] == 1
     assert chosen({"train.soup": 3}, n_rows=67_000, n_dev=2000)["train.average"] == 0
-    for wrong in ({"train.average_decay": 0.9, "train.average": 0.0}, {"train.soup": 2, "train.average": 0.5}):
+    of_soup = ({"train.soup": 2, more: 0.5} for more in ("train.average", "train.average_decay"))
+    for wrong in ({"train.average_decay": 0.9, "train.average": 0.0}, *of_soup):
         with pytest.raises(RecipeError, match=r"no effect|two means"):
             compose(file=None, overrides=[], arguments=wrong)
 

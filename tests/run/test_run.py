@@ -23,6 +23,12 @@ def test_default_folders_are_numbered_and_never_reused(tmp_path):
         Run.create(tmp_path / "my-reviews-1")
 
 
+def test_what_is_not_finite_is_null_wherever_it_stands(tmp_path):
+    run = Run.create(tmp_path / "run")
+    run.log({"event": "x", "values": [1.0, float("nan")], "more": {"a": [{"b": float("inf")}]}})
+    assert next(run.events()) == {"event": "x", "values": [1.0, None], "more": {"a": [{"b": None}]}}
+
+
 @pytest.mark.parametrize(("status", "offered"), [("done", False), ("stopped", True), ("failed", True)])
 def test_only_a_run_that_can_go_on_is_offered_to(tmp_path, status, offered):
     run = Run.create(tmp_path / "run")

@@ -142,6 +142,17 @@ def test_edited_rows_are_learnt_from_where_their_sources_are(more, tmp_path):
     assert f"{len(gone)} others are set aside" in note.message
 
 
+def test_a_row_stands_for_those_that_were_dropped_as_its_like(tmp_path):
+    """The data has moved, so names in the file are spelt as no path is now; old rows stand in both files."""
+    data = write_csv(tmp_path / "rows.csv", sentences(60))
+    augmented(data, tmp_path / "more.csv", "--set", "augment.edits=swap")
+    (tmp_path / "moved").mkdir()
+    paths = [str(path.rename(tmp_path / "moved" / path.name)) for path in (data, tmp_path / "more.csv")]
+    found = prepared(paths[0], **{"data.path": paths, **WHOLE})
+    assert len(found.tables["train"]) == 120
+    assert NO_SOURCE not in found.ledger.counts("set aside")
+
+
 def test_no_edited_row_of_a_test_file_is_measured_or_learnt_from(tmp_path):
     data, extra = write_csv(tmp_path / "rows.csv", sentences(60)), write_csv(tmp_path / "x.csv", sentences(30, seed=9))
     augmented(data, tmp_path / "more.csv")

@@ -7,9 +7,11 @@ import pytest
 
 import tunesmith as ts
 from tests.tiny import sentences, write_csv
+from tests.workflow.small import write_table
 from tunesmith.cli.measure import compare as compare_command
 from tunesmith.cli.measure import compared_on
 from tunesmith.core.errors import DataError, ModelError, RunError
+from tunesmith.data.augment.given import BY, EDITED, FROM
 from tunesmith.data.spec import DataSpec
 from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
@@ -77,6 +79,18 @@ def test_labels_are_read_as_the_run_read_them(trained, tmp_path):
     assert foreign.message == '1 row has a label the model does not know: "n/a"; not measured'
     as_written = evaluate(trained.run, [str(plain)], resamples=20)
     assert as_written.metrics["n_rows"] == 30
+
+
+def test_edited_rows_are_not_measured(trained, tmp_path):
+    rows = [(f"{text} {i}", label) for i, (text, label) in enumerate(sentences(20, seed=9))]
+    plain = write_csv(tmp_path / "plain.csv", rows)
+    edited = [(text, label, f"plain.csv:{i}", "") for i, (text, label) in enumerate(rows, 2)]
+    edited += [(f"{text} again", label, place, "insert") for text, label, place, _ in edited]
+    both = write_table(tmp_path / "both.csv", ("text", "label", FROM, BY), edited)
+    found, wanted = (evaluate(trained.run, [str(path)], resamples=20) for path in (both, plain))
+    assert found.metrics["values"] == wanted.metrics["values"]
+    assert found.ledger.counts("set aside") == {EDITED: 20}
+    assert (found.n_read, wanted.n_read) == (40, 20)
 
 
 def test_runs_are_compared_with_labels_read_by_their_own_recipes(trained, tmp_path):

@@ -33,14 +33,6 @@ def test_it_is_scikit_learns_logistic_regression_on_standardised_vectors(n_class
     assert np.mean(said(found, test).argmax(axis=1) == gold) > 0.9
 
 
-def test_rows_count_by_their_weights():
-    rows, labels = vectors(60, 2)
-    twice = fit_probe(rows, labels, n_classes=2, weights=np.where(np.arange(60) < 30, 2.0, 1.0))
-    model = LogisticRegression(C=twice.c, max_iter=1000)
-    model.fit((rows - rows.mean(axis=0)) / rows.std(axis=0), labels, sample_weight=[2.0] * 30 + [1.0] * 30)
-    assert np.diff(twice.weights, axis=0) * rows.std(axis=0) == pytest.approx(model.coef_, abs=1e-6)
-
-
 def test_the_penalty_follows_the_data():
     easy, labels = vectors(400, 3)
     noise = np.random.default_rng(0).normal(size=(400, 24))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 from tunesmith.core.errors import DataError, Where
@@ -21,17 +22,19 @@ PLACES = 20
 UNLABELED = "unlabeled"
 """What the ledger and the manifest call texts without labels, where they say the split of others."""
 
-EDITED = "edited row"
-
 
 @dataclass
 class Inspected:
-    """Usable rows of each split, cleaned, with which are copies, what was set aside and what was noticed."""
+    """Usable rows of each split, cleaned, with which are copies, what was set aside and what was noticed.
+
+    `repeats` holds the place of each row that was dropped as a repetition, and that of the row that was kept.
+    """
 
     tables: dict[str, Table]
     copies: Copies = field(default_factory=lambda: find_copies(()))
     ledger: Ledger = field(default_factory=Ledger)
     notes: list[Note] = field(default_factory=list)
+    repeats: dict[str, str] = field(default_factory=dict)
 
 
 def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspected:
@@ -55,8 +58,7 @@ def inspect(tables: Mapping[str, Table], *, task: Any, spec: DataSpec) -> Inspec
         found.notes += usable.notes
     if spec.label_map:
         found.notes += unused_names((name for table in tables.values() for name in task.written(table)), spec)
-    texts = {split: task.together(table) for split, table in found.tables.items()}
-    found.copies = _copies(texts, found, spec=spec)
+    found.copies = _copies([task.together(table) for table in found.tables.values()], found, spec=spec)
     train = found.tables["train"]
     found.notes += task.look(train)
     if task.one_answer:
@@ -81,10 +83,7 @@ def inspect_unlabeled(table: Table, held: Mapping[str, Table], *, task: Any, spe
         raise DataError("no row has a text", where=Where(table.files[0]), fix=fix)
     found = Inspected({**held}, ledger=usable.ledger)
     own = usable.table.named({column: column for column in task.columns.values()})
-    texts = {split: task.together(one) for split, one in {**held, UNLABELED: own}.items()}
-    found.copies = _copies(texts, found, spec=spec)
-    own = _duplicates(own, found, keys=task.key(own), drop=spec.duplicates == "drop", noun="unlabeled row")
-    found.tables[UNLABELED] = _leaks(own, found, task=task, spec=spec, noun="unlabeled row")
+    found.tables[UNLABELED] = _beside(own, found, keys=task.key(own), task=task, spec=spec, noun="unlabeled row")
     return found
 
 
@@ -100,12 +99,25 @@ def inspect_edited(table: Table, tables: Mapping[str, Table], *, task: Any, spec
     known = tables["train"][task.target_column]
     usable = task.usable(table, clean=cleaning(spec.clean), spec=spec, split="train", known=known)
     found = Inspected({split: held for split, held in tables.items() if split != "train"}, ledger=usable.ledger)
-    texts = {split: task.together(one) for split, one in {**found.tables, "train": usable.table}.items()}
-    found.copies = _copies(texts, found, spec=spec)
+    found.notes += usable.notes
     keys = list(zip(task.key(usable.table), task.answers(usable.table), strict=True))
-    own = _duplicates(usable.table, found, keys=keys, drop=spec.duplicates == "drop", noun=EDITED)
-    found.tables["train"] = _leaks(own, found, task=task, spec=spec, noun=EDITED)
+    found.tables["train"] = _beside(
+        usable.table, found, keys=keys, task=task, spec=spec, noun="edited row", may_go=True
+    )
     return found
+
+
+def _beside(
+    table: Table, found: Inspected, *, keys: Sequence[Any], task: Any, spec: DataSpec, noun: str, may_go: bool = False
+) -> Table:
+    """Return the rows to be learnt from beside the training rows: once each, and none that `found` holds.
+
+    With `may_go` there may be none left.
+    """
+    texts = [task.together(one) for one in (*found.tables.values(), table)]
+    found.copies = _copies(texts, found, spec=spec)
+    table = _duplicates(table, found, keys=keys, drop=spec.duplicates == "drop", noun=noun)
+    return _leaks(table, found, task=task, spec=spec, noun=noun, may_go=may_go)
 
 
 def _conflicts(table: Table, found: Inspected, *, task: Any, drop: bool) -> Table:
@@ -126,9 +138,9 @@ def _conflicts(table: Table, found: Inspected, *, task: Any, drop: bool) -> Tabl
     return _set_aside(table, found, rows, "conflicting label") if drop else table
 
 
-def _copies(keys: Mapping[str, Sequence[str]], found: Inspected, *, spec: DataSpec) -> Copies:
+def _copies(keys: Iterable[Sequence[str]], found: Inspected, *, spec: DataSpec) -> Copies:
     """Find copies among the texts of all splits; say so if there are too many to look for near ones."""
-    texts = [key for split in keys.values() for key in split]
+    texts = list(chain.from_iterable(keys))
     copies = find_copies(texts, near=spec.near_duplicates != "off")
     if not copies.complete:
         message = (
@@ -140,12 +152,8 @@ def _copies(keys: Mapping[str, Sequence[str]], found: Inspected, *, spec: DataSp
 
 def _duplicates(table: Table, found: Inspected, *, keys: Sequence[Any], drop: bool, noun: str = "row") -> Table:
     """Find exact repetitions: of cleaned text and label, where there are labels."""
-    seen: set[Any] = set()
-    rows = []
-    for i, key in enumerate(keys):
-        if key in seen:
-            rows.append(i)
-        seen.add(key)
+    first: dict[Any, int] = {}
+    rows = [i for i, key in enumerate(keys) if first.setdefault(key, i) != i]
     if not rows:
         return table
     repeat = does(len(rows), noun, "repeats", "repeat")
@@ -153,7 +161,10 @@ def _duplicates(table: Table, found: Inspected, *, keys: Sequence[Any], drop: bo
     places = tuple(table.where(i) for i in rows[:PLACES])
     fix = "" if drop else "--set data.duplicates=drop"
     found.notes.append(Note("info", "exact duplicates", message, fix, places, len(rows)))
-    return _set_aside(table, found, rows, "exact duplicate") if drop else table
+    if not drop:
+        return table
+    found.repeats |= {str(table.where(i)): str(table.where(first[keys[i]])) for i in rows}
+    return _set_aside(table, found, rows, "exact duplicate")
 
 
 def _near_duplicates(table: Table, found: Inspected, *, task: Any) -> None:
@@ -185,22 +196,27 @@ def _both(one: Where, other: Where) -> str:
     return f"{one.file}, rows {one.row} and {other.row}" if one.file == other.file else f"{one} and {other}"
 
 
-def _leaks(table: Table, found: Inspected, *, task: Any, spec: DataSpec, noun: str = "training row") -> Table:
+def _leaks(
+    table: Table, found: Inspected, *, task: Any, spec: DataSpec, noun: str = "training row", may_go: bool = False
+) -> Table:
     """Find texts to be learnt from that also stand, as they are or nearly, in the dev or test data."""
     for split in ("test", "dev"):
         if split in found.tables:
-            table = _leak(table, found, split, task=task, near=False, drop=spec.leaks != "keep", noun=noun)
-            table = _leak(table, found, split, task=task, near=True, drop=spec.leaks == "drop_near", noun=noun)
+            for near, drop in ((False, spec.leaks != "keep"), (True, spec.leaks == "drop_near")):
+                rows = _leak(table, found, split, task=task, near=near, drop=drop, noun=noun)
+                if drop and rows:
+                    reason = f"{'near copy' if near else 'also'} in {split}"
+                    table = _set_aside(table, found, rows, reason, may_go=may_go)
     return table
 
 
-def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, drop: bool, noun: str) -> Table:
-    """Find the rows whose text, or a near copy of it, stands in a split."""
+def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, drop: bool, noun: str) -> list[int]:
+    """Return, and note, the rows whose text, or a near copy of it, stands in a split."""
     other = found.tables[split]
     twin = _twins(table, other, found.copies, task=task, near=near)
-    if not twin:
-        return table
     rows = list(twin)
+    if not rows:
+        return rows
     kind = ("is a near copy of", "are near copies of") if near else ("also stands in", "also stand in")
     message = (
         f"{does(len(rows), noun, *kind)} the {split} data ({'not trained on' if drop else 'kept'}), "
@@ -209,8 +225,7 @@ def _leak(table: Table, found: Inspected, split: str, *, task: Any, near: bool, 
     fix = "" if drop else f"--set data.leaks={'drop_near' if near else 'drop'}"
     places = tuple(table.where(i) for i in rows[:PLACES])
     found.notes.append(Note("warning", "near leak" if near else "leak", message, fix, places, len(rows)))
-    reason = f"{'near copy' if near else 'also'} in {split}"
-    return _set_aside(table, found, rows, reason, need=noun != EDITED) if drop else table
+    return rows
 
 
 def _twins(table: Table, other: Table, copies: Copies, *, task: Any, near: bool) -> dict[int, int]:
@@ -230,13 +245,13 @@ def _twins(table: Table, other: Table, copies: Copies, *, task: Any, near: bool)
     return found
 
 
-def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str, *, need: bool = True) -> Table:
+def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str, *, may_go: bool = False) -> Table:
     gone = set(rows)
     for i in rows:
         where = table.where(i)
         found.ledger.add("set aside", reason, file=where.file, row=where.row)
     kept = table.take(i for i in range(len(table)) if i not in gone)
-    if need and not len(kept):
+    if not (may_go or len(kept)):
         raise DataError(
             f"no row is left: all {len(rows):,} were set aside ({reason})",
             where=Where(table.files[0]),

@@ -152,7 +152,8 @@ def _update(
             sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=scale, seed=seed)
         terms = {name: float(setup.device.add_up(sums[name])) / n_items for name in sorted(sums)}
         if weighing:
-            weighing.learn(turn, sum(terms.values()), setup.shared)
+            learnt = sum(terms.values()) - (1 - learner.part) * terms["loss"]
+            weighing.learn(turn, learnt, setup.shared)
         norm = float(setup.device.clip(setup.model, setup.spec.clip_norm))
     _refuse_nan(sum(terms.values()), norm, step + 1)
     setup.optimizer.step()

@@ -31,6 +31,7 @@ class Learner:
     Attributes:
         task: what is learnt.
         objectives: what else shapes the loss.
+        part: the share of the task's own loss in what is learnt.
     """
 
     def __init__(self, task: Task, objectives: Sequence[Objective], model: nn.Module, *, device: Device) -> None:
@@ -39,7 +40,7 @@ class Learner:
         self._plain: Any = device.plain(model)
         self._repeats = any(one.repeats for one in objectives)
         self._shaping = [one for one in objectives if type(one).shaped is not Objective.shaped]
-        self._part = math.prod(one.share for one in objectives) / (1 + sum(one.passes for one in objectives))
+        self.part = math.prod(one.share for one in objectives) / (1 + sum(one.passes for one in objectives))
 
     def learn(self, batch: Batch, *, scale: float, twins: Iterable[tuple[Batch, Batch]] | None = None) -> Terms:
         """Add the gradients of a batch, times `scale`; yield the names and sums of what was learnt, without graph.
@@ -48,7 +49,7 @@ class Learner:
         """
         p = replace(self._pass(batch), twins=twins)
         loss = self._loss(p.out, batch)
-        total = self._part * loss
+        total = self.part * loss
         yield "loss", loss.detach()
         for one in self.objectives:
             term = one.beside(p)
@@ -86,7 +87,7 @@ class Learner:
         def loss_of(out: Any, batch: Batch = batch) -> Tensor:
             return self._loss(out, batch)
 
-        return Pass(self.task, batch, out, seen.vectors, seen.features, again, repeat, loss_of, self._part)
+        return Pass(self.task, batch, out, seen.vectors, seen.features, again, repeat, loss_of, self.part)
 
     def _loss(self, out: Any, batch: Batch) -> Tensor:
         if not self._shaping:

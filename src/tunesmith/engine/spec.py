@@ -113,11 +113,11 @@ class TrainSpec(Spec):
     """How many checkpoints to resume from stay on disk until the run is done; the best weights are kept besides."""
 
     @model_validator(mode="after")
-    def _refuse_idle(self) -> TrainSpec:
+    def _one_mean(self) -> TrainSpec:
         """Raise ValueError if one way of averaging leaves another without effect."""
         if self.average_decay and self.average == 0:
             raise ValueError("average_decay has no effect while average is 0", "--set train.average=1")
-        if self.soup > 1 and self.average not in ("auto", 0):
+        if self.soup > 1 and (self.average_decay or self.average not in ("auto", 0)):
             raise ValueError("soup and average are two means, of which one can be the final weights", "leave one out")
         return self
 

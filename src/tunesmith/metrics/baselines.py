@@ -89,7 +89,7 @@ def _checked(labels: Array, n_classes: int, *, n_items: int | None = None) -> Ar
     return labels
 
 
-def fit_logistic(features: Any, labels: Array, *, c: float, weights: Array | None = None, bias: bool = True) -> Any:
+def fit_logistic(features: Any, labels: Array, *, c: float, bias: bool = True) -> Any:
     """Return scikit-learn's logistic regression of two classes or more; `c` is the inverse of its L2 penalty."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -97,7 +97,7 @@ def fit_logistic(features: Any, labels: Array, *, c: float, weights: Array | Non
     with warnings.catch_warnings():
         # After a thousand steps the last digits still move: good enough to compare with.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=c, max_iter=1000, fit_intercept=bias).fit(features, labels, sample_weight=weights)
+        return LogisticRegression(C=c, max_iter=1000, fit_intercept=bias).fit(features, labels)
 
 
 def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
@@ -108,21 +108,23 @@ def _spread_out(model: Any, features: Any, *, n_classes: int) -> Array:
     return probabilities
 
 
-def best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int) -> float:
+def best_c(features: Any, labels: Array, *, grid: Sequence[float], seed: int, bias: bool = True) -> float:
     """Return the C with the lowest cross-validated log loss; the grid's middle where no fold can be made."""
     folds = _folds(labels, seed=seed)
     usable = [fold for fold in range(N_FOLDS) if len(np.unique(labels[folds != fold])) > 1 and (folds == fold).any()]
     if len(grid) == 1 or not usable:
         return grid[len(grid) // 2]
-    return min(grid, key=lambda c: _cross_validated_loss(features, labels, c=c, folds=folds, usable=usable))
+    return min(grid, key=lambda c: _cross_validated_loss(features, labels, c=c, bias=bias, folds=folds, usable=usable))
 
 
-def _cross_validated_loss(features: Any, labels: Array, *, c: float, folds: Array, usable: Sequence[int]) -> float:
+def _cross_validated_loss(
+    features: Any, labels: Array, *, c: float, bias: bool, folds: Array, usable: Sequence[int]
+) -> float:
     """Return the log loss, summed over the rows of the usable folds."""
     total = 0.0
     for fold in usable:
         inside = folds != fold
-        model = fit_logistic(features[inside], labels[inside], c=c)
+        model = fit_logistic(features[inside], labels[inside], c=c, bias=bias)
         guess = _spread_out(model, features[~inside], n_classes=int(labels.max()) + 1)
         gold = guess[np.arange(len(guess)), labels[~inside]]
         total -= float(np.log(np.maximum(gold, 1e-15)).sum())

@@ -17,8 +17,11 @@ WIDE = 0.03
 WEAK_BY = 0.05
 """How far a class's F1 is below the others' mean to be named."""
 FEWEST_TEXTS, SAME = 20, 0.5
-"""Written texts from which, and share of the wrong ones from which, it is told that they are all the same."""
-WRITER = "Start from a model that writes already, such as a T5 or BART: --model with a folder or a hub id"
+"""Written texts from which, and share of all of them that are wrong and alike from which, it is told that they are."""
+WRITER = (
+    "Train on more rows, longer or at another rate; if the model was made to read, start from one that writes already, "
+    "such as a T5 or BART: --model with a folder or a hub id"
+)
 OFF = 0.05
 """Calibration error from which stated confidence is not to be believed."""
 

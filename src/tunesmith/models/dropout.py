@@ -74,8 +74,12 @@ def set_dropout(config: Any, spec: ModelSpec) -> None:
     """Write the wanted dropout of layers and attention into `config`, under whatever names the family gives it.
 
     Raises:
-        ModelError: attention is to have its own, and the family has none.
+        ModelError: the family has none, or attention is to have its own, and has none.
     """
+    if config.model_type == "encoder-decoder":
+        for part in (config.encoder, config.decoder):
+            set_dropout(part, spec)
+        return
     of_attention = [name for name in ATTENTION_DROPOUTS if hasattr(config, name)]
     if spec.attention_dropout != "auto" and not of_attention:
         where = Where(column="model.attention_dropout", value=spec.attention_dropout)
@@ -83,6 +87,9 @@ def set_dropout(config: Any, spec: ModelSpec) -> None:
         raise ModelError(message, where=where, fix="--set model.attention_dropout=auto")
     wanted = {name: spec.dropout for name in DROPOUTS if hasattr(config, name)}
     wanted |= dict.fromkeys(of_attention, spec.dropout if spec.attention_dropout == "auto" else spec.attention_dropout)
+    if spec.dropout != "auto" and not wanted:
+        where = Where(column="model.dropout", value=spec.dropout)
+        raise ModelError(f'"{config.model_type}" has no dropout', where=where, fix="--set model.dropout=auto")
     for name, value in wanted.items():
         if value != "auto":
             setattr(config, name, float(value))

@@ -1,4 +1,4 @@
-"""How events, predictions and notes are written in a run's files, one JSON line each, and read again."""
+"""How events and predictions are written in a run's files, one JSON line each, and notes; and read again."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def finite(value: Any) -> Any:
     """Return the same with null in the place of numbers that are not finite: JSON has no word for them."""
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -52,7 +52,6 @@ class QuestionAnswering(Task):
     metric_names: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match")
     auto_class: ClassVar[str] = "AutoModelForQuestionAnswering"
     inputs: ClassVar[tuple[str, ...]] = ("question", "context")
-    drops_before_head: ClassVar[bool] = False
     may_cut: ClassVar[bool] = False
     updates: ClassVar[int] = 1000
     cleans: ClassVar[bool] = False

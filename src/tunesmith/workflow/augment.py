@@ -83,7 +83,8 @@ def augment(
     numbers = _copies(task.strata(table), spec)
     if not any(numbers):
         why = "all classes have as many" if spec.balance else "no copies are asked for"
-        where = Where(table.files[0], column="augment.balance", value=spec.balance)
+        name = "balance" if spec.balance else "copies"
+        where = Where(table.files[0], column=f"augment.{name}", value=getattr(spec, name))
         raise RecipeError(f"no row is to be made: {why}", where=where, fix="--set augment.copies=1, or no augmentation")
     progress = Progress(tell, sum(numbers))
     progress.say()

@@ -11,6 +11,7 @@ from tunesmith.core.errors import DataError, Problem, Where, did_you_mean
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does, setting
+from tunesmith.data.augment.given import apart
 from tunesmith.data.labels import label_name
 from tunesmith.data.read import read
 from tunesmith.data.reading import Reading
@@ -82,11 +83,12 @@ def measure_rows(
 ) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
     predictor = Predictor.load(run.model_folder)
-    table = concat(list(reading.tables.values()))
+    given = apart({"test": concat(list(reading.tables.values()))})
+    table = given.tables["test"]
     task = predictor.task.labelled(table, label=named.get("label"))
     trained = trained_columns(task)
     columns = find_columns(table, trained, {**named, **_targets(task, table, named.get("label"))})
-    ledger, notes = Ledger(reading.ledger), [*reading.notes]
+    ledger, notes = Ledger([*reading.ledger, *given.ledger]), [*reading.notes, *given.notes]
     read_ = {trained[field]: column for field, column in columns.items()}
     more = {column: column for column in task.optional_columns if column in table.columns}
     ready = table.named({**more, **read_})
@@ -102,7 +104,7 @@ def measure_rows(
         )
     if all(_letters(columns[field]) == _letters(column) for field, column in task.columns.items()):
         notes += _trained_on(run, reading, ready, task)
-    return Measured(metrics, ready, said, task, ledger, notes, len(table))
+    return Measured(metrics, ready, said, task, ledger, notes, sum(map(len, reading.tables.values())))
 
 
 def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Note]:

@@ -99,7 +99,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
         have_test="test" in found.tables,
     )
     tables = {**found.tables, **{name: found.tables["train"].take(rows) for name, rows in division.parts.items()}}
-    more_found = _with_edited(given, tables, task=task, spec=recipe.data)
+    more_found = _with_edited(given, tables, found.repeats, task=task, spec=recipe.data)
     task = task.learn(tables["train"])
     ledger = Ledger([*reading.ledger, *found.ledger, *given.ledger, *more_found.ledger])
     notes = [
@@ -125,9 +125,11 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
     return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made)
 
 
-def _with_edited(given: Apart, tables: dict[str, Table], *, task: Any, spec: DataSpec) -> Inspected:
+def _with_edited(
+    given: Apart, tables: dict[str, Table], repeats: Mapping[str, str], *, task: Any, spec: DataSpec
+) -> Inspected:
     """Add the rows that were edited before, and whose sources are learnt from, to the training rows."""
-    edited = given.at_home(tables)
+    edited = given.at_home(tables, repeats)
     if not len(edited):
         return Inspected({})
     found = inspect_edited(edited, tables, task=task, spec=spec)

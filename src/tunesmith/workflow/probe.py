@@ -53,36 +53,25 @@ def start_head(model: nn.Module, examples: Sequence[Example], *, task: Task, pad
         where = Where(column="model.head_start", value="probe")
         raise RecipeError("only a head of classes of texts can start as a probe", where=where, fix="use random")
     head = head_of(model)
-    found = fit_probe(
-        head_features(model, examples, task=task, pad_id=pad_id),
-        np.array([example.target for example in examples]),
-        n_classes=head.out_features,
-        weights=np.array([example.weight for example in examples]),
-        bias=head.bias is not None,
-        seed=seed,
-    )
+    vectors = head_features(model, examples, task=task, pad_id=pad_id)
+    rows, first, row_of = np.unique([example.row for example in examples], return_index=True, return_inverse=True)
+    whole = np.zeros((len(rows), vectors.shape[1]))
+    np.add.at(whole, row_of, vectors / np.bincount(row_of)[row_of, None])  # windows of a long text: their mean
+    labels = np.array([examples[i].target for i in first])
+    found = fit_probe(whole, labels, n_classes=head.out_features, bias=head.bias is not None, seed=seed)
     with torch.no_grad():
         head.weight.copy_(torch.as_tensor(found.weights, dtype=head.weight.dtype))
         if head.bias is not None:
             head.bias.copy_(torch.as_tensor(found.bias, dtype=head.weight.dtype))
 
 
-def fit_probe(
-    vectors: Array,
-    labels: Array,
-    *,
-    n_classes: int,
-    weights: Array | None = None,
-    bias: bool = True,
-    seed: int = 0,
-) -> Probe:
+def fit_probe(vectors: Array, labels: Array, *, n_classes: int, bias: bool = True, seed: int = 0) -> Probe:
     """Return a logistic regression on vectors, standardised; its penalty comes from cross-validation.
 
     Args:
         vectors: shape (rows, width), at least one row.
         labels: class indices, shape (rows,).
         n_classes: how many classes there are.
-        weights: what each row counts; 1 if not given.
         bias: whether there is one; without, vectors are scaled and not shifted.
         seed: of the folds.
     """
@@ -96,8 +85,8 @@ def fit_probe(
         offsets[present] = 0.0
         return Probe(found, offsets, MIDDLE)
     is_cheap = len(labels) * len(present) <= SEARCH_CELLS
-    c = best_c(rows, labels, grid=GRID if is_cheap else (MIDDLE,), seed=seed)
-    model = fit_logistic(rows, labels, c=c, weights=weights, bias=bias)
+    c = best_c(rows, labels, grid=GRID if is_cheap else (MIDDLE,), bias=bias, seed=seed)
+    model = fit_logistic(rows, labels, c=c, bias=bias)
     # With two classes there is one row, for the second: half of it up and half of it down says the same.
     halves = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.eye(len(present))
     found[present] = halves @ model.coef_ / scale

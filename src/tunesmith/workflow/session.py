@@ -251,7 +251,7 @@ class Session:
             self.measure()
         self.setup.device.wait()
         is_whole, plain = stopped != "interrupted", self.plain
-        averaged = self.put_mean() if is_whole else 0
+        averaged = self.put_mean(cut_short=stopped == "patience") if is_whole else 0
         if is_whole and not averaged and self.best.step not in (0, self.step):
             self.setup.device.wait()
             checkpoint.load_best(self.run.checkpoints_folder, plain)
@@ -268,25 +268,29 @@ class Session:
             self.step_seconds,
         )
 
-    def put_mean(self) -> int:
-        """Put the mean of several steps' weights into the model, if it is good; return of how many, else 0."""
+    def put_mean(self, *, cut_short: bool) -> int:
+        """Put the mean of several steps' weights into the model, if it is good; return of how many, else 0.
+
+        Where training was cut short, the mean may be of a few late steps, and has to be at least as good as the best.
+        """
         if len(self.soup.kept) > 1:
             if self.is_good(self.soup.tried(self.plain), "soup"):
                 self.soup.put(self.plain)
                 return len(self.soup.kept)
-        elif self.average.n and self.is_good(self.average.tried(), "average"):
+        elif self.average.n and self.is_good(self.average.tried(), "average", strict=cut_short):
             self.average.put()
             return self.average.n
         return 0
 
-    def is_good(self, tried: AbstractContextManager[None], what: str) -> bool:
-        """Whether averaged weights are to be kept: yes, unless dev rows show better ones beyond chance."""
+    def is_good(self, tried: AbstractContextManager[None], what: str, *, strict: bool = False) -> bool:
+        """Whether averaged weights are to be kept: unless dev rows show better ones, beyond chance if not strict."""
         if not self.has_dev:
             return True
         with tried:
             values = self.dev_values()
         loss, best = values.pop("loss"), self.best.metric
-        kept = best is None or self.sign * (values[self.metric] - best) >= -chance(best, self.n_dev)
+        margin = 0.0 if strict or best is None else chance(best, self.n_dev)
+        kept = best is None or self.sign * (values[self.metric] - best) >= -margin
         n = self.average.n if what == "average" else len(self.soup.kept)
         self.emit({"event": what, "step": self.step, "n": n, "loss": loss, "metrics": values, "kept": kept})
         return kept

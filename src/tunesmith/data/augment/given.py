@@ -5,7 +5,7 @@ An edited row says nearly what its source says, so both have to be in one split,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from tunesmith.core.errors import DataError, Where
@@ -39,16 +39,20 @@ class Apart:
     ledger: Ledger = field(default_factory=Ledger)
     notes: list[Note] = field(default_factory=list)
 
-    def at_home(self, tables: Mapping[str, Table]) -> Table:
+    def at_home(self, tables: Mapping[str, Table], repeats: Mapping[str, str]) -> Table:
         """Return the edited rows whose source is a training row, and nothing else; the others go to the ledger.
 
         Args:
             tables: all splits.
+            repeats: place of a row that was dropped to that of its like that was kept.
         """
         if self.edited is None:
             return Table({})
-        held = {name for split, table in tables.items() if split != "train" for name in self._called(table)}
-        home = self._called(tables["train"]) - held
+        like: dict[str, list[str]] = {}
+        for dropped, kept in repeats.items():
+            like.setdefault(kept, []).append(dropped)
+        held = {name for split, table in tables.items() if split != "train" for name in self._called(table, like)}
+        home = self._called(tables["train"], like) - held
         is_home = [str(name) in home for name in self.edited[FROM]]
         lost = [self.edited.where(i) for i, is_one in enumerate(is_home) if not is_one]
         for where in lost:
@@ -58,8 +62,10 @@ class Apart:
         self.notes.append(Note("info", "edited rows", message, n_rows=len(is_home)))
         return plain(self.edited.take(i for i, is_one in enumerate(is_home) if is_one))
 
-    def _called(self, table: Table) -> Set[str]:
-        places = (str(table.where(i)) for i in range(len(table)))
+    def _called(self, table: Table, like: Mapping[str, Sequence[str]]) -> Set[str]:
+        """Return the names of rows, and of those that were dropped because they are like them."""
+        kept = [str(table.where(i)) for i in range(len(table))]
+        places = [*kept, *(place for one in kept for place in like.get(one, ()))]
         return {self.names.get(place, place) for place in places}
 
 
