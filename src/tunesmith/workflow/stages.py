@@ -45,8 +45,7 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    with failures_noted(run):
-        _go(run, several, watch)
+    _go(run, several, watch)
     return run
 
 
@@ -71,8 +70,7 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
         refuse_changes(before.parts[name].recipe, part.recipe, part=f"stages.{name}.")
     if overrides and is_main_process():
         run.save_recipe(several.text)
-    with failures_noted(run):
-        _go(run, several, watch or Watch(), said)
+    _go(run, several, watch or Watch(), said)
     return run
 
 
@@ -95,31 +93,51 @@ def refuse(several: Several, out: Path | None = None) -> None:
 
 
 def _go(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]] | None = None) -> None:
-    """Train the stages that are not done; `said` is what was set now for each."""
-    run.mark("running")
+    """Train the stages that are not done; `said` is what was set now for each.
+
+    The main process alone writes, and says how a stage stands: it measures and saves while others are done already.
+    """
+    if not is_main_process():
+        _train_each(run, several, watch, said or {})
+        return
+    with run.lock(), failures_noted(run):
+        run.mark("running")
+        left = _train_each(run, several, watch, said or {})
+        run.mark("stopped" if left else "done", reason=left)
+
+
+def _train_each(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]]) -> str:
+    """Train one stage after the other; return why the last one begun is not done, or ""."""
     for stage, folder, named, origins in _stages(run, several):
         watch.tell({"event": "task", "name": stage})
         mine = Run(folder)
-        begun = (folder / "manifest.json").is_file()
-        if begun and mine.status == "done":
+        on_cpu = named.train.device == "cpu"
+        begun = from_main(partial(_begun, mine), on_cpu=on_cpu)
+        if begun == "done":
             continue
         recipe = find_files(run, named, part=f"stages.{stage}.")
         if begun:
-            mine = _again(mine, recipe, origins, overrides=said[stage] if said else (), watch=watch)
+            one.resume(folder, overrides=said.get(stage, ()), watch=watch)
         else:
-            mine = one.start(recipe, origins, out=folder, watch=watch)
-        if mine.status != "done":
-            run.mark("stopped", reason=f'stage "{stage}" was {mine.manifest["reason"]}')
-            return
-    run.mark("done")
+            one.start(recipe, origins, out=folder, watch=watch)
+        if left := from_main(partial(_left, mine, stage), on_cpu=on_cpu):
+            return left
+    return ""
 
 
-def _again(run: Run, recipe: Recipe, origins: Origins, *, overrides: Sequence[str], watch: Watch) -> Run:
-    """Go on with a stage from its checkpoint; without one, begin it anew."""
-    if checkpoint.latest(run.checkpoints_folder) is not None:
-        return one.resume(run.folder, overrides=overrides, watch=watch)
-    shutil.rmtree(run.folder)
-    return one.start(recipe, origins, out=run.folder, watch=watch)
+def _begun(run: Run) -> str:
+    """Return the status of a stage that can be gone on with; "" of one that is begun anew, whose folder is removed."""
+    if not (run.folder / "manifest.json").is_file():
+        return ""
+    if run.status != "done" and checkpoint.latest(run.checkpoints_folder) is None:
+        shutil.rmtree(run.folder)
+        return ""
+    return run.status
+
+
+def _left(run: Run, stage: str) -> str:
+    """Return why a stage is not done; "" of one that is."""
+    return "" if run.status == "done" else f'stage "{stage}" was {run.manifest["reason"]}'
 
 
 def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Origins]]:
