@@ -7,7 +7,7 @@ is a run of its own in the folder of the whole; what is done stays done.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
 from tunesmith.workflow.again import absolute, find_files, refuse_changes
-from tunesmith.workflow.ahead import look_ahead, names_model
+from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.train import failures_noted
 
@@ -81,14 +81,16 @@ def folders(several: Several) -> list[str]:
 
 def refuse(several: Several, out: Path | None = None) -> None:
     """Raise what is known to be wrong before any data is read."""
-    first, *others = (part.recipe for part in several.parts.values())
-    checks = [partial(one.refuse_early, first, out)]
-    for recipe in others:
+    first, *others = several.parts.items()
+    checks: list[Callable[[], object]] = [partial(one.refuse_early, first[1].recipe, out)]
+    for name, part in others:
         checks += [
-            partial(refuse_missing_files, recipe.data),
-            partial(refuse_missing_device, recipe.train),
-            partial(refuse_missing, recipe.track),
+            partial(refuse_missing_files, part.recipe.data),
+            partial(refuse_missing_device, part.recipe.train),
+            partial(refuse_missing, part.recipe.track),
         ]
+        if names_model(part):
+            checks.append(partial(refuse_all_of, name, partial(one.refuse_model, part.recipe)))
     one.refuse_all(*checks)
 
 

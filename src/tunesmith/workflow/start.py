@@ -172,12 +172,19 @@ def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = F
     """
     refuse_all(
         lambda: refuse_missing_files(recipe.data),
-        lambda: find(recipe.model),
+        lambda: refuse_model(recipe, have_rows=have_rows),
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
+        lambda: None if out is None else Run.refuse_taken(out),
+    )
+
+
+def refuse_model(recipe: Recipe, *, have_rows: bool = False) -> None:
+    """Raise what is wrong with the model that is named, and with those that are to make rows; see `refuse_early`."""
+    refuse_all(
+        lambda: find(recipe.model),
         lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
         lambda: refuse_unseen(recipe.augment, recipe.model),
-        lambda: None if out is None else Run.refuse_taken(out),
     )
 
 
