@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import Problem, RunError, TunesmithError, Where
+from tunesmith.core.kinds import refuse_to_resume
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
@@ -75,12 +76,7 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch = watch or Watch()
     run = Run.open(folder)
     refuse_done(run)
-    if "trials" in run.manifest:
-        fix = "repeat the command that it was begun with: what is done is not trained again"
-        raise RunError("this is an ablation, which is not resumed so", where=Where(str(folder)), fix=fix)
-    if whole := run.manifest.get("part_of"):
-        fix = f"tunesmith train --resume {run.folder.parent}"
-        raise RunError(f"this is a part of {whole}, which goes on as a whole", where=Where(str(folder)), fix=fix)
+    refuse_to_resume(folder, run.manifest)
     prepared, resolved = reopen(run, overrides=overrides, watch=watch)
     _train(resolved, prepared, make_setup(resolved), run=run, watch=watch)
     return run
