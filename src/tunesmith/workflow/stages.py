@@ -7,7 +7,7 @@ is a run of its own in the folder of the whole; what is done stays done.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.recipe.several import Several, compose_several, overrides_of
+from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
-from tunesmith.workflow.again import absolute, find_files, refuse_changes
+from tunesmith.workflow.again import find_files, free_of, parts_again
 from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.train import failures_noted
@@ -62,15 +62,10 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
         RunError: the run is done, or its data changed.
     """
     one.refuse_done(run)
-    overrides = [absolute(text) for text in overrides]
-    before = compose_several(run.recipe_path)
-    said = overrides_of(overrides, "stages", before.parts)
-    several = compose_several(run.recipe_path, overrides=overrides)
-    for name, part in several.parts.items():
-        refuse_changes(before.parts[name].recipe, part.recipe, part=f"stages.{name}.")
+    several = parts_again(run, overrides)
     if overrides and is_main_process():
         run.save_recipe(several.text)
-    _go(run, several, watch or Watch(), said)
+    _go(run, several, watch or Watch())
     return run
 
 
@@ -94,32 +89,31 @@ def refuse(several: Several, out: Path | None = None) -> None:
     one.refuse_all(*checks)
 
 
-def _go(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]] | None = None) -> None:
-    """Train the stages that are not done; `said` is what was set now for each.
+def _go(run: Run, several: Several, watch: Watch) -> None:
+    """Train the stages that are not done.
 
     The main process alone writes, and says how a stage stands: it measures and saves while others are done already.
     """
     if not is_main_process():
-        _train_each(run, several, watch, said or {})
+        _train_each(run, several, watch)
         return
     with run.lock(), failures_noted(run):
         run.mark("running")
-        left = _train_each(run, several, watch, said or {})
+        left = _train_each(run, several, watch)
         run.mark("stopped" if left else "done", reason=left)
 
 
-def _train_each(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]]) -> str:
+def _train_each(run: Run, several: Several, watch: Watch) -> str:
     """Train one stage after the other; return why the last one begun is not done, or ""."""
     for stage, folder, named, origins in _stages(run, several):
         watch.tell({"event": "task", "name": stage})
-        mine = Run(folder)
-        on_cpu = named.train.device == "cpu"
+        mine, on_cpu = Run(folder), named.train.device == "cpu"
         begun = from_main(partial(_begun, mine), on_cpu=on_cpu)
         if begun == "done":
             continue
         recipe = find_files(run, named, part=f"stages.{stage}.")
         if begun:
-            one.resume(folder, overrides=said.get(stage, ()), watch=watch)
+            one.resume(folder, overrides=free_of(named, origins), watch=watch)
         else:
             one.start(recipe, origins, out=folder, watch=watch)
         if left := from_main(partial(_left, mine, stage), on_cpu=on_cpu):

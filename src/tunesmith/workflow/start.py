@@ -22,7 +22,7 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
-from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
+from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result, set_now
 from tunesmith.workflow.augment import keep
 from tunesmith.workflow.build import make_setup
 from tunesmith.workflow.editors import BY_MODELS, refuse_models, refuse_unseen
@@ -104,14 +104,15 @@ def reopen(run: Run, *, overrides: Sequence[str], watch: Watch, part: str = "") 
     """
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
     refuse_other_result(run, recipe, part=part)
-    given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
+    given = set_now(origins)
     found = find_files(run, recipe, given=given, part=part)
     refuse_early(found, have_rows=run.made_path.exists())
     prepared = as_started(run, prepare(found, tell=watch.tell, made_before=run.made_path))
     if overrides and hardware.is_main_process():
         run.save_recipe(to_yaml(keep_files(recipe, given=given)))
     watch.tell({"event": "prepared", "prepared": prepared})
-    resolved = resolve(recipe.model_copy(update={"model": found.model}), origins, prepared=prepared)
+    recipe = recipe.model_copy(update={"model": found.model})
+    resolved = resolve(recipe, origins, prepared=prepared, alone=not part)
     watch.tell({"event": "resolved", "resolved": resolved})
     return prepared, resolved
 
