@@ -141,3 +141,11 @@ def test_a_stage_with_settings_of_its_own_for_the_model_goes_on_from_the_one_bef
     run = Run.create(tmp_path / "run", command="", facts={})
     sources = [recipe.model.source for _, _, recipe, _ in stages._stages(run, several)]
     assert sources == ["./tiny", str(tmp_path / "run/1-first"), "./other"]
+
+
+def test_a_stage_that_another_process_trains_is_not_removed(tmp_path):
+    stage = Run.create(tmp_path / "stage")
+    with stage.lock():
+        assert stages._begun(stage) == "running"
+    assert stages._begun(stage) == ""
+    assert not stage.folder.exists()

@@ -125,7 +125,7 @@ def _begun(run: Run) -> str:
     """Return the status of a stage that can be gone on with; "" of one that is begun anew, whose folder is removed."""
     if not (run.folder / "manifest.json").is_file():
         return ""
-    if run.status != "done" and checkpoint.latest(run.checkpoints_folder) is None:
+    if run.status not in ("done", "running") and checkpoint.latest(run.checkpoints_folder) is None:
         shutil.rmtree(run.folder)
         return ""
     return run.status
