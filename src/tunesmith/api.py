@@ -188,9 +188,9 @@ def resume_several(run: PathLike) -> dict[str, TunedModel]:
     from tunesmith.workflow.session import Watch
 
     opened = Run.open(run)
-    if not opened.parts:
+    if not opened.part_names:
         raise RunError("this run has no parts", where=Where(str(run)), fix="use tunesmith.resume")
-    whole = multitask if opened.parts == "tasks" else stages
+    whole = multitask if opened.kind == "tasks" else stages
     with generators_kept():
         return _parts(whole.resume(opened, watch=Watch([_warn])))
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.tiny import sentences, tiny_bert, write_csv
+from tunesmith.run.folder import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
@@ -133,3 +134,22 @@ def test_several_tasks_under_a_launcher_give_what_one_process_gives(tmp_path):
         assert {(tmp_path / f"run{processes}" / name / "report.html").exists() for name in parts} == {True}
     assert [task for task, _ in losses[0]] == [task for task, _ in losses[1]]
     assert max(abs(a - b) for (_, a), (_, b) in zip(*losses, strict=True)) < 1e-4
+
+
+def test_stages_under_a_launcher_wait_for_the_main_process_and_go_on_where_they_were(tmp_path):
+    parts = {name: str(write_csv(tmp_path / f"{name}.csv", sentences(40, seed=i))) for i, name in enumerate("ab")}
+    recipe = {"stages": parts, "model": str(tiny_bert(tmp_path / "tiny", dropout=0.0))}
+    recipe |= {"train": {"length": "2 steps", "device": "cpu"}, "evaluate": {"resamples": 20, "baselines": False}}
+    (tmp_path / "stages.yaml").write_text(json.dumps(recipe))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tunesmith"]
+    out = tmp_path / "run"
+    for command in (["-c", "stages.yaml", "--out", "run"], ["--resume", "run"]):
+        done = subprocess.run([*launcher, "train", *command], capture_output=True, text=True, check=False, timeout=240,
+                              cwd=tmp_path)  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert [Run.open(out / name).status for name in (".", "1-a", "2-b")] == ["done"] * 3
+        assert done.stdout.count("Each has a report") == 1
+        assert not (out / "2-b/left.txt").exists()
+        for one in (out, out / "2-b"):
+            Run(one).mark("stopped")
+        (out / "2-b/left.txt").write_text("a stage without a checkpoint is begun anew")

@@ -84,6 +84,13 @@ def test_later_ones_win_and_origins_are_kept(tmp_path):
     assert kinds["train.clip_norm"] == "default"
 
 
+def test_a_short_form_takes_the_place_of_the_section_in_the_file(tmp_path):
+    recipe, origins = load(tmp_path, "data: {path: a.csv, dev: b.csv}\n", overrides=["data=c.csv"])
+    assert (recipe.data.path, recipe.data.dev) == (("c.csv",), ())
+    kinds = [origins.entries[key].origin for key in ("data.path", "data.dev")]
+    assert kinds == ["--set", "default"]
+
+
 @pytest.mark.parametrize("alias", ["spam", "sentiment", "sentiment-analysis", "topic", "nli", "paraphrase"])
 def test_an_alias_brings_what_suits_its_data_and_says_why(alias):
     recipe, origins = compose(file=None, overrides=[], arguments={"data.path": ["a.csv"], "task.kind": alias})

@@ -1,3 +1,4 @@
+import contextlib
 import html
 import json
 import re
@@ -6,9 +7,12 @@ import subprocess
 
 import pytest
 
-from tunesmith.core.errors import RunError, Where
+from tunesmith.core.errors import ModelError, RunError, Where
+from tunesmith.core.kinds import refuse_to_resume
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
+from tunesmith.models.source import find
+from tunesmith.models.spec import ModelSpec
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 from tunesmith.run.report import charts, write_report
@@ -40,6 +44,32 @@ def test_only_a_run_that_can_go_on_is_offered_to(tmp_path, status, offered):
     with pytest.raises(RunError) as raised:
         Run.refuse_taken(run.folder)
     assert ("--resume" in raised.value.problems[0].fix) == offered
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "fix", "said"),
+    [
+        ({}, "run", "train --resume {folder}/x", ""),
+        ({"part_of": "whole"}, "run", "train --resume {folder}", "part of whole"),
+        ({"tasks": ["a"]}, "tasks", "train --resume {folder}/x", "has tasks.*tunesmith.resume_several"),
+        ({"stages": ["a"]}, "stages", "train --resume {folder}/x", "has stages"),
+        ({"trials": []}, "ablation", "repeat the command", "an ablation"),
+    ],
+)
+def test_a_folder_says_what_kind_it_is_and_how_it_goes_on(tmp_path, fields, kind, fix, said):
+    run = Run.create(tmp_path / "x", facts=fields)
+    run.save_recipe("data: reviews.csv")
+    run.mark("stopped")
+    assert (run.kind, run.part_names) == (kind, ["a"] if kind in fields else [])
+    wanted = fix.format(folder=tmp_path)
+    with pytest.raises(RunError, match=f"never overwritten.*{wanted}"):
+        Run.refuse_taken(run.folder)
+    with pytest.raises(RunError, match=wanted if kind != "ablation" else "name runs in it"):
+        Run.with_model(run.folder)
+    with pytest.raises(ModelError, match=wanted if kind != "ablation" else "name runs in it"):
+        find(ModelSpec(source=str(run.folder)))
+    with pytest.raises(RunError, match=said) if said else contextlib.nullcontext():
+        refuse_to_resume(run.folder, run.manifest)
 
 
 def test_what_is_no_run_says_so_with_a_neighbour(tmp_path):

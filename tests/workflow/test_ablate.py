@@ -10,10 +10,11 @@ from tunesmith.cli.main import app
 from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.metrics.gains import gain
 from tunesmith.recipe.compose import compose
+from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
 from tunesmith.workflow import ablate as ablating
-from tunesmith.workflow import start
+from tunesmith.workflow import start, trials
 from tunesmith.workflow.ablate import ablate, best_first
 from tunesmith.workflow.switches import SWITCHES, settings_of
 from tunesmith.workflow.trials import slug
@@ -161,6 +162,8 @@ def test_trials_of_other_data_are_not_mixed(begun, tmp_path):
     assert Run.open(out).status == "interrupted"
     with pytest.raises(RunError, match="this is an ablation"):
         start.resume(out)
+    with pytest.raises(RunError, match=r"never overwritten.*go on: repeat the command that it was begun with"):
+        Run.refuse_taken(out)
     whole = (tmp_path / "train.csv").read_bytes()
     write_csv(tmp_path / "train.csv", sentences(80))
     with pytest.raises(RunError, match="the data changed") as raised:
@@ -182,6 +185,47 @@ def test_data_that_changes_between_trials_ends_them(begun, tmp_path, monkeypatch
     monkeypatch.setattr(ablating, "_train", train)
     with pytest.raises(RunError, match="the data changed"):
         ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=out, tell=stop)
+
+
+def test_an_ablation_that_is_done_stays_so_where_it_is_refused_to_go_on(begun, tmp_path):
+    recipe, out = begun
+    Run(out).update_manifest({"trials": ["runs/baseline-seed0"]})
+    Run(out).mark("done")
+    before = Run(out).manifest
+    with Run(out).lock(), pytest.raises(RunError, match="another process is writing"):
+        ablate(recipe, {}, seeds=[0], out=out, tell=stop)
+    write_csv(tmp_path / "train.csv", sentences(80))
+    with pytest.raises(RunError, match="the data changed"):
+        ablate(recipe, {"odd": ("train.mixout=0.1",)}, seeds=[0], out=out, tell=stop)
+    assert Run(out).manifest == before
+    assert not (out / "trials/odd.json").exists()
+
+
+def test_an_ablation_whose_baseline_can_not_be_trained_has_failed(begun, monkeypatch):
+    recipe, out = begun
+    monkeypatch.setattr(ablating, "_train", lambda *_: "no memory")
+    with pytest.raises(RunError, match="the baseline can't be trained: no memory"):
+        ablate(recipe, {}, seeds=[0], out=out, tell=stop)
+    assert (Run(out).status, Run(out).manifest["reason"]) == ("failed", "the baseline can't be trained: no memory")
+
+
+def test_a_run_does_not_become_an_ablation(begun, tmp_path):
+    recipe, _ = begun
+    run = Run.create(tmp_path / "run")
+    run.save_recipe(to_yaml(recipe))
+    run.mark("done")
+    before = run.manifest
+    with pytest.raises(RunError, match="holds something else"):
+        ablate(recipe, {}, seeds=[0], out=run.folder, tell=stop)
+    assert run.manifest == before
+
+
+def test_each_file_is_read_once_for_all_variants(begun, monkeypatch):
+    read = []
+    monkeypatch.setattr(trials, "sha256", lambda file: read.append(file.name) or "0")
+    found = trials.facts(begun[1], {"baseline": (), "one": ("train.lr=0.1",), "other": ("train.mixout=0.1",)})
+    assert read == ["train.csv", "test.csv"]
+    assert [len(one["files"]) for one in found.values()] == [2, 2, 2]
 
 
 def test_a_switch_that_means_something_else_now_is_refused(begun):

@@ -8,10 +8,12 @@ import tunesmith as ts
 from tests.objectives.test_objectives import rows_of
 from tests.tiny import tiny_bert
 from tests.writers import write_jsonl
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.data.augment.given import BY, FROM
 from tunesmith.recipe.several import compose_several
 from tunesmith.workflow.ahead import look_ahead
 from tunesmith.workflow.session import Watch
+from tunesmith.workflow.stages import refuse
 
 KINDS = ("text-classification", "text-regression", "token-classification", "translation", "fill-mask")
 
@@ -38,6 +40,7 @@ def write(folder, **stages):
 
 PREFIX = {"model": {"adapt": {"kind": "prefix"}}}
 CONTEXT = {"augment": {"copies": 1, "edits": "context"}}
+CASE = {"augment": {"copies": 1, "edits": "case"}}
 CLASSES = ("text-classification", {})
 WRONG = [
     (CLASSES, ("text-classification", {"objectives": {"asymmetric": True}}),
@@ -56,14 +59,26 @@ WRONG = [
     (("translation", {}), ("fill-mask", {}), r"stages\.b\.task\.kind"),
     (("text-regression", {}), ("text-classification", CONTEXT),
      r'stages\.b\.augment\.model: the model of stage "a" can\'t fill masks.*--set stages\.b\.augment\.model='),
+    (CLASSES, ("text-classification", CASE),
+     r"stages\.b\.augment\.edits: .*reads capitals as small letters.*--set stages\.b\.augment\.edits="),
+    (CLASSES, ("text-classification", {"model": "./typo"}), r"typo stages\.b: there is no such model folder"),
+    (CLASSES, ("text-classification", {"augment": {"copies": 1, "edits": "translate", "translators": ["x", "y"]}}),
+     r"x stages\.b: there is no such run"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("first", "later", "said"), WRONG)
 def test_what_can_be_seen_of_a_later_stage_is_told_before_the_first(folder, tmp_path, first, later, said):
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(TunesmithError, match=said):
         ts.train_several(write(folder, a=first, b=later), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_models_that_later_stages_name_are_looked_at_before_any_data_is_read(folder):
+    own = {"model": str(folder / "tiny"), **CASE}
+    path = write(folder, a=CLASSES, b=("text-regression", own), c=("text-regression", {"model": "./typo"}))
+    with pytest.raises(RecipeError, match=r"(?s)stages\.b\.augment\.edits: .*typo stages\.c: there is no such"):
+        refuse(compose_several(path))
 
 
 GOOD = [
@@ -98,6 +113,16 @@ def test_the_first_stage_is_known_by_its_data_where_its_task_is_not_named(folder
     del tree["stages"]["a"]["task"]
     path.write_text(json.dumps(tree))
     with pytest.raises(RecipeError, match="can't fill masks"):
+        look_ahead(compose_several(path), Watch())
+
+
+def test_edited_rows_do_not_hide_what_the_first_stage_is(folder):
+    path = write(folder, a=("translation", {}), b=CLASSES)
+    tree = json.loads(path.read_text())
+    rows = [{**row, FROM: "pairs.jsonl:1", BY: ""} for row in rows_of("translation", 40)]
+    tree["stages"]["a"] = str(write_jsonl(folder / "pairs.jsonl", rows))
+    path.write_text(json.dumps(tree))
+    with pytest.raises(RecipeError, match=r'stages\.b\.task\.kind: stage "a" makes'):
         look_ahead(compose_several(path), Watch())
 
 

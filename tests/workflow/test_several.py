@@ -18,7 +18,8 @@ from tunesmith.models.source import find
 from tunesmith.models.spec import ModelSpec
 from tunesmith.recipe.several import compose_several
 from tunesmith.run.folder import Run
-from tunesmith.workflow import session
+from tunesmith.workflow import multitask, session
+from tunesmith.workflow.session import Watch
 
 QUICK = {
     "train.length": "4 steps", "train.save_every": "2 steps", "evaluate.resamples": 20, "evaluate.baselines": False,
@@ -265,6 +266,15 @@ def test_tasks_that_start_from_other_weights_are_refused(folder, tmp_path):
     recipe = write(folder, "other.yaml", parts={"mood": str(folder / "mood.csv"), "names": mine})
     with pytest.raises(RecipeError, match=r"tasks\.names\.model\.weights.*share one backbone.*random"):
         ts.train_several(recipe, out=tmp_path / "run", settings=QUICK)
+
+
+@pytest.mark.parametrize(("dev", "said"), [(0.2, []), (0.0, ["multitask.patience", "train.soup"])])
+def test_settings_that_need_dev_rows_have_none_only_where_no_task_has(folder, dev, said):
+    parts = {"mood": {"data": {"path": str(folder / "mood.csv"), "split": {"dev": dev}}}}
+    parts["names"] = {"data": {"path": str(folder / "names.conll"), "split": {"dev": 0.0}}}
+    recipe = write(folder, "dev.yaml", parts=parts, train={"soup": 3}, multitask={"patience": 2})
+    for one in multitask.settled(compose_several(recipe), Watch()):
+        assert [note.message.split()[0] for note in one.resolved.notes if note.topic == "no effect"] == said
 
 
 @pytest.fixture(scope="module")

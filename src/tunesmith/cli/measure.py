@@ -139,7 +139,7 @@ def report(folder: Path) -> None:
     from tunesmith.run.report.ablation import write_again
 
     run = Run.open(folder)
-    if "trials" in run.manifest:
+    if run.kind == "ablation":
         typer.echo(write_again(run))
         return
     for one in [Run.open(run.folder / name) for name in run.part_names] or [run]:

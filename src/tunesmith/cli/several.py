@@ -68,7 +68,7 @@ def resume(run: Run, settings: Sequence[str]) -> None:
     """Go on with an interrupted run of several parts."""
     from tunesmith.workflow import multitask, stages
 
-    whole = multitask if run.parts == "tasks" else stages
+    whole = multitask if run.kind == "tasks" else stages
     with_display(show.console(), lambda watch: whole.resume(run, overrides=settings, watch=watch))
 
 
@@ -117,6 +117,6 @@ def ending(console: Console, run: Run) -> None:
         said = Run.open(run.folder / name).metrics["verdict"]["sentences"]
         console.print(f"\n[bold]{escape(name)}[/bold]  {escape(' '.join(said))}")
     console.print("\nEach has a report and a model of its own. Next:")
-    for name in run.part_names if run.parts == "tasks" else run.part_names[-1:]:
+    for name in run.part_names if run.kind == "tasks" else run.part_names[-1:]:
         folder = shlex.quote(str(run.folder / name))
         console.print(f"  tunesmith predict {escape(folder)} NEW.csv --out labelled.csv", soft_wrap=True)

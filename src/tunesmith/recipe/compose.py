@@ -21,6 +21,8 @@ from tunesmith.tasks.facts import Choices
 
 DUPLICATE = re.compile(r'found duplicate key "([^"]*)"')
 SHORT_FORMS = {"data": "path", "model": "source", "task": "kind"}
+SET = "--set "
+"""What the places of settings begin with that the command line names."""
 VALUES = ("data.label_map",)
 """Settings that are mappings themselves, not sections."""
 
@@ -39,7 +41,11 @@ def compose_tree(
     tree: dict[str, Any], places: dict[str, Where], *, overrides: Sequence[str], arguments: Mapping[str, Any]
 ) -> tuple[Recipe, Origins]:
     """Likewise, of a file that was read: nested settings, and where each one stands."""
-    given: dict[str, Kind] = {key: "file" for key in places if not isinstance(tree.get(key), dict)}
+    given: dict[str, Kind] = {
+        key: "--set" if where.file.startswith(SET) else "file"  # said of one of several
+        for key, where in places.items()
+        if not isinstance(tree.get(key), dict)
+    }
     for key, value in leaves(arguments):
         put(tree, key, value)
         given[key] = "argument"
@@ -47,8 +53,8 @@ def compose_tree(
     for text in overrides:
         key, value = parse_override(text)
         put(tree, key, value)
-        given[key] = "--set"
-        places[key] = Where("--set " + text)
+        given = {name: kind for name, kind in given.items() if not is_inside(name, key)} | {key: "--set"}
+        places[key] = Where(SET + text)
     suited = _suit(tree)
     recipe, origins = _build(tree, places, given)
     return origins.choose(recipe, suited)
@@ -193,6 +199,11 @@ def leaves(arguments: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
     for key, value in arguments.items():
         whole = isinstance(value, Mapping) and f"{prefix}{key}" not in VALUES
         yield from leaves(value, f"{prefix}{key}.") if whole else [(prefix + key, value)]
+
+
+def is_inside(key: str, section: str) -> bool:
+    """Whether a dotted key is one of a section, or of a list."""
+    return key.startswith((f"{section}.", f"{section}["))
 
 
 def put(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from tunesmith.core.errors import Problem, RecipeError, Where, did_you_mean
 from tunesmith.engine.mix_spec import MixSpec
-from tunesmith.recipe.compose import compose_tree, leaves, parse_override, put, read
+from tunesmith.recipe.compose import SET, compose_tree, is_inside, leaves, parse_override, put, read
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.problems import problems_of
 from tunesmith.recipe.recipe import Recipe
@@ -48,12 +48,28 @@ class Part:
 
 @dataclass(frozen=True)
 class Several:
-    """Several trainings, by name in the order of the file; `text` is a recipe of all that was said of them."""
+    """Several trainings, by name in the order of the file; `tree` holds all that was said of them."""
 
     kind: Kind
     parts: Mapping[str, Part]
     mix: MixSpec
-    text: str
+    tree: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """A recipe of all that was said."""
+        return dump(self.tree)
+
+    def with_files(self, recipes: Mapping[str, Recipe]) -> Several:
+        """Return them with the data of other recipes, by the names of the parts, where that is elsewhere."""
+        tree, parts = copy.deepcopy(dict(self.tree)), {}
+        for name, part in self.parts.items():
+            now = recipes[name].data
+            for key, value in now:
+                if value != getattr(part.recipe.data, key):
+                    put(tree, f"{self.kind}.{name}.data.{key}", value)
+            parts[name] = replace(part, recipe=recipes[name])
+        return replace(self, parts=parts, tree=tree)
 
 
 def kind_of(file: Path | None) -> Kind | None:
@@ -85,7 +101,8 @@ def compose_several(
         if key.split(".")[0] in (*KINDS, MIX):
             _refuse_other_part(key, tree)
             put(tree, key, value)
-            places[key] = Where("--set " + text)
+            places = {place: where for place, where in places.items() if not is_inside(place, key)}
+            places[key] = Where(SET + text)
         else:
             shared.append(text)
     mix, parts = tree.pop(MIX, {}), tree.pop(kind)
@@ -103,28 +120,7 @@ def compose_several(
         raise RecipeError.of(problems)
     said = [*leaves(arguments or {}), *map(parse_override, shared)]
     whole = {**_all_of(tree, kind, parts, said), **({MIX: mix} if mix else {})}
-    return Several(kind, found, MixSpec.model_validate(mix), dump(whole))
-
-
-def overrides_of(overrides: Sequence[str], kind: str, names: Collection[str]) -> dict[str, list[str]]:
-    """Return the "key=value" that hold for each part, by its name: those of all of them, and its own.
-
-    Raises:
-        RecipeError: there is no such part, or a setting is of the whole.
-    """
-    found: dict[str, list[str]] = {name: [] for name in names}
-    for text in overrides:
-        key, _ = parse_override(text)
-        section, _, rest = key.partition(".")
-        if section in (*KINDS, MIX) and section != kind:
-            where = Where(f"--set {key}")
-            raise RecipeError("may not change in a resumed run", where=where, fix=f"leave it out: these are {kind}")
-        if section == kind:
-            _refuse_other_part(key, {kind: found})
-        name = rest.split(".")[0]
-        for one in [name] if section == kind else names:
-            found[one].append(text.strip().removeprefix(f"{kind}.{name}."))
-    return found
+    return Several(kind, found, MixSpec.model_validate(mix), whole)
 
 
 def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,7 +139,10 @@ def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: lis
 def _refuse_other_part(key: str, tree: Mapping[str, Any]) -> None:
     """Raise RecipeError if a setting is of a part that there is not."""
     kind, _, rest = key.partition(".")
-    parts, name = list(tree.get(kind, {})) if kind in KINDS else [], rest.split(".")[0]
+    other = next(one for one in KINDS if one in tree)
+    if kind in KINDS and kind != other:
+        raise RecipeError(f"there are no {kind}", where=Where(SET + key), fix=f"leave it out: these are {other}")
+    parts, name = list(tree[other]), rest.split(".")[0]
     if kind in KINDS and name not in parts:
         fix = did_you_mean(name, parts) or f"one of: {', '.join(parts)}"
         raise RecipeError(f"there is no {name!r} among the {kind}", where=Where(f"--set {key}"), fix=fix)

@@ -17,6 +17,7 @@ from typing import Any
 
 from tunesmith.core.errors import RunError, Where, did_you_mean
 from tunesmith.core.files import read_json, replacing, write_json, write_text
+from tunesmith.core.kinds import Kind, going_on, kind_of, with_the_model
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
 from tunesmith.inference.settings import NAME as SETTINGS
@@ -79,7 +80,7 @@ class Run:
         if (out / "manifest.json").exists():
             run = Run(out)
             can_go_on = run.recipe_path.is_file() and run.status not in ("done", "running")
-            fix = "choose another --out" + (f", or go on with --resume {out}" if can_go_on else "")
+            fix = "choose another --out" + (f", or go on: {going_on(out, run.manifest)}" if can_go_on else "")
             raise RunError(
                 "there is a run in this folder already, and runs are never overwritten", where=Where(str(out)), fix=fix
             )
@@ -116,19 +117,10 @@ class Run:
             with contextlib.suppress(RunError):  # a damaged run around a whole model
                 return cls.open(folder.parent) if inside else alone
             return alone
-        run = cls.open(folder)
-        if run.parts == "stages" and run.status == "done":
-            return cls.with_model(folder / run.part_names[-1])
-        if run.parts and run.status == "done":
-            fix = f"name one of them: {', '.join(str(folder / name) for name in run.part_names)}"
-            raise RunError("this run has a model for each of its tasks", where=Where(str(folder)), fix=fix)
-        if "trials" in run.manifest:
-            named = [str(folder / name) for name in run.manifest["trials"]] or [str(folder / "runs")]
-            fix = f"name runs in it: {' '.join(named[:1] + named[-1:])}"
-            raise RunError("this is an ablation, which has no model of its own", where=Where(str(folder)), fix=fix)
+        run = cls.open(with_the_model(folder, cls.open(folder).manifest))
         if not (run.model_folder / SETTINGS).is_file():
-            fix = f"tunesmith train --resume {folder.parent if 'part_of' in run.manifest else folder}"
-            raise RunError(f"this run has no model yet ({run.status})", where=Where(str(folder)), fix=fix)
+            message = f"this run has no model yet ({run.status})"
+            raise RunError(message, where=Where(str(run.folder)), fix=going_on(run.folder, run.manifest))
         return run
 
     def __repr__(self) -> str:
@@ -204,14 +196,14 @@ class Run:
         return "interrupted" if status == "running" and not is_locked(self.folder) else status
 
     @property
-    def parts(self) -> str:
-        """What runs of their own lie in this one's folder: "tasks", "stages", or none: ""."""
-        return next((kind for kind in ("tasks", "stages") if kind in self.manifest), "")
+    def kind(self) -> Kind:
+        """What was trained: one recipe, tasks, stages, or the trials of an ablation."""
+        return kind_of(self.manifest)
 
     @property
     def part_names(self) -> list[str]:
-        """The folders of these runs."""
-        return [str(name) for name in self.manifest.get(self.parts, ())]
+        """The folders of the runs of its tasks or stages; none of any other."""
+        return [str(name) for name in self.manifest.get(self.kind, ())]
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.run.report.ablation import FOUND, write_page
 from tunesmith.workflow.compare import said_on_test, scorers_on_shared
-from tunesmith.workflow.trials import BASELINE, RECIPE, claim, refuse_changed, refuse_unmeasured, slug
+from tunesmith.workflow.train import failures_noted
+from tunesmith.workflow.trials import BASELINE, RECIPE, claim, facts, note, refuse_changed, refuse_unmeasured, slug
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,20 @@ def ablate(
     variants: dict[str, tuple[str, ...]] = {BASELINE: (), **switches}
     whole = claim(out, recipe, command=command)
     with whole.lock():
-        refuse_changed(out, variants)
-        skipped = _train_all(variants, seeds, out, tell)
-        runs = {
-            name: [Run.open(_folder(out, name, seed)) for seed in seeds] for name in variants if name not in skipped
-        }
-        found = _measured(runs, switches, seeds) | {"skipped": skipped}
-        write_json(out / FOUND, found)
-        write_page(out / "report.html", found, title=out.name)
-        whole.update_manifest({"trials": [str(run.folder.relative_to(out)) for each in runs.values() for run in each]})
-        whole.mark("done")
+        now = facts(out, variants)
+        refuse_changed(out, now)
+        note(out, now)
+        with failures_noted(whole):
+            whole.mark("running")
+            skipped = _train_all(variants, seeds, out, tell)
+            named = [name for name in variants if name not in skipped]
+            runs = {name: [Run.open(_folder(out, name, seed)) for seed in seeds] for name in named}
+            found = _measured(runs, switches, seeds) | {"skipped": skipped}
+            write_json(out / FOUND, found)
+            write_page(out / "report.html", found, title=out.name)
+            trained = [str(run.folder.relative_to(out)) for each in runs.values() for run in each]
+            whole.update_manifest({"trials": trained})
+            whole.mark("done")
     return found
 
 
@@ -95,7 +100,7 @@ def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], ou
         for name, settings in variants.items():
             if name in skipped:
                 continue
-            refuse_changed(out, {name: settings})
+            refuse_changed(out, facts(out, {name: settings}))
             why = _train(Trial(name, tuple(settings), seed, _folder(out, name, seed)), out / RECIPE, tell)
             if why and name == BASELINE:
                 raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))

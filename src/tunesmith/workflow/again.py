@@ -6,16 +6,18 @@ Relative paths mean what they meant in the folder the run was started in, so a r
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
+from tunesmith.core.spec import Spec
 from tunesmith.data.table import Table
 from tunesmith.models.source import EMBEDDED
-from tunesmith.recipe.compose import compose, parse_override
-from tunesmith.recipe.origins import flat
+from tunesmith.recipe.compose import compose
+from tunesmith.recipe.origins import Origins, flat
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.several import Several, compose_several
 from tunesmith.run.folder import Run
 from tunesmith.workflow.prepare import Prepared
 
@@ -33,7 +35,7 @@ def refuse_other_result(run: Run, recipe: Recipe, *, part: str = "") -> None:
     refuse_changes(before, recipe, part=part)
 
 
-def refuse_changes(before: Recipe, recipe: Recipe, *, part: str = "") -> None:
+def refuse_changes(before: Spec, recipe: Spec, *, part: str = "") -> None:
     """Raise RecipeError if two recipes differ in what is not `FREE`.
 
     Args:
@@ -93,13 +95,32 @@ def keep_files(recipe: Recipe, *, given: Collection[str]) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data)})
 
 
-def absolute(override: str) -> str:
-    """Return "key=value" with the files that it names, if any, absolute."""
-    key, value = parse_override(override)
-    if not any(f".{key}".endswith(f".data.{name}") for name in FILES):
-        return override
-    paths = [str(path) for path in (value if isinstance(value, list) else [value])]
-    return f"{key}={json.dumps([path if path == '-' else str(Path(path).absolute()) for path in paths])}"
+def set_now(origins: Origins) -> list[str]:
+    """Return the settings that were given with `--set`."""
+    return [key for key, origin in origins.entries.items() if origin.origin == "--set"]
+
+
+def parts_again(run: Run, overrides: Sequence[str]) -> Several:
+    """Return the recipes of a run of several parts that goes on, with what is set now; files are named from here.
+
+    Args:
+        run: of the whole.
+        overrides: "key=value" for all parts, "tasks.NAME.key=value" or "stages.NAME.key=value" for one.
+
+    Raises:
+        RecipeError: a part would not end as it would have.
+    """
+    before, now = compose_several(run.recipe_path), compose_several(run.recipe_path, overrides=overrides)
+    for name, part in now.parts.items():
+        refuse_changes(before.parts[name].recipe, part.recipe, part=f"{now.kind}.{name}.")
+    refuse_changes(before.mix, now.mix, part="multitask.")
+    return now.with_files({name: keep_files(p.recipe, given=set_now(p.origins)) for name, p in now.parts.items()})
+
+
+def free_of(recipe: Recipe, origins: Origins) -> list[str]:
+    """Return what is set now of a part that goes on, as "key=value"."""
+    values = flat(recipe)
+    return [f"{key}={json.dumps(values[key])}" for key in set_now(origins) if key in FREE]
 
 
 def _there(path: str, home: Path) -> str | None:

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from tunesmith.core.errors import Problem, RecipeError, Where
+from tunesmith.core.errors import Problem, RecipeError, TunesmithError, Where
 from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import read
 from tunesmith.models.opening import config_of
 from tunesmith.models.source import find
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.several import Part, Several
-from tunesmith.tasks.infer import infer
-from tunesmith.workflow.editors import refuse_edits, refuse_models
+from tunesmith.workflow.editors import refuse_edits, refuse_models, refuse_unseen
 from tunesmith.workflow.idle import refuse_idle
-from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.prepare import prepare, seen_in
 from tunesmith.workflow.resolve import refuse_unknown_metric
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import refuse_all
@@ -65,12 +64,11 @@ def _seen(recipe: Recipe) -> Any:
     """Return the task of the first stage: as it is named, or as its data shows it, which is read in full later."""
     if "kind" in recipe.task.model_fields_set or "-" in recipe.data.path:
         return recipe.task
-    reading = read(recipe.data, task=None)
-    return infer(reading.tables["train"], reading.forms, like=recipe.task)[0]
+    return seen_in(read(recipe.data, task=None), recipe)[0]
 
 
 def _refuse(stage: Stage, chain: Sequence[Stage]) -> None:
-    """Raise RecipeError where a stage's settings don't suit its task, or the stages whose model it starts from."""
+    """Raise what of a stage's settings doesn't suit its task, or the stages whose model it starts from."""
     recipe, task = stage.recipe, stage.task
     checks: list[Callable[[], object]] = [
         partial(refuse_unknown_metric, recipe, task),
@@ -83,18 +81,27 @@ def _refuse(stage: Stage, chain: Sequence[Stage]) -> None:
     if recipe.augment.is_on:
         edits = tuple(one for one in recipe.augment.edits if one != "context" or not _guesses_itself(recipe, chain))
         spec = recipe.augment.model_copy(update={"edits": edits})
-        checks += [partial(refuse_edits, task, recipe.augment), partial(refuse_models, spec, recipe.model)]
+        start = chain[0].recipe if chain else recipe
+        checks += [
+            partial(refuse_edits, task, recipe.augment),
+            partial(refuse_models, spec, recipe.model),
+            partial(refuse_unseen, recipe.augment, start.model),
+        ]
+    refuse_all_of(stage.name, *checks)
+
+
+def refuse_all_of(name: str, *checks: Callable[[], object]) -> None:
+    """Run all checks of a stage; raise all that they raise as one error, in the words of the whole."""
     try:
         refuse_all(*checks)
-    except RecipeError as error:
-        raise RecipeError.of([_named(problem, stage.name) for problem in error.problems]) from None
+    except TunesmithError as error:
+        raise type(error).of([_named(problem, f"stages.{name}") for problem in error.problems]) from None
 
 
-def _named(problem: Problem, name: str) -> Problem:
+def _named(problem: Problem, stage: str) -> Problem:
     """Return a problem of one stage, in the words of the whole."""
-    key = f"stages.{name}."
-    where = replace(problem.where, column=key + problem.where.column) if problem.where.column else problem.where
-    return Problem(problem.message, where, re.sub(r"--set ('?)", rf"--set \1{key}", problem.fix))
+    where = replace(problem.where, column=f"{stage}.{problem.where.column}".rstrip("."))
+    return Problem(problem.message, where, re.sub(r"--set ('?)", rf"--set \1{stage}.", problem.fix))
 
 
 def _refuse_second_prefix(stage: Stage, chain: Sequence[Stage]) -> None:

@@ -10,8 +10,6 @@ from tunesmith.recipe.recipe import Recipe
 
 OF_A_VECTOR = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
 """Settings of the model that are for one vector of the whole text, and their values that are not."""
-OF_DEV_ROWS = {"evaluate.patience": ("auto", 0), "train.soup": (1,)}
-"""Settings that need measurements on the way, and their values that do not."""
 
 
 def refuse_idle(recipe: Recipe, task: Any) -> None:
@@ -28,10 +26,15 @@ def refuse_idle(recipe: Recipe, task: Any) -> None:
         raise RecipeError("there are no hidden layers in the head", where=where, fix="--set model.head_layers=1")
 
 
-def idle_without_dev(recipe: Recipe) -> list[Note]:
-    """Return what is to be said where there are no rows to measure by on the way."""
-    values = {"evaluate.patience": recipe.evaluate.patience, "train.soup": recipe.train.soup}
-    asked = [name for name, value in values.items() if value not in OF_DEV_ROWS[name]]
+def idle_without_dev(recipe: Recipe, *, patience: str = "evaluate.patience") -> list[Note]:
+    """Return what is to be said where there are no rows to measure by on the way.
+
+    Args:
+        recipe: of the training.
+        patience: the setting that its patience comes from.
+    """
+    values = {patience: (recipe.evaluate.patience, ("auto", 0)), "train.soup": (recipe.train.soup, (1,))}
+    asked = [name for name, (value, without) in values.items() if value not in without]
     message = "has no effect: there are no dev rows to measure by on the way"
     return [Note("warning", "no effect", f"{name} {message}", "--set data.split.dev=0.2") for name in asked]
 

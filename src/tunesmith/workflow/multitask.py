@@ -27,11 +27,13 @@ from tunesmith.engine.weighing import Weighing
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.share import share
 from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
-from tunesmith.recipe.several import Several, overrides_of
+from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
+from tunesmith.workflow.again import free_of, parts_again
 from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
+from tunesmith.workflow.idle import idle_without_dev
 from tunesmith.workflow.once import refuse_own
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
@@ -108,16 +110,22 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
         watch: told what happens.
 
     Raises:
+        RecipeError: it would not end as it would have, or one task has of its own what there is once.
         RunError: the run is done, or its data changed.
     """
     watch = watch or Watch()
     refuse_done(run)
     spec = MixSpec.model_validate(run.manifest["multitask"])
+    several = parts_again(run, overrides)
+    refuse_own(several)
     members = []
-    for name, said in overrides_of(overrides, "tasks", run.manifest["tasks"]).items():
+    for name in run.manifest["tasks"]:
         watch.tell({"event": "task", "name": name})
-        part = Run.open(run.folder / name)
-        members.append(Member(name, *reopen(part, overrides=said, watch=watch, part=f"tasks.{name}.")))
+        mine, part = Run.open(run.folder / name), several.parts[name]
+        said = free_of(part.recipe, part.origins)
+        members.append(Member(name, *reopen(mine, overrides=said, watch=watch, part=f"tasks.{name}.")))
+    if overrides and hardware.is_main_process():
+        run.save_recipe(several.text)
     mixture, plan = make_mixture(members, spec)
     _train(members, mixture, plan, spec, run=run, watch=watch)
     return run
@@ -153,9 +161,11 @@ def settled(several: Several, watch: Watch) -> list[Member]:
                 if getattr(recipe.train, key) == "auto"
             }
             recipe, origins = origins.choose(recipe, choices)
-        members.append(Member(name, prepared[name], resolve(recipe, origins, prepared=prepared[name])))
+        members.append(Member(name, prepared[name], resolve(recipe, origins, prepared=prepared[name], alone=False)))
     plan = _plan(members, several.mix)
     found = [_with_turns(one, plan, k, several.mix) for k, one in enumerate(members)]
+    if not any("dev" in one.prepared.tables for one in found):
+        found = [_told(one) for one in found]
     for one in found:
         watch.tell({"event": "task", "name": one.name})
         watch.tell({"event": "resolved", "resolved": one.resolved})
@@ -181,6 +191,12 @@ def _with_turns(member: Member, plan: MixedPlan, k: int, spec: MixSpec) -> Membe
     return replace(member, resolved=replace(member.resolved, recipe=recipe, origins=origins))
 
 
+def _told(member: Member) -> Member:
+    """Return a member with what is to be said where no task has rows to measure by."""
+    idle = idle_without_dev(member.resolved.recipe, patience="multitask.patience")
+    return replace(member, resolved=replace(member.resolved, notes=[*member.resolved.notes, *idle]))
+
+
 def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, MixedPlan]:
     """Build all models over one backbone, one optimizer, and the order of all updates.
 
@@ -204,7 +220,7 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
         fix = "leave one of these tasks out"
         raise ModelError(f"the models have no weights in common: {what}", where=Where(column="model"), fix=fix)
     if spec.weighting == "grad_norm":
-        _refuse_idle(members, models, learnt, common)
+        _refuse_without_pull(members, models, learnt, common)
     for model in models:
         make_fast(model, device)
     weighing = Weighing([spec.weights.get(one.name, 1.0) for one in members], spec.weighting, alpha=spec.alpha)
@@ -222,7 +238,7 @@ def make_mixture(members: Sequence[Member], spec: MixSpec) -> tuple[Mixture, Mix
     return mixture, _plan(members, spec, world=device.world)
 
 
-def _refuse_idle(
+def _refuse_without_pull(
     members: Sequence[Member], models: Sequence[Any], learnt: Sequence[Collection[str]], common: Sequence[nn.Parameter]
 ) -> None:
     """Raise RecipeError if a task never pulls at the weights that GradNorm balances the pull at."""

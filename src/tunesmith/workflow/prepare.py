@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
     """
     named = "kind" in recipe.task.model_fields_set
     reading = read(recipe.data, task=recipe.task.kind if named else None)
-    kind = (recipe.task, "") if named else infer(plain(reading.tables["train"]), reading.forms, like=recipe.task)
+    kind = seen_in(reading, recipe)
     if not named and {str(getattr(recipe.task, name, "auto")) for name in ("text", "label")} == {"auto"}:
         reading = for_task(reading, kind[0].kind)
     n_read = sum(map(len, reading.tables.values())) + sum(reading.ledger.counts("set aside").values())
@@ -123,6 +123,13 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
         notes += made.notes
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
     return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made)
+
+
+def seen_in(reading: Reading, recipe: Recipe) -> tuple[Task, str]:
+    """Return the task as it stands in the recipe, or was seen in the data; and what showed it, "" if it was named."""
+    if "kind" in recipe.task.model_fields_set:
+        return recipe.task, ""
+    return infer(plain(reading.tables["train"]), reading.forms, like=recipe.task)
 
 
 def _with_edited(

@@ -61,8 +61,15 @@ class Resolved:
     unlabeled: Table | None = None
 
 
-def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved:
-    """Choose every "auto" from the data and the model, then encode all splits."""
+def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool = True) -> Resolved:
+    """Choose every "auto" from the data and the model, then encode all splits.
+
+    Args:
+        recipe: as it was composed.
+        origins: of its settings.
+        prepared: the rows.
+        alone: whether these rows are all there are, or others are learnt from, and measured by, in the same training.
+    """
     if prepared.kind[1]:
         recipe, origins = origins.retask(recipe, *prepared.kind)
     refuse_unknown_metric(recipe, prepared.task)
@@ -74,7 +81,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared) -> Resolved
     train = prepared.tables["train"]
     lengths = known.lengths(train, tokenizer)
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
-    idle = [] if "dev" in prepared.tables else idle_without_dev(recipe)
+    idle = idle_without_dev(recipe) if alone and "dev" not in prepared.tables else []
     recipe, origins = origins.choose(recipe, choices)
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)

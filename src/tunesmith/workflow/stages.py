@@ -7,7 +7,7 @@ is a run of its own in the folder of the whole; what is done stays done.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
-from tunesmith.recipe.several import Several, compose_several, overrides_of
+from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
-from tunesmith.workflow.again import absolute, find_files, refuse_changes
-from tunesmith.workflow.ahead import look_ahead, names_model
+from tunesmith.workflow.again import find_files, free_of, parts_again
+from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.train import failures_noted
 
@@ -45,8 +45,7 @@ def start(several: Several, *, out: Path | None = None, watch: Watch | None = No
         return run
 
     run = from_main(create, on_cpu=recipe.train.device == "cpu")
-    with failures_noted(run):
-        _go(run, several, watch)
+    _go(run, several, watch)
     return run
 
 
@@ -63,16 +62,10 @@ def resume(run: Run, *, overrides: Sequence[str] = (), watch: Watch | None = Non
         RunError: the run is done, or its data changed.
     """
     one.refuse_done(run)
-    overrides = [absolute(text) for text in overrides]
-    before = compose_several(run.recipe_path)
-    said = overrides_of(overrides, "stages", before.parts)
-    several = compose_several(run.recipe_path, overrides=overrides)
-    for name, part in several.parts.items():
-        refuse_changes(before.parts[name].recipe, part.recipe, part=f"stages.{name}.")
+    several = parts_again(run, overrides)
     if overrides and is_main_process():
         run.save_recipe(several.text)
-    with failures_noted(run):
-        _go(run, several, watch or Watch(), said)
+    _go(run, several, watch or Watch())
     return run
 
 
@@ -83,43 +76,64 @@ def folders(several: Several) -> list[str]:
 
 def refuse(several: Several, out: Path | None = None) -> None:
     """Raise what is known to be wrong before any data is read."""
-    first, *others = (part.recipe for part in several.parts.values())
-    checks = [partial(one.refuse_early, first, out)]
-    for recipe in others:
+    first, *others = several.parts.items()
+    checks: list[Callable[[], object]] = [partial(one.refuse_early, first[1].recipe, out)]
+    for name, part in others:
         checks += [
-            partial(refuse_missing_files, recipe.data),
-            partial(refuse_missing_device, recipe.train),
-            partial(refuse_missing, recipe.track),
+            partial(refuse_missing_files, part.recipe.data),
+            partial(refuse_missing_device, part.recipe.train),
+            partial(refuse_missing, part.recipe.track),
         ]
+        if names_model(part):
+            checks.append(partial(refuse_all_of, name, partial(one.refuse_model, part.recipe)))
     one.refuse_all(*checks)
 
 
-def _go(run: Run, several: Several, watch: Watch, said: Mapping[str, Sequence[str]] | None = None) -> None:
-    """Train the stages that are not done; `said` is what was set now for each."""
-    run.mark("running")
+def _go(run: Run, several: Several, watch: Watch) -> None:
+    """Train the stages that are not done.
+
+    The main process alone writes, and says how a stage stands: it measures and saves while others are done already.
+    """
+    if not is_main_process():
+        _train_each(run, several, watch)
+        return
+    with run.lock(), failures_noted(run):
+        run.mark("running")
+        left = _train_each(run, several, watch)
+        run.mark("stopped" if left else "done", reason=left)
+
+
+def _train_each(run: Run, several: Several, watch: Watch) -> str:
+    """Train one stage after the other; return why the last one begun is not done, or ""."""
     for stage, folder, named, origins in _stages(run, several):
         watch.tell({"event": "task", "name": stage})
-        mine = Run(folder)
-        begun = (folder / "manifest.json").is_file()
-        if begun and mine.status == "done":
+        mine, on_cpu = Run(folder), named.train.device == "cpu"
+        begun = from_main(partial(_begun, mine), on_cpu=on_cpu)
+        if begun == "done":
             continue
         recipe = find_files(run, named, part=f"stages.{stage}.")
         if begun:
-            mine = _again(mine, recipe, origins, overrides=said[stage] if said else (), watch=watch)
+            one.resume(folder, overrides=free_of(named, origins), watch=watch)
         else:
-            mine = one.start(recipe, origins, out=folder, watch=watch)
-        if mine.status != "done":
-            run.mark("stopped", reason=f'stage "{stage}" was {mine.manifest["reason"]}')
-            return
-    run.mark("done")
+            one.start(recipe, origins, out=folder, watch=watch)
+        if left := from_main(partial(_left, mine, stage), on_cpu=on_cpu):
+            return left
+    return ""
 
 
-def _again(run: Run, recipe: Recipe, origins: Origins, *, overrides: Sequence[str], watch: Watch) -> Run:
-    """Go on with a stage from its checkpoint; without one, begin it anew."""
-    if checkpoint.latest(run.checkpoints_folder) is not None:
-        return one.resume(run.folder, overrides=overrides, watch=watch)
-    shutil.rmtree(run.folder)
-    return one.start(recipe, origins, out=run.folder, watch=watch)
+def _begun(run: Run) -> str:
+    """Return the status of a stage that can be gone on with; "" of one that is begun anew, whose folder is removed."""
+    if not (run.folder / "manifest.json").is_file():
+        return ""
+    if run.status not in ("done", "running") and checkpoint.latest(run.checkpoints_folder) is None:
+        shutil.rmtree(run.folder)
+        return ""
+    return run.status
+
+
+def _left(run: Run, stage: str) -> str:
+    """Return why a stage is not done; "" of one that is."""
+    return "" if run.status == "done" else f'stage "{stage}" was {run.manifest["reason"]}'
 
 
 def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Origins]]:

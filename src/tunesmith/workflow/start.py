@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tunesmith.core import hardware
 from tunesmith.core.errors import Problem, RunError, TunesmithError, Where
+from tunesmith.core.kinds import refuse_to_resume
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
@@ -21,7 +22,7 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.trackers import refuse_missing
-from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result
+from tunesmith.workflow.again import as_started, find_files, keep_files, refuse_other_result, set_now
 from tunesmith.workflow.augment import keep
 from tunesmith.workflow.build import make_setup
 from tunesmith.workflow.editors import BY_MODELS, refuse_models, refuse_unseen
@@ -75,12 +76,7 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
     watch = watch or Watch()
     run = Run.open(folder)
     refuse_done(run)
-    if "trials" in run.manifest:
-        fix = "repeat the command that it was begun with: what is done is not trained again"
-        raise RunError("this is an ablation, which is not resumed so", where=Where(str(folder)), fix=fix)
-    if whole := run.manifest.get("part_of"):
-        fix = f"tunesmith train --resume {run.folder.parent}"
-        raise RunError(f"this is a part of {whole}, which goes on as a whole", where=Where(str(folder)), fix=fix)
+    refuse_to_resume(folder, run.manifest)
     prepared, resolved = reopen(run, overrides=overrides, watch=watch)
     _train(resolved, prepared, make_setup(resolved), run=run, watch=watch)
     return run
@@ -108,14 +104,15 @@ def reopen(run: Run, *, overrides: Sequence[str], watch: Watch, part: str = "") 
     """
     recipe, origins = compose(file=run.recipe_path, overrides=overrides, arguments={})
     refuse_other_result(run, recipe, part=part)
-    given = {key for key, origin in origins.entries.items() if origin.origin == "--set"}
+    given = set_now(origins)
     found = find_files(run, recipe, given=given, part=part)
     refuse_early(found, have_rows=run.made_path.exists())
     prepared = as_started(run, prepare(found, tell=watch.tell, made_before=run.made_path))
     if overrides and hardware.is_main_process():
         run.save_recipe(to_yaml(keep_files(recipe, given=given)))
     watch.tell({"event": "prepared", "prepared": prepared})
-    resolved = resolve(recipe.model_copy(update={"model": found.model}), origins, prepared=prepared)
+    recipe = recipe.model_copy(update={"model": found.model})
+    resolved = resolve(recipe, origins, prepared=prepared, alone=not part)
     watch.tell({"event": "resolved", "resolved": resolved})
     return prepared, resolved
 
@@ -172,12 +169,19 @@ def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = F
     """
     refuse_all(
         lambda: refuse_missing_files(recipe.data),
-        lambda: find(recipe.model),
+        lambda: refuse_model(recipe, have_rows=have_rows),
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
+        lambda: None if out is None else Run.refuse_taken(out),
+    )
+
+
+def refuse_model(recipe: Recipe, *, have_rows: bool = False) -> None:
+    """Raise what is wrong with the model that is named, and with those that are to make rows; see `refuse_early`."""
+    refuse_all(
+        lambda: find(recipe.model),
         lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
         lambda: refuse_unseen(recipe.augment, recipe.model),
-        lambda: None if out is None else Run.refuse_taken(out),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tunesmith.core.errors import RecipeError, RunError, Where
-from tunesmith.core.files import read_json, sha256, write_json, write_text
+from tunesmith.core.files import read_json, sha256, write_json
 from tunesmith.data.augment.spec import AugmentSpec
-from tunesmith.data.spec import DataSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
@@ -28,24 +29,28 @@ def slug(name: str) -> str:
 
 
 def claim(out: Path, recipe: Recipe, *, command: str = "") -> Run:
-    """Make the folder, or make sure that it is of the same recipe.
+    """Make the folder, or make sure that it is of the same recipe, and leave it as it is.
 
     Raises:
         RunError: it holds something else.
     """
-    text = to_yaml(recipe)
-    if not (out / RECIPE).exists():
-        if out.exists() and any(out.iterdir()):
-            raise RunError("this folder holds something else", where=Where(str(out)), fix="choose another --out")
+    run, text = Run(out), to_yaml(recipe)
+    if not (out / "manifest.json").is_file():
+        _refuse_other(out, out.exists() and (out.is_file() or any(out.iterdir())))
         out.mkdir(parents=True, exist_ok=True)
-        write_text(out / RECIPE, text)
-    elif (out / RECIPE).read_text(encoding="utf-8") != text:
+        run.save_manifest({**new_manifest(out.resolve().name, command=command), "trials": []})
+    _refuse_other(out, Run.open(out).kind != "ablation")
+    if run.recipe_text not in ("", text):
         fix = "choose another --out, or repeat the command it was begun with"
         raise RunError("this folder holds the trials of another recipe", where=Where(str(out)), fix=fix)
-    run = Run(out)
-    run.save_manifest({**new_manifest(out.resolve().name, command=command), **run.manifest, "trials": []})
-    run.mark("running")
+    if not run.recipe_text:
+        run.save_recipe(text)
     return run
+
+
+def _refuse_other(out: Path, holds_other: bool) -> None:
+    if holds_other:
+        raise RunError("this folder holds something else", where=Where(str(out)), fix="choose another --out")
 
 
 def refuse_unmeasured(recipe: Recipe) -> None:
@@ -59,40 +64,54 @@ def refuse_unmeasured(recipe: Recipe) -> None:
         raise RecipeError("there are no test rows to measure trials on", where=where, fix=fix)
 
 
-def refuse_changed(out: Path, variants: Mapping[str, Sequence[str]]) -> None:
-    """Keep what each variant is trained with and on; refuse to go on where that changed since a trial of it began.
+Facts = dict[str, dict[str, Any]]
+"""What each variant is trained with and on, by its name: its "settings", and the SHA-256 of its "files"."""
+
+
+def facts(out: Path, variants: Mapping[str, Sequence[str]]) -> Facts:
+    """Return what variants are trained with and on now.
 
     Args:
         out: the folder.
         variants: name to settings.
-
-    Raises:
-        RunError: a name has other settings now, or a file another content.
     """
-    for name, settings in variants.items():
-        path = out / "trials" / f"{slug(name)}.json"
-        files = _files(out / RECIPE, settings)
-        if not path.exists():
-            write_json(path, {"settings": [*settings], "files": files})
-        kept = read_json(path)
-        if kept["settings"] != [*settings]:
+    digest = cache(sha256)  # most variants have the same files
+    return {
+        name: {"settings": [*settings], "files": {str(file): digest(file) for file in _files(out / RECIPE, settings)}}
+        for name, settings in variants.items()
+    }
+
+
+def note(out: Path, found: Facts) -> None:
+    """Keep what each variant is trained with and on, where none of its trials was begun before."""
+    for name, now in found.items():
+        if not _place(out, name).exists():
+            write_json(_place(out, name), now)
+
+
+def refuse_changed(out: Path, found: Facts) -> None:
+    """Raise RunError if a variant has other settings now than its trials in this folder, or a file another content."""
+    for name, now in found.items():
+        kept = read_json(_place(out, name)) if _place(out, name).exists() else now
+        if kept["settings"] != now["settings"]:
             message = f"the trials of {name} in this folder have other settings"
             raise RunError(message, where=Where(str(out), value=kept["settings"]), fix="choose another --out")
-        if changed := [file for file in kept["files"] | files if kept["files"].get(file) != files.get(file)]:
+        files, before = now["files"], kept["files"]
+        if changed := [file for file in before | files if before.get(file) != files.get(file)]:
             fix = "bring the old file back, or choose another --out"
             raise RunError("the data changed since the trials began", where=Where(changed[0]), fix=fix)
 
 
-def _files(recipe: Path, settings: Sequence[str]) -> dict[str, str]:
-    """Return the SHA-256 of every file that a trial reads; of none where it can't be trained."""
+def _place(out: Path, name: str) -> Path:
+    return out / "trials" / f"{slug(name)}.json"
+
+
+def _files(recipe: Path, settings: Sequence[str]) -> list[Path]:
+    """Return the files that a trial reads; none where it can't be trained."""
     try:
-        found = compose(file=recipe, overrides=settings, arguments={})[0].data
+        data = compose(file=recipe, overrides=settings, arguments={})[0].data
     except RecipeError:
-        return {}
-    return {str(file): sha256(file) for file in _named(found)}
-
-
-def _named(data: DataSpec) -> list[Path]:
+        return []
     paths = map(Path, (*data.path, *data.dev, *data.test, *data.unlabeled))
     found = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     return [file for file in found if file.is_file()]
