@@ -5,22 +5,14 @@ import torch
 
 from tests.families.build import FAMILIES
 from tests.families.test_models import CLASSIFIERS, TEXTS, batch_of
-from tunesmith.models.classifier import build_classifier
-from tunesmith.models.padding import agree_on_padding
-from tunesmith.models.source import Source
-from tunesmith.models.spec import ModelSpec
-from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.models.vectors import Seen, vectors_changed, vectors_seen
 
 
 @pytest.mark.parametrize(
     ("name", "pooling"), [*((name, "auto") for name in CLASSIFIERS), *((name, "mean") for name in FAMILIES)]
 )
-def test_token_vectors_are_those_of_each_text(name, pooling, checkpoint):
-    source, spec = Source(name, checkpoint(name)), ModelSpec(pooling=pooling)
-    tokenizer = load_tokenizer(source, spec)
-    model = build_classifier(source, spec, ("a", "b", "c")).eval()
-    agree_on_padding(model, tokenizer)
+def test_token_vectors_are_those_of_each_text(name, pooling, load):
+    model, tokenizer = load(name, pooling=pooling)
     inputs, seen = batch_of(tokenizer, TEXTS), Seen()
     with vectors_seen(model, seen):
         logits = model(**inputs).logits
@@ -31,5 +23,5 @@ def test_token_vectors_are_those_of_each_text(name, pooling, checkpoint):
     keep = (torch.arange(len(TEXTS)) != 1)[:, None, None]
     with torch.no_grad(), vectors_changed(model, lambda vectors: vectors * keep):
         changed = model(**inputs).logits
-    same = torch.isclose(changed, logits, rtol=1e-6, atol=1e-7).all(dim=1)
+    same = torch.isclose(changed, logits, rtol=1e-4, atol=1e-6).all(dim=1)
     assert same.tolist() == [i != 1 for i in range(len(TEXTS))]
