@@ -329,17 +329,16 @@ class TokenClassification(Task):
 
     def quick_metrics(self, outputs: Sequence[Lattice], table: Table) -> dict[str, float]:
         """Return the loss of a word, and the metrics; one that is undefined (no entity anywhere) as 0."""
+        import numpy as np
+
         from tunesmith.metrics.bootstrap import unit_weights
         from tunesmith.models.chain import word_losses
 
         scorer = self.scorer(self.predictions(outputs, table), self.gold(table))
         values = scorer.at(unit_weights(len(table)))
         losses = word_losses(outputs, table[self.label], self.labels)
-        metrics = {name: float(values[name][0]) for name in self.metric_names}
-        return {
-            "loss": math.fsum(losses) / max(1, len(losses)),
-            **{name: 0.0 if math.isnan(value) else value for name, value in metrics.items()},
-        }
+        metrics = {name: float(np.nan_to_num(values[name][0])) for name in self.metric_names}
+        return {"loss": math.fsum(losses) / max(1, len(losses)), **metrics}
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
         """Find the temperature that makes the probabilities of words believable; it changes no answer.
