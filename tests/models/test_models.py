@@ -1,14 +1,17 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from tests.tiny import tiny_bert
 from tunesmith.core.errors import ModelError
 from tunesmith.models.classifier import build_classifier, head_of
+from tunesmith.models.language import build_language_model
 from tunesmith.models.source import Source, find
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
@@ -92,3 +95,18 @@ def test_plain_transformers_gives_the_same_labels_in_a_fresh_process(trained):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1]) == [p.label for p in trained.predict(texts)]
+
+
+def test_models_opened_in_several_threads_leave_the_library_as_it_was(tiny):
+    """Else no model opened later in the process has its weights tied: they stay without numbers."""
+    before = PreTrainedModel.tie_weights
+    source = find(ModelSpec(source=str(tiny)))
+
+    def opened(_):
+        return build_language_model(source, ModelSpec(), auto_class="AutoModelForMaskedLM")
+
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(opened, range(24)))
+    assert PreTrainedModel.tie_weights is before
+    for model in models:
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight

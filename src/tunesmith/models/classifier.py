@@ -5,6 +5,7 @@ What none can hold, other ways to pool and deeper heads, is of tunesmith's own (
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -241,9 +242,16 @@ def head_inputs(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
 
 
 class quiet:
-    """Silence transformers' progress bars and load reports inside the `with`."""
+    """Silence transformers' progress bars and load reports inside the `with`, one thread of the process at a time.
+
+    transformers replaces functions of its own and of torch while it opens a model and puts back what it found: two
+    threads that did so at once would leave them replaced, and no model opened later would have its weights tied.
+    """
+
+    _turn = threading.RLock()
 
     def __enter__(self) -> None:
+        self._turn.acquire()
         self._level = transformers_logging.get_verbosity()
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
@@ -251,3 +259,4 @@ class quiet:
     def __exit__(self, *_: object) -> None:
         transformers_logging.set_verbosity(self._level)
         transformers_logging.enable_progress_bar()
+        self._turn.release()
