@@ -172,6 +172,11 @@ def test_a_run_means_its_model(trained, tmp_path):
     problem = refused(tmp_path)
     assert "no model yet" in problem.message
     assert "--resume" in problem.fix
+    for content, why in ((b"{", "Expecting property name"), (b"\xff", "not UTF-8")):
+        (tmp_path / "manifest.json").write_bytes(content)
+        problem = refused(tmp_path)
+        assert problem.message.startswith(f"the file is damaged: {why}")
+        assert problem.where.file.endswith("manifest.json")
 
 
 def test_a_tokenizer_that_needs_a_library_says_so(checkpoint, monkeypatch):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from tunesmith.core.errors import RunError, Where
+
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -106,8 +108,17 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON value."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON value.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        why, line = (error.msg, error.lineno) if isinstance(error, json.JSONDecodeError) else ("not UTF-8", 0)
+        fix = "restore it from a copy, or train again"
+        raise RunError(f"the file is damaged: {why}", where=Where(str(path), line), fix=fix) from error
 
 
 def sha256(path: Path) -> str:

@@ -76,8 +76,8 @@ def find(spec: ModelSpec) -> Source:
 
 
 def _model_of_run(run: Path) -> Path:
-    manifest = read_json(run / "manifest.json")
     try:
+        manifest = read_json(run / "manifest.json")
         found = with_the_model(run, manifest)
     except RunError as error:
         raise ModelError.of(error.problems) from None

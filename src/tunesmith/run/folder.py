@@ -7,7 +7,6 @@ line it was writing, and readers leave a half-written last line out.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -300,14 +299,7 @@ class Run:
 
     def _json(self, name: str, default: Any) -> Any:
         path = self.folder / name
-        try:
-            return read_json(path) if path.exists() else default
-        except json.JSONDecodeError as error:
-            raise RunError(
-                f"the file is damaged: {error.msg}",
-                where=Where(str(path), error.lineno),
-                fix="restore it from a copy, or train again",
-            ) from error
+        return read_json(path) if path.exists() else default
 
 
 def _slug(hint: str) -> str:

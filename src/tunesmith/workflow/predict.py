@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
-from tunesmith.core.errors import DataError, Where
+from tunesmith.core.errors import DataError, RunError, Where
 from tunesmith.core.files import read_json, sha256, write_json
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import rows
@@ -275,7 +275,7 @@ def _foreign(job_file: Path, job: dict[str, str]) -> str:
     """Return why the part file can't be continued by this job, "" if it can."""
     try:
         written = read_json(job_file)
-    except (OSError, ValueError):
+    except (OSError, RunError):
         return "it is not known which job that was"
     if not isinstance(written, dict) or written.get("model") != job["model"]:
         return "it was made with another model"
