@@ -135,6 +135,7 @@ def plain_trainer(
     folder: Path,
     strategy: str = "random",
     epochs: float = 3,
+    batch: int = 32,
 ) -> dict[str, float]:
     import numpy as np
     from sklearn.metrics import f1_score
@@ -149,7 +150,7 @@ def plain_trainer(
         return [{"input_ids": i, "labels": labels.index(v)} for i, (_, v) in zip(ids, rows, strict=True)]
 
     collator, how = DataCollatorWithPadding(tokenizer), {"lr": lr, "epochs": epochs, "strategy": strategy}
-    made, seconds = fit(model, encode(train), collator, folder, batch=32, seed=seed, **how)
+    made, seconds = fit(model, encode(train), collator, folder, batch=batch, seed=seed, **how)
     found = made.predict(encode(test)).predictions.argmax(1)
     gold = np.array([labels.index(v) for _, v in test])
     return {

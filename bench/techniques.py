@@ -6,7 +6,8 @@
     python bench/techniques.py --guide techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
-"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". With the same seed all arms
+"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". "trainer RATE" is plain
+`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain". With the same seed all arms
 learn from the same rows and are measured on the same; those with other objectives or edited rows, and "plain", also on
 half of them with slips on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data
 is read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole
@@ -40,10 +41,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs/guide/techniques.md"
-PLAIN, UNLABELED = "plain", "unlabeled"
+PLAIN, UNLABELED, TRAINER = "plain", "unlabeled", "trainer "
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 2000
+EPOCHS = 15
+"""What "plain" chooses for 100 rows."""
 FILES = {
     "sst2": ("sst2/train_sentences.csv", learning.SST2_TEST),
     "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
@@ -116,10 +119,26 @@ def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
     from tunesmith.core.errors import TunesmithError
 
     try:
-        found = measured(name, switch, seed, n_test)
+        measure = of_trainer if switch.startswith(TRAINER) else measured
+        found = measure(name, switch, seed, n_test)
     except TunesmithError as error:
         found = {"refused": str(error)}
     return {"setting": name, "arm": switch, "seed": seed, **found}
+
+
+def of_trainer(name: str, arm: str, seed: int, n_test: int) -> dict[str, Any]:
+    """Train once with plain transformers, 15 epochs of steps of 16 rows; return its numbers."""
+    from tunesmith.core.hardware import peak_memory_bytes
+
+    train, _, test = rows_of(name, seed, n_test)
+    lr = float(arm.removeprefix(TRAINER))
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        how = {"epochs": EPOCHS, "batch": 16}
+        found = learning.plain_trainer(train, test, lr=lr, seed=seed, tokens=None, folder=Path(folder), **how)
+        spent = time.process_time() - began
+    kept = {"value": found["accuracy"], "seconds": found["seconds"], "steps": found["steps"]}
+    return kept | {"memory": peak_memory_bytes(), "cpu_seconds": spent}
 
 
 def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
