@@ -27,7 +27,13 @@ def shown(clock, seconds, *, terminal, of=TrainingDisplay):
     display = of(console)
     for i, second in enumerate(seconds):
         clock[0] = 100.0 + second
-        event = {"event": "augment", "done": 10 * i, "of": 10 * len(seconds), "state": f"context: {i} texts read"}
+        event = {
+            "event": "augment",
+            "what": "making rows",
+            "done": 10 * i,
+            "of": 10 * len(seconds),
+            "state": f"context: {i} texts read",
+        }
         display(event)
     display.close()
     return console.file.getvalue()

@@ -32,7 +32,7 @@ def augment(
         refuse_file(out)
     refuse_models(recipe.augment, recipe.model)
     console = show.console()
-    prepared = prepare(recipe.model_copy(update={"augment": type(recipe.augment)()}))
+    prepared = prepare(recipe.without_models())
     task, table, read = prepared.task, prepared.tables["train"], prepared.reading.tables["train"]
     console.print(f"[bold]Data[/bold]  {escape(prepared.ledger.summary(prepared.n_read))}")
     show.notes(console, (note for note in prepared.notes if note.topic != "split"))  # all rows are training rows

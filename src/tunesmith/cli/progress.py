@@ -38,20 +38,20 @@ class MakingDisplay:
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event."""
         now = time.monotonic()
-        done, of, state = event["done"], event["of"], event["state"]
+        what, done, of, state = event["what"], event["done"], event["of"], event["state"]
         self._began = self._began or now
         if self._out.is_terminal and not self._bar and now - self._began > SECONDS_BEFORE_BAR:
             self._bar = Progress(
-                TextColumn("making rows"), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
+                TextColumn(what), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
                 TextColumn("{task.fields[state]}"), console=self._out,
             )  # fmt: skip
-            self._task = self._bar.add_task("making rows", total=of, state=state)
+            self._task = self._bar.add_task(what, total=of, state=state)
             self._bar.start()
         if self._bar:
             self._bar.update(self._task, completed=done, state=state)
         elif now - max(self._began, self._said) > SECONDS_BETWEEN_LINES:
             self._said = now
-            self._out.print(f"making rows: {done:,}/{of:,}  {state}")
+            self._out.print(f"{what}: {done:,}/{of:,}  {state}")
         if done == of:
             self.close()
 

@@ -21,6 +21,7 @@ def collate(examples: Sequence[Example], task: Task, *, pad_id: int, blank: bool
         {"input_ids": ids, "attention_mask": mask, **extras},
         weights,
         None if targets[0] is None else task.stack(targets),
+        None if examples[0].taught is None else torch.tensor([example.taught for example in examples]),
     )
 
 
@@ -30,4 +31,5 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         return batch
     inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.inputs.items()}
     targets = None if batch.targets is None else batch.targets.to(device, non_blocking=True)
-    return Batch(inputs, batch.weights.to(device, non_blocking=True), targets)
+    taught = None if batch.taught is None else batch.taught.to(device, non_blocking=True)
+    return Batch(inputs, batch.weights.to(device, non_blocking=True), targets, taught)

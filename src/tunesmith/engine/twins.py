@@ -38,6 +38,7 @@ class Twins:
         spec: how many, and which noise.
         near: words that could stand in a word's place.
         tokens_per_batch: most tokens, padding counted, in one forward pass.
+        taught: what a teacher gives for each row of the table, shape (rows, outputs); None without one.
     """
 
     table: Table
@@ -46,6 +47,7 @@ class Twins:
     spec: Consistency
     near: Near
     tokens_per_batch: int
+    taught: np.ndarray | None = None
 
     def beside(self, weights: Mapping[int, float], *, seed: int) -> Iterator[tuple[list[Example], list[Example]]]:
         """Yield batches of unlabeled examples, as they are and edited, that together weigh what their bringers do.
@@ -57,21 +59,23 @@ class Twins:
         n = self.spec.ratio
         chances = [random.Random(derive(seed, i, k)) for i in weights for k in range(n)]
         shares = [weight / n for weight in weights.values() for _ in range(n)]
-        rows = self._drawn(chances)
+        places, rows = self._drawn(chances)
         still, noisy = self._encoded(rows, shares), self._encoded(self._edited(rows, chances), shares)
+        if self.taught is not None:
+            still = [replace(one, taught=self.taught[i].tolist()) for i, one in zip(places, still, strict=True)]
         lengths = np.array([max(a.n_tokens, b.n_tokens) for a, b in zip(still, noisy, strict=True)])
         for some in pack(lengths, np.argsort(-lengths, kind="stable"), tokens=self.tokens_per_batch):
             yield [still[i] for i in some], [noisy[i] for i in some]
 
-    def _drawn(self, chances: Sequence[random.Random]) -> list[Texts]:
-        """Return a row for each source of chance, or a part of one that can be read at once."""
+    def _drawn(self, chances: Sequence[random.Random]) -> tuple[list[int], list[Texts]]:
+        """Return for each source of chance the place of a row, and the row or a part that can be read at once."""
         columns = self.task.columns.values()
         places = [chance.randrange(len(self.table)) for chance in chances]
         rows = [{column: str(self.table[column][i]) for column in columns} for i in places]
         while long := self._too_long(rows):
             for i in long:
                 rows[i] = chances[i].choice(halves(rows[i]))
-        return rows
+        return places, rows
 
     def _too_long(self, rows: Sequence[Texts]) -> list[int]:
         """Return the rows of which a part is to be drawn."""

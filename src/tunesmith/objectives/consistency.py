@@ -26,6 +26,10 @@ class Consistency(Adding):
     divergence is KL(sharpened || edited), the paper's cross-entropy without its constant part; of labels, each is
     sharpened and masked alone; of numbers, which have no probability, it is the squared difference. The texts are those
     of `data.unlabeled`, else the training rows' own. Costs 2 * `ratio` passes, half of them without gradients.
+
+    With a `teacher`, the answers are those of another model that was trained before, given once, to the whole texts:
+    self-training with noise (Xie et al. 2020, "Self-training with Noisy Student", algorithm 1), and where the teacher
+    is larger, distillation into a smaller model (Hinton et al. 2015, section 2). Costs `ratio` passes.
     """
 
     name: ClassVar[str] = "consistency"
@@ -38,6 +42,8 @@ class Consistency(Adding):
     """How far answers are sharpened before they are learnt: 1 not at all, near 0 to all or nothing (tau)."""
     confidence: Annotated[float, Field(ge=0, lt=1)] = 0.8
     """Answers of no more than this probability are not learnt (beta); 0: all are."""
+    teacher: str = ""
+    """A run, or a stage before, whose answers are learnt in the place of the model's own."""
     edits: Annotated[tuple[WordEdit, ...], AfterValidator(not_empty)] = EDA
     """The noise: one of these edits of words for each text and step, drawn anew."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -54,9 +60,14 @@ class Consistency(Adding):
 
         assert p.twins is not None
         for still, edited in p.twins:
-            with torch.no_grad():
-                answers = p.task.decisions(p.again(batch=still), still)
-            yield self.weight * self.term(answers, p.task.decisions(p.again(batch=edited), edited))
+            if still.taught is None:
+                with torch.no_grad():
+                    answers = p.task.decisions(p.again(batch=still), still)
+                found = p.task.decisions(p.again(batch=edited), edited)
+            else:
+                found = p.task.decisions(p.again(batch=edited), edited)
+                answers = replace(found, logits=still.taught)
+            yield self.weight * self.term(answers, found)
 
     def term(self, answers: Decisions, edited: Decisions) -> Tensor:
         """Return how far answers to edited texts are from those to the texts themselves, weighted and summed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import NonNegativeInt, SerializeAsAny, field_validator, model_validator
 
@@ -41,6 +41,22 @@ class Recipe(Spec):
     """Trackers told about the run besides TensorBoard, which always is."""
     seed: NonNegativeInt = 0
     """Of everything random: order, dropout, the new head."""
+
+    @property
+    def teacher(self) -> str:
+        """The run whose answers are learnt; "" where there is none."""
+        return self.objectives.consistency.teacher if self.objectives.consistency else ""
+
+    def taught_by(self, teacher: str) -> Self:
+        """Return the same with another teacher, or with "" none."""
+        assert self.objectives.consistency is not None
+        consistency = self.objectives.consistency.model_copy(update={"teacher": teacher})
+        return self.model_copy(update={"objectives": self.objectives.model_copy(update={"consistency": consistency})})
+
+    def without_models(self) -> Self:
+        """Return what reads the same data, and makes no rows and asks no teacher."""
+        bare = self.model_copy(update={"augment": AugmentSpec()})
+        return bare.taught_by("") if self.teacher else bare
 
     @model_validator(mode="before")
     @classmethod

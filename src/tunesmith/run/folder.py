@@ -168,6 +168,11 @@ class Run:
         return self.folder / "augmented.jsonl"
 
     @property
+    def taught_path(self) -> Path:
+        """What a teacher gave for the texts that are learnt from, in their order."""
+        return self.folder / "taught.safetensors"
+
+    @property
     def recipe_path(self) -> Path:
         """The resolved recipe; training it again gives this run again."""
         return self.folder / "recipe.yaml"

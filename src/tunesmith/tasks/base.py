@@ -17,6 +17,7 @@ from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
@@ -334,6 +335,10 @@ class Task(Spec):
     def merge(self, examples: Sequence[Example], outputs: Sequence[Any], *, n_rows: int) -> Any:
         """Join the windows of each row; first axis = rows."""
         raise _missing(self, "merge")
+
+    def as_learnt(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what a finished model gives on the scale of the outputs that are learnt."""
+        return outputs
 
     # The answer's way.
 

@@ -27,6 +27,7 @@ class Example:
         extras: the model's other inputs, such as "token_type_ids"; each is padded with 0.
         place: where a window lies in its row, in the task's own form.
         n_written: tokens the model reads besides `ids`: those of a target text.
+        taught: what a teacher gives for it, shape (outputs,), on the scale of this model's outputs; None without one.
     """
 
     ids: Sequence[int]
@@ -36,6 +37,7 @@ class Example:
     extras: Mapping[str, Sequence[int]] = field(default_factory=dict)
     place: Any = None
     n_written: int = 0
+    taught: Any = None
 
     @property
     def n_tokens(self) -> int:
@@ -51,11 +53,13 @@ class Batch:
         inputs: the model's keyword arguments, tensors of shape (batch, tokens).
         targets: the examples' targets, stacked by the task; None when predicting.
         weights: shape (batch,).
+        taught: what a teacher gives, float32, shape (batch, outputs); None without one.
     """
 
     inputs: Mapping[str, Tensor]
     weights: Tensor
     targets: Any = field(default=None)
+    taught: Tensor | None = None
 
     @property
     def numbers(self) -> Tensor:

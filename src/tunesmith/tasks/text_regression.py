@@ -144,6 +144,13 @@ class TextRegression(ColumnsTask):
         means = tuple(statistics.fmean(values) for values in columns)
         return self.model_copy(update={"means": means, "deviations": deviations})
 
+    def as_learnt(self, outputs: np.ndarray) -> np.ndarray:
+        """Return numbers as differences from their mean, in standard deviations."""
+        import numpy as np
+
+        found: np.ndarray = ((outputs - np.array(self.means)) / np.array(self.deviations)).astype(np.float32)
+        return found
+
     @property
     def n_outputs(self) -> int:
         """How many targets there are."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from tunesmith.core.errors import Problem, RecipeError, TunesmithError, Where
-from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import read
 from tunesmith.models.opening import config_of
 from tunesmith.models.source import find
@@ -21,6 +20,7 @@ from tunesmith.workflow.prepare import prepare, seen_in
 from tunesmith.workflow.resolve import refuse_unknown_metric
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import refuse_all
+from tunesmith.workflow.teach import refuse_other_task
 
 WRITES = "AutoModelForSeq2SeqLM"
 MASKS = "fill-mask"
@@ -42,17 +42,19 @@ def look_ahead(several: Several, watch: Watch) -> None:
         TunesmithError: a stage could not be trained; what only the model it starts from can tell is told later.
     """
     chain: list[Stage] = []
+    before: dict[str, Stage] = {}
     for i, (name, part) in enumerate(several.parts.items()):
         if i:
             watch.tell({"event": "task", "name": f"{name}: a look at its data"})
-            task = prepare(part.recipe.model_copy(update={"augment": AugmentSpec()})).task
+            task = prepare(part.recipe.without_models()).task
             chain = [] if names_model(part) else chain
         else:
             task = _seen(part.recipe)
         stage = Stage(name, part.recipe, task)
         if i:
-            _refuse(stage, chain)
+            _refuse(stage, chain, before.get(part.recipe.teacher))
         chain.append(stage)
+        before[name] = stage
 
 
 def names_model(part: Part) -> bool:
@@ -67,8 +69,8 @@ def _seen(recipe: Recipe) -> Any:
     return seen_in(read(recipe.data, task=None), recipe)[0]
 
 
-def _refuse(stage: Stage, chain: Sequence[Stage]) -> None:
-    """Raise what of a stage's settings doesn't suit its task, or the stages whose model it starts from."""
+def _refuse(stage: Stage, chain: Sequence[Stage], teacher: Stage | None) -> None:
+    """Raise what of a stage's settings doesn't suit its task, its teacher, or the stages whose model it starts from."""
     recipe, task = stage.recipe, stage.task
     checks: list[Callable[[], object]] = [
         partial(refuse_unknown_metric, recipe, task),
@@ -77,6 +79,7 @@ def _refuse(stage: Stage, chain: Sequence[Stage]) -> None:
         partial(_refuse_second_prefix, stage, chain),
         partial(_refuse_lost_head, stage, chain),
         partial(_refuse_context, stage, chain),
+        *([partial(refuse_other_task, teacher.task, task, teacher.name)] if teacher else []),
     ]
     if recipe.augment.is_on:
         edits = tuple(one for one in recipe.augment.edits if one != "context" or not _guesses_itself(recipe, chain))

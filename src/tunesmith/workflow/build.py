@@ -139,4 +139,5 @@ def _twins(resolved: Resolved) -> Twins | None:
         spec=spec,
         near=near_words(spec.edits, recipe.model),
         tokens_per_batch=int(recipe.train.tokens_per_batch),
+        taught=resolved.taught,
     )

@@ -57,7 +57,7 @@ class Progress:
 
     def say(self, state: str = "") -> None:
         """Tell how far it is."""
-        self.tell({"event": "augment", "done": self.done, "of": self.of, "state": state})
+        self.tell({"event": "augment", "what": "making rows", "done": self.done, "of": self.of, "state": state})
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tunesmith.core.errors import DataError, Problem, Where, shorten
 from tunesmith.core.ledger import Ledger
@@ -21,10 +22,12 @@ from tunesmith.data.split import divide
 from tunesmith.data.table import Table, concat
 from tunesmith.data.unlabeled import Unlabeled, read_unlabeled
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.run.folder import Run
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
 from tunesmith.workflow.augment import Augmented, augment, kept, nobody
 from tunesmith.workflow.editors import Tell
+from tunesmith.workflow.teach import answers, kept_answers
 
 UNKNOWN = "label not in training"
 
@@ -44,6 +47,7 @@ class Prepared:
         reading: the rows as they were read.
         unlabeled: texts without labels, cleaned, where there are any that are learnt from.
         made: the training rows with those made from them, where any were.
+        taught: what a teacher gives for the texts without labels, or else for the training rows; None without one.
     """
 
     task: Any
@@ -56,6 +60,7 @@ class Prepared:
     reading: Reading
     unlabeled: Table | None = None
     made: Augmented | None = None
+    taught: np.ndarray | None = None
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -64,13 +69,13 @@ class Prepared:
         return {name: len(table) for name, table in (self.tables | unlabeled).items()}
 
 
-def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = None) -> Prepared:
-    """Read, choose columns, clean, check and split the data a recipe names, and make the rows it wants.
+def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) -> Prepared:
+    """Read, choose columns, clean, check and split the data a recipe names; make the rows it wants, ask its teacher.
 
     Args:
         recipe: names the data.
         tell: told how far the making of rows is.
-        made_before: a file of these rows; where there is one, they are not made again.
+        begun: an interrupted run of it; what models made and answered then, they don't again.
 
     Raises:
         DataError: the data can't be used; says where and what to do.
@@ -117,12 +122,13 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, made_before: Path | None = N
     more = _unlabeled(recipe, task, tables)
     ledger.extend(more.ledger)
     notes += more.notes
-    made = _made(recipe, task, tables["train"], tell, made_before)
+    made = _made(recipe, task, tables["train"], tell, begun)
     if made:
         tables["train"] = made.table
         notes += made.notes
+    taught = _taught(recipe, task, tables["train"] if more.table is None else more.table, tell, begun)
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
-    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made)
+    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made, taught)
 
 
 def seen_in(reading: Reading, recipe: Recipe) -> tuple[Task, str]:
@@ -160,14 +166,23 @@ def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled
     return read_unlabeled(recipe.data, held, task=task)
 
 
-def _made(recipe: Recipe, task: Any, table: Table, tell: Tell, before: Path | None) -> Augmented | None:
+def _made(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None) -> Augmented | None:
     """Return the training rows with those that are made from them; None where none are wanted."""
     if not recipe.augment.is_on:
         return None
-    if before and before.exists():
-        return kept(before, table)
+    if begun and begun.made_path.exists():
+        return kept(begun.made_path, table)
     device = recipe.train.device
     return augment(table, task, recipe.augment, model=recipe.model, seed=recipe.seed, device=device, tell=tell)
+
+
+def _taught(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None) -> np.ndarray | None:
+    """Return what the teacher gives for texts; None without one, or where the task has no use for it."""
+    if not recipe.teacher or not task.pools:
+        return None
+    if begun and begun.taught_path.exists():
+        return kept_answers(begun.taught_path)
+    return answers(recipe.teacher, table, task, device=recipe.train.device, tell=tell)
 
 
 def _lost(ledger: Ledger, n_read: int) -> list[Note]:

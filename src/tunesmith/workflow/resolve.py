@@ -48,6 +48,7 @@ class Resolved:
         n_cut: tokens of all rows that no example holds.
         notes: on what of the model is new or changed.
         unlabeled: texts without labels that are learnt from, where there are any.
+        taught: what a teacher gives for them, or else for the training rows; None without one.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Resolved:
     n_cut: int
     notes: Sequence[Note] = ()
     unlabeled: Table | None = None
+    taught: np.ndarray | None = None
 
 
 def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool = True) -> Resolved:
@@ -93,7 +95,9 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
     notes = [*refused, *idle, *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)
-    return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled)
+    return Resolved(
+        recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled, prepared.taught
+    )
 
 
 def set_aside(

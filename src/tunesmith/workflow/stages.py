@@ -24,6 +24,7 @@ from tunesmith.workflow import start as one
 from tunesmith.workflow.again import find_files, free_of, parts_again
 from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
 from tunesmith.workflow.session import Watch
+from tunesmith.workflow.teach import refuse_teacher
 from tunesmith.workflow.train import failures_noted
 
 
@@ -84,9 +85,16 @@ def refuse(several: Several, out: Path | None = None) -> None:
             partial(refuse_missing_device, part.recipe.train),
             partial(refuse_missing, part.recipe.track),
         ]
-        if names_model(part):
-            checks.append(partial(refuse_all_of, name, partial(one.refuse_model, part.recipe)))
+        alone = part.recipe.taught_by("") if _taught_within(several, name) else part.recipe
+        check = one.refuse_model if names_model(part) else refuse_teacher
+        checks.append(partial(refuse_all_of, name, partial(check, alone)))
     one.refuse_all(*checks)
+
+
+def _taught_within(several: Several, name: str) -> bool:
+    """Whether the teacher of a stage is one before it."""
+    names = list(several.parts)
+    return several.parts[name].recipe.teacher in names[: names.index(name)]
 
 
 def _go(run: Run, several: Several, watch: Watch) -> None:
@@ -144,4 +152,6 @@ def _stages(run: Run, several: Several) -> Iterator[tuple[str, Path, Recipe, Ori
         if before is not None and not names_model(part):
             recipe, origins = origins.choose(recipe, {"model.source": (str(before), "the stage before")})
         before = run.folder / folder
+        if _taught_within(several, name):
+            recipe = recipe.taught_by(str(run.folder / folders(several)[list(several.parts).index(recipe.teacher)]))
         yield name, before, recipe, origins

@@ -29,6 +29,7 @@ from tunesmith.workflow.editors import BY_MODELS, refuse_models, refuse_unseen
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Watch
+from tunesmith.workflow.teach import keep_answers, refuse_teacher
 from tunesmith.workflow.track import tracking
 from tunesmith.workflow.train import train
 
@@ -106,8 +107,8 @@ def reopen(run: Run, *, overrides: Sequence[str], watch: Watch, part: str = "") 
     refuse_other_result(run, recipe, part=part)
     given = set_now(origins)
     found = find_files(run, recipe, given=given, part=part)
-    refuse_early(found, have_rows=run.made_path.exists())
-    prepared = as_started(run, prepare(found, tell=watch.tell, made_before=run.made_path))
+    refuse_early(found, begun=run)
+    prepared = as_started(run, prepare(found, tell=watch.tell, begun=run))
     if overrides and hardware.is_main_process():
         run.save_recipe(to_yaml(keep_files(recipe, given=given)))
     watch.tell({"event": "prepared", "prepared": prepared})
@@ -147,40 +148,43 @@ def left_by(run: Run) -> str:
 
 
 def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
-    """Write what is known before training: rows that models made, recipe, origins, ledger, notes."""
+    """Write what is known before training: what models made and answered, recipe, origins, ledger, notes."""
     if prepared.made and BY_MODELS.intersection(resolved.recipe.augment.edits):
         keep(prepared.made, run.made_path)
+    if prepared.taught is not None:
+        keep_answers(prepared.taught, run.taught_path)
     run.save_recipe(to_yaml(resolved.recipe))
     run.save_origins(resolved.origins.as_dict())
     run.save_ledger(prepared.ledger)
     run.save_notes([*prepared.notes, *resolved.notes])
 
 
-def refuse_early(recipe: Recipe, out: Path | None = None, *, have_rows: bool = False) -> None:
+def refuse_early(recipe: Recipe, out: Path | None = None, *, begun: Run | None = None) -> None:
     """Raise what would go wrong after the data is read, before it is: no data, no such model, device, tracker, folder.
 
     Args:
         recipe: of the training.
         out: the run folder that was named.
-        have_rows: whether the rows that models are to make are there already.
+        begun: an interrupted run of it, which may hold what other models made and answered.
 
     Raises:
         TunesmithError: with all that was found.
     """
     refuse_all(
         lambda: refuse_missing_files(recipe.data),
-        lambda: refuse_model(recipe, have_rows=have_rows),
+        lambda: refuse_model(recipe, begun=begun),
         lambda: refuse_missing_device(recipe.train),
         lambda: refuse_missing(recipe.track),
         lambda: None if out is None else Run.refuse_taken(out),
     )
 
 
-def refuse_model(recipe: Recipe, *, have_rows: bool = False) -> None:
-    """Raise what is wrong with the model that is named, and with those that are to make rows; see `refuse_early`."""
+def refuse_model(recipe: Recipe, *, begun: Run | None = None) -> None:
+    """Raise what is wrong with the model that is named, and with those that make rows or teach; see `refuse_early`."""
     refuse_all(
         lambda: find(recipe.model),
-        lambda: None if have_rows else refuse_models(recipe.augment, recipe.model),
+        lambda: None if begun and begun.made_path.exists() else refuse_models(recipe.augment, recipe.model),
+        lambda: None if begun and begun.taught_path.exists() else refuse_teacher(recipe),
         lambda: refuse_unseen(recipe.augment, recipe.model),
     )
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from tunesmith.core.errors import RecipeError, RunError, Where
 from tunesmith.core.files import read_json, sha256, write_json
-from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.write import to_yaml
@@ -58,7 +57,7 @@ def refuse_unmeasured(recipe: Recipe) -> None:
     if "-" in recipe.data.path:
         fix = "write it to a file, and name that"
         raise RecipeError("standard input can't be read by every trial", where=Where(column="data.path"), fix=fix)
-    if "test" not in prepare(recipe.model_copy(update={"augment": AugmentSpec()})).tables:
+    if "test" not in prepare(recipe.without_models()).tables:
         where = Where(column="data.split.test", value=recipe.data.split.test)
         fix = "name a file with --test FILE, or spare some: --set data.split.test=0.2"
         raise RecipeError("there are no test rows to measure trials on", where=where, fix=fix)

@@ -1,0 +1,193 @@
+"""A teacher's answers to texts without labels: asked once, kept in the run, learnt in the place of the model's own."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+import tunesmith as ts
+from tests.tiny import sentences, tiny_bert, write_csv
+from tests.workflow.small import ended_after, prepared, write_table
+from tunesmith.core.errors import RecipeError, RunError
+from tunesmith.objectives.consistency import Consistency
+from tunesmith.tasks.decisions import Decisions
+
+QUICK = {
+    "train.length": "6 steps",
+    "train.save_every": "2 steps",
+    "evaluate.resamples": 20,
+    "evaluate.baselines": False,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Labelled rows, texts without labels, and a teacher that learnt from the rows."""
+    found = tmp_path_factory.mktemp("teacher")
+    tiny_bert(found / "tiny", dropout=0.0, spread=0.2)
+    write_csv(found / "rows.csv", sentences(60))
+    (found / "more.txt").write_text("\n".join(text for text, _ in sentences(40, seed=9)))
+    settings = {**QUICK, "train.length": "60 steps", "train.lr": 2e-3}
+    ts.train(found / "rows.csv", model=str(found / "tiny"), out=found / "taught", settings=settings)
+    return found
+
+
+def taught(folder, *, teacher="taught", **more):
+    """Return the settings of a pupil."""
+    name = "objectives.consistency"
+    return {
+        **QUICK, "data.unlabeled": [str(folder / "more.txt")], f"{name}.teacher": str(folder / teacher),
+        f"{name}.confidence": 0.0, **more,
+    }  # fmt: skip
+
+
+def test_what_is_learnt_is_the_divergence_from_the_teachers_answers():
+    """0.8 and 0.2 to be learnt where one half each is given: 0.8 log 1.6 + 0.2 log 0.4."""
+    still = SimpleNamespace(taught=torch.tensor([[0.8, 0.2]]).log())
+    task = SimpleNamespace(
+        decisions=lambda out, _batch: Decisions("one", out, torch.tensor([0]), torch.ones(1), torch.zeros(1))
+    )
+    asked = []
+
+    def again(batch):
+        asked.append(batch)
+        return torch.zeros(1, 2)
+
+    p = SimpleNamespace(task=task, twins=[(still, "edited")], again=again)
+    spec = Consistency(teacher="any", weight=3.0, temperature=1.0, confidence=0.0)
+    wanted = 0.8 * np.log(1.6) + 0.2 * np.log(0.4)
+    assert [float(term) for term in spec.after(p)] == pytest.approx([3 * wanted])
+    assert asked == ["edited"], "the model itself is not asked"
+    assert float(next(spec.model_copy(update={"confidence": 0.8}).after(p))) == 0
+
+
+def test_the_teacher_is_asked_about_each_text(folder):
+    found = prepared(folder / "rows.csv", **taught(folder))
+    said = ts.load(folder / "taught").predict(found.unlabeled["text"])
+    shares = torch.tensor(found.taught).softmax(dim=1).numpy()
+    assert [[one.probabilities[name] for name in found.task.names] for one in said] == pytest.approx(shares, abs=1e-5)
+    alone = prepared(folder / "rows.csv", **taught(folder, **{"data.unlabeled": []}))
+    assert len(alone.taught) == len(alone.tables["train"])
+
+
+def test_a_pupil_follows_its_teacher_away_from_the_labels(folder, tmp_path):
+    """The rows' labels are turned round, the teacher's answers count 50 times as much."""
+    turned = [(text, {"pos": "neg", "neg": "pos"}[label]) for text, label in sentences(60)]
+    data = write_csv(tmp_path / "turned.csv", turned)
+    longer = {"train.length": "60 steps", "train.lr": 2e-3}
+    texts = (folder / "more.txt").read_text().splitlines()
+    wanted = [one.label for one in ts.load(folder / "taught").predict(texts)]
+
+    def share_alike(name, **settings):
+        run = ts.train(data, model=str(folder / "tiny"), out=tmp_path / name, settings={**settings, **longer})
+        return np.mean([one.label == label for one, label in zip(run.predict(texts), wanted, strict=True)])
+
+    assert share_alike("alone", **QUICK) < 0.7
+    assert share_alike("pupil", **taught(folder, **{"objectives.consistency.weight": 50.0})) > 0.9
+
+
+def test_resumed_bit_for_bit_when_the_teacher_is_gone(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder / "taught", tmp_path / "taught")
+    settings = taught(folder, **{"objectives.consistency.teacher": str(tmp_path / "taught")})
+    arguments = {"model": str(folder / "tiny"), "settings": settings}
+    whole = ts.train(folder / "rows.csv", out=tmp_path / "whole", **arguments)
+    with ended_after(3, monkeypatch), pytest.raises(KeyboardInterrupt):
+        ts.train(folder / "rows.csv", out=tmp_path / "cut", **arguments)
+    shutil.rmtree(tmp_path / "taught")
+    again = ts.resume(tmp_path / "cut")
+    one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
+    assert one == other
+    with pytest.raises(RunError, match="taught"):
+        ts.train(folder / "rows.csv", out=tmp_path / "new", **arguments)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            [(text, {"pos": "good", "neg": "bad"}[label]) for text, label in sentences(60)],
+            '"bad", "good", "neg", "pos"',
+        ),
+        ([(text, len(text) / 7) for text, _ in sentences(60)], "text-classification, this one is text-regression"),
+    ],
+)
+def test_a_teacher_of_something_else_is_refused(folder, tmp_path, rows, said):
+    data = write_csv(tmp_path / "other.csv", rows)
+    with pytest.raises(RecipeError, match=rf"objectives\.consistency\.teacher.*{said}"):
+        ts.train(data, model=str(folder / "tiny"), out=tmp_path / "run", settings=taught(folder))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_pairs_is_none_of_single_texts(folder, tmp_path):
+    pairs = [(a, b, label) for (a, label), (b, _) in zip(sentences(60), sentences(60, seed=1), strict=True)]
+    data = write_table(tmp_path / "pairs.csv", ("premise", "hypothesis", "label"), pairs)
+    with pytest.raises(RecipeError, match="the teacher reads single texts"):
+        prepared(data, **taught(folder, **{"data.unlabeled": []}))
+
+
+@pytest.mark.parametrize("kind", ["text-regression", "multi-label-classification"])
+def test_numbers_and_labels_are_taught_on_the_scale_they_are_learnt_on(kind, folder, tmp_path):
+    many = kind == "multi-label-classification"
+    rows = [
+        (t, f"{label},long" if len(t) > 25 else label) if many else (t, len(t) + 100.5) for t, label in sentences(60)
+    ]
+    data = write_csv(tmp_path / "rows.csv", rows)
+    settings = {**QUICK, "task.kind": kind}
+    teacher = ts.train(data, model=str(folder / "tiny"), out=tmp_path / "taught", settings=settings)
+    mine = taught(folder, **{"objectives.consistency.teacher": str(tmp_path / "taught"), "task.kind": kind})
+    found = prepared(data, **mine)
+    said = teacher.predict(found.unlabeled["text"])
+    if many:
+        wanted = [[one.probabilities[name] for name in found.task.names] for one in said]
+        assert torch.tensor(found.taught).sigmoid().numpy() == pytest.approx(np.array(wanted), abs=1e-5)
+    else:
+        scaled = found.taught * found.task.deviations + found.task.means
+        assert scaled[:, 0] == pytest.approx([one.value for one in said], rel=1e-4)
+    run = ts.train(data, model=str(folder / "tiny"), out=tmp_path / "run", settings=mine)
+    assert run.run.manifest["step"] == 6
+
+
+def recipe(folder, tmp_path, **pupil):
+    student = {
+        "data": {"path": str(folder / "rows.csv"), "unlabeled": str(folder / "more.txt")},
+        "model": str(folder / "tiny"),
+        "objectives": {"consistency": {"teacher": "first", "confidence": 0.0}},
+        **pupil,
+    }
+    parts = {"first": {"data": str(folder / "rows.csv"), "model": str(folder / "tiny")}, "second": student}
+    path = tmp_path / "stages.yaml"
+    path.write_text(json.dumps({"stages": parts}))  # JSON is YAML
+    return path
+
+
+def test_a_stage_learns_from_one_before(folder, tmp_path):
+    found = ts.train_several(recipe(folder, tmp_path), out=tmp_path / "run", settings=QUICK)
+    first, second = found["1-first"], found["2-second"]
+    kept = load_file(second.run.taught_path)["taught"]
+    said = first.predict((folder / "more.txt").read_text().splitlines())
+    names = sorted(said[0].probabilities)
+    wanted = np.array([[one.probabilities[name] for name in names] for one in said])
+    assert torch.tensor(kept).softmax(dim=1).numpy() == pytest.approx(wanted, abs=1e-5)
+    assert (second.run.origins["model.source"]["value"]) == str(folder / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("pupil", "said"),
+    [
+        ({"objectives": {"consistency": {"teacher": "frist"}}}, "frist"),
+        ({"objectives": {"consistency": {"teacher": "second"}}}, "second"),
+        ({"task": "text-regression"}, r"stages\.second\.objectives\.consistency\.teacher.*this one is text-regression"),
+    ],
+)
+def test_a_stage_with_a_teacher_that_cannot_teach_it_is_told_before_the_first_is_trained(folder, tmp_path, pupil, said):
+    if "task" in pupil:
+        numbers = write_csv(tmp_path / "numbers.csv", [(text, len(text) / 7) for text, _ in sentences(60)])
+        pupil = {**pupil, "data": str(numbers)}
+    with pytest.raises((RecipeError, RunError), match=said):
+        ts.train_several(recipe(folder, tmp_path, **pupil), out=tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "run").exists()
