@@ -7,7 +7,8 @@
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
 "unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". "trainer RATE" is plain
-`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain". With the same seed all arms
+`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain". "NAME.yaml" is one of recipes/,
+with these 2,000 texts as rows of its file whose label is empty. With the same seed all arms
 learn from the same rows and are measured on the same; those with other objectives or edited rows, and "plain", also on
 half of them with slips on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data
 is read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,8 @@ from turns import forked, in_turns
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-GUIDE = Path(__file__).resolve().parents[1] / "docs/guide/techniques.md"
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = ROOT / "docs/guide/techniques.md"
 PLAIN, UNLABELED, TRAINER = "plain", "unlabeled", "trainer "
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
@@ -119,7 +122,7 @@ def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
     from tunesmith.core.errors import TunesmithError
 
     try:
-        measure = of_trainer if switch.startswith(TRAINER) else measured
+        measure = of_trainer if switch.startswith(TRAINER) else of_recipe if switch.endswith(".yaml") else measured
         found = measure(name, switch, seed, n_test)
     except TunesmithError as error:
         found = {"refused": str(error)}
@@ -139,6 +142,31 @@ def of_trainer(name: str, arm: str, seed: int, n_test: int) -> dict[str, Any]:
         spent = time.process_time() - began
     kept = {"value": found["accuracy"], "seconds": found["seconds"], "steps": found["steps"]}
     return kept | {"memory": peak_memory_bytes(), "cpu_seconds": spent}
+
+
+def of_recipe(name: str, arm: str, seed: int, n_test: int) -> dict[str, Any]:
+    """Train as a recipe of stages has it; return the numbers of the last stage, and what all of them cost."""
+    import tunesmith as ts
+    from tunesmith.core.hardware import peak_memory_bytes
+
+    train, others, test = rows_of(name, seed, n_test)
+    labelled = {text for text, _ in train}
+    rows = [*train, *((text, "") for text, _ in others if text not in labelled)]
+    recipe = ROOT / "recipes" / arm
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        learning.write(Path(folder) / "reviews.csv", rows)
+        settings = {"evaluate.baselines": False, "evaluate.resamples": 10, "seed": seed, "data.split.test": 0}
+        settings["data.test"] = [learning.write(Path(folder) / "test.csv", test)]
+        with chdir(folder):
+            stages = list(ts.train_several(recipe, out=Path(folder) / "run", settings=settings).values())
+        manifests = [stage.run.manifest for stage in stages]
+        found = {"value": stages[-1].metrics["accuracy"], "before": [one.metrics["accuracy"] for one in stages[:-1]]}
+        found["seconds"] = sum(one["seconds"]["train"] for one in manifests)
+        found |= {"steps": sum(one["step"] for one in manifests), "memory": peak_memory_bytes()}
+        found |= {edit: _share_right(stages[-1], test, edit) for edit in EDITS}
+        found["cpu_seconds"] = time.process_time() - began
+    return found
 
 
 def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
