@@ -8,9 +8,10 @@ import pytest
 
 import tunesmith as ts
 from tests.tiny import sentences
-from tunesmith.recipe.compose import compose
+from tunesmith.recipe.compose import compose, leaves, read
 from tunesmith.recipe.origins import flat
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.recipe.several import compose_several
 from tunesmith.workflow import finish
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
@@ -30,17 +31,26 @@ def test_there_are_recipes_and_the_list_names_them_all():
     assert [path.name for path in RECIPES if f"({path.name})" not in listed] == []
 
 
+def parts(recipe):
+    """Return a recipe, and the names of the settings it writes; of each stage, where it has some."""
+    tree, _ = read(recipe)
+    stages = tree.pop("stages", {})
+    if not stages:
+        return [(compose(file=recipe, overrides=[], arguments={})[0], {key for key, _ in leaves(tree)})]
+    composed = compose_several(recipe).parts
+    return [(composed[name].recipe, {key for key, _ in [*leaves(tree), *leaves(own)]}) for name, own in stages.items()]
+
+
 def test_it_names_only_what_differs_from_the_defaults(recipe):
-    made, origins = compose(file=recipe, overrides=[], arguments={})
-    defaults = flat(Recipe())
-    written = {key: value for key, value in flat(made).items() if origins.entries[key].origin == "file"}
-    assert [key for key, value in written.items() if value == defaults[key] and key not in THE_USERS] == []
-    assert set(written) - THE_USERS
+    defaults = {**flat(Recipe()), **flat(Recipe(objectives={"consistency": True, "contrast": True}))}
+    for made, written in parts(recipe):
+        values = flat(made)
+        assert [key for key in written - THE_USERS if key in values and values[key] == defaults[key]] == []
+        assert written - THE_USERS
 
 
 def test_every_setting_has_its_reason_above_it(recipe):
-    _, origins = compose(file=recipe, overrides=[], arguments={})
-    names = {key.rpartition(".")[2] for key, o in origins.entries.items() if o.origin == "file"}
+    names = {key.rpartition(".")[2] for _, written in parts(recipe) for key in written}
     names -= {key.rpartition(".")[2] for key in THE_USERS}
     lines = recipe.read_text().splitlines()
     found = {line.split(":")[0].strip(): i for i, line in enumerate(lines) if not line.lstrip().startswith("#")}
@@ -51,11 +61,15 @@ def test_every_setting_has_its_reason_above_it(recipe):
 def test_it_trains(recipe, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(finish, "verify", lambda *_args, **_more: None)  # a fresh process each would take most time
-    made, _ = compose(file=recipe, overrides=[], arguments={})
+    made, _ = parts(recipe)[-1]
     for i, name in enumerate([*made.data.path, *made.data.dev, *made.data.test]):
         _write_rows(tmp_path / name, made, seed=i)
     settings = {"train.length": "2 steps", "evaluate.resamples": 20, "evaluate.baselines": False}
-    run = ts.train(recipe=recipe, model=str(tiny), out=tmp_path / "run", settings=settings)
+    if len(parts(recipe)) > 1:
+        settings |= {"model": str(tiny)}
+        run = list(ts.train_several(recipe, out=tmp_path / "run", settings=settings).values())[-1]
+    else:
+        run = ts.train(recipe=recipe, model=str(tiny), out=tmp_path / "run", settings=settings)
     assert run.run.status == "done"
     assert run.run.manifest["step"] == 2
     assert run.predict(["a good film"])[0].label in set(made.data.label_map.values()) | {"pos", "neg"}
@@ -78,4 +92,5 @@ def _write_rows(path: Path, made: Recipe, *, seed: int) -> None:
         writer.writerow([columns["text"], columns["label"], *([group] if group else [])])
         for i, (text, label) in enumerate(sentences(90, seed=seed)):
             more = [f"{group}-{i // 3}"] if group else []
-            writer.writerow([text, rng.choice(written[label]), *more])
+            has_none = bool(made.data.unlabeled) and i % 3 == 0
+            writer.writerow([text, "" if has_none else rng.choice(written[label]), *more])

@@ -108,6 +108,16 @@ def test_near_copies_of_test_rows_are_told_and_dropped_on_request(tmp_path):
     assert list(read(tmp_path, more, **settings, **{"data.leaks": "drop_near"}).unlabeled["text"]) == ["another text"]
 
 
+def test_rows_of_the_same_file_without_a_label_are_not_called_lost(tmp_path):
+    data = write_csv(
+        tmp_path / "rows.csv", [(text, label if i < 20 else "") for i, (text, label) in enumerate(sentences(60))]
+    )
+    assert len(said(prepared(data), "most rows lost")) == 1
+    found = prepared(data, **{"data.unlabeled": [str(data)], **ON})
+    assert said(found, "most rows lost") == []
+    assert (len(found.tables["train"]), len(found.unlabeled)) == (20, 60)
+
+
 def test_files_that_are_not_there_are_told_early(tmp_path):
     settings = {**ON, "data.unlabeled": [str(tmp_path / "no.txt")]}
     with pytest.raises(DataError, match=r"no\.txt: there is no such file"):

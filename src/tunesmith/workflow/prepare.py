@@ -110,7 +110,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) ->
     notes = [
         *reading.notes,
         *notes,
-        *_lost(ledger, n_read),
+        *_lost(ledger, n_read, recipe.data),
         *_changed(ledger),
         *found.notes,
         *division.notes,
@@ -185,9 +185,13 @@ def _taught(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | No
     return answers(recipe.teacher, table, task, device=recipe.train.device, tell=tell)
 
 
-def _lost(ledger: Ledger, n_read: int) -> list[Note]:
-    """Warn where most rows can't be used, copies of others apart: these are hardly the right columns."""
-    reasons = {reason: n for reason, n in ledger.counts("set aside").items() if reason.startswith("no ")}
+def _lost(ledger: Ledger, n_read: int, spec: DataSpec) -> list[Note]:
+    """Warn where most rows can't be used, copies of others apart: these are hardly the right columns.
+
+    Rows without a label that are named as texts without labels are not lost.
+    """
+    known = {"no label"} if set(spec.path) & set(spec.unlabeled) else set()
+    reasons = {r: n for r, n in ledger.counts("set aside").items() if r.startswith("no ") and r not in known}
     n = sum(reasons.values())
     if n <= n_read / 2:
         return []
