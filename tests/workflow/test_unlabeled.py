@@ -112,8 +112,9 @@ def test_rows_of_the_same_file_without_a_label_are_not_called_lost(tmp_path):
     data = write_csv(
         tmp_path / "rows.csv", [(text, label if i < 20 else "") for i, (text, label) in enumerate(sentences(60))]
     )
-    assert len(said(prepared(data), "most rows lost")) == 1
-    found = prepared(data, **{"data.unlabeled": [str(data)], **ON})
+    whole = {"data.split.dev": 0.0, "data.split.test": 0.0}
+    assert len(said(prepared(data, **whole), "most rows lost")) == 1
+    found = prepared(data, **whole, **{"data.unlabeled": [str(data)], **ON})
     assert said(found, "most rows lost") == []
     assert (len(found.tables["train"]), len(found.unlabeled)) == (20, 60)
 
