@@ -11,10 +11,15 @@ from safetensors.numpy import load_file
 
 import tunesmith as ts
 from tests.tiny import sentences, tiny_bert, write_csv
+from tests.tiny_writers import tiny_writer
 from tests.workflow.small import ended_after, prepared, write_table
 from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.objectives.consistency import Consistency
+from tunesmith.recipe.compose import compose
 from tunesmith.tasks.decisions import Decisions
+from tunesmith.workflow.prepare import prepare
+from tunesmith.workflow.resolve import resolve
+from tunesmith.workflow.start import resume
 
 QUICK = {
     "train.length": "6 steps",
@@ -68,10 +73,10 @@ def test_what_is_learnt_is_the_divergence_from_the_teachers_answers():
 def test_the_teacher_is_asked_about_each_text(folder):
     found = prepared(folder / "rows.csv", **taught(folder))
     said = ts.load(folder / "taught").predict(found.unlabeled["text"])
-    shares = torch.tensor(found.taught).softmax(dim=1).numpy()
+    shares = torch.tensor(found.taught.outputs).softmax(dim=1).numpy()
     assert [[one.probabilities[name] for name in found.task.names] for one in said] == pytest.approx(shares, abs=1e-5)
     alone = prepared(folder / "rows.csv", **taught(folder, **{"data.unlabeled": []}))
-    assert len(alone.taught) == len(alone.tables["train"])
+    assert len(alone.taught.outputs) == len(alone.tables["train"])
 
 
 def test_a_pupil_follows_its_teacher_away_from_the_labels(folder, tmp_path):
@@ -144,10 +149,11 @@ def test_numbers_and_labels_are_taught_on_the_scale_they_are_learnt_on(kind, fol
     said = teacher.predict(found.unlabeled["text"])
     if many:
         wanted = [[one.probabilities[name] for name in found.task.names] for one in said]
-        assert torch.tensor(found.taught).sigmoid().numpy() == pytest.approx(np.array(wanted), abs=1e-5)
+        assert torch.tensor(found.taught.outputs).sigmoid().numpy() == pytest.approx(np.array(wanted), abs=1e-5)
     else:
-        scaled = found.taught * found.task.deviations + found.task.means
-        assert scaled[:, 0] == pytest.approx([one.value for one in said], rel=1e-4)
+        assert found.taught.outputs[:, 0] == pytest.approx([one.value for one in said], rel=1e-4)
+        learnt = found.task.as_learnt(found.taught.outputs)
+        assert learnt * found.task.deviations + found.task.means == pytest.approx(found.taught.outputs, rel=1e-4)
     run = ts.train(data, model=str(folder / "tiny"), out=tmp_path / "run", settings=mine)
     assert run.run.manifest["step"] == 6
 
@@ -191,3 +197,46 @@ def test_a_stage_with_a_teacher_that_cannot_teach_it_is_told_before_the_first_is
     with pytest.raises((RecipeError, RunError), match=said):
         ts.train_several(recipe(folder, tmp_path, **pupil), out=tmp_path / "run", settings=QUICK)
     assert not (tmp_path / "run").exists()
+
+
+def test_answers_are_for_the_texts_as_they_were_asked(folder, tmp_path, monkeypatch):
+    texts = (folder / "more.txt").read_text().splitlines()
+    for name, some in (("a.txt", texts[:20]), ("b.txt", texts[20:])):
+        (tmp_path / name).write_text("\n".join(some))
+    files = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    settings = taught(folder, **{"data.unlabeled": files})
+    with ended_after(3, monkeypatch), pytest.raises(KeyboardInterrupt):
+        ts.train(folder / "rows.csv", model=str(folder / "tiny"), out=tmp_path / "cut", settings=settings)
+    with pytest.raises(RunError, match="in another order"):
+        resume(tmp_path / "cut", overrides=[f"data.unlabeled={files[::-1]}"])
+    assert resume(tmp_path / "cut", overrides=[f"data.unlabeled={files}"]).status == "done"
+
+
+def test_a_run_of_another_task_is_no_teacher_of_a_later_stage(folder, tmp_path):
+    numbers = write_csv(tmp_path / "numbers.csv", [(text, len(text) / 7) for text, _ in sentences(60)])
+    ts.train(numbers, model=str(folder / "tiny"), out=tmp_path / "scores", settings=QUICK)
+    pupil = {"objectives": {"consistency": {"teacher": str(tmp_path / "scores")}}}
+    with pytest.raises(RecipeError, match=r"stages\.second\.objectives\.consistency\.teacher.*is text-regression"):
+        ts.train_several(recipe(folder, tmp_path, **pupil), out=tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_are_taught_whatever_their_column_is_called(folder, tmp_path):
+    rows = [(text, len(text) / 7) for text, _ in sentences(60)]
+    ts.train(write_csv(tmp_path / "a.csv", rows), model=str(folder / "tiny"), out=tmp_path / "taught", settings=QUICK)
+    other = write_table(tmp_path / "b.csv", ("text", "rating"), rows)
+    found = prepared(other, **taught(folder, **{"objectives.consistency.teacher": str(tmp_path / "taught")}))
+    assert found.taught.outputs.shape == (len(found.unlabeled), 1)
+
+
+def test_a_head_without_a_bias_learns_numbers_that_are_not_centred_and_is_taught_these(folder, tmp_path):
+    rows = [(text, len(text) / 7 + 100) for text, _ in sentences(60)]
+    data = write_csv(tmp_path / "rows.csv", rows)
+    ts.train(data, model=str(folder / "tiny"), out=tmp_path / "taught", settings=QUICK)
+    mine = taught(folder, **{"objectives.consistency.teacher": str(tmp_path / "taught")})
+    arguments = {"data.path": [str(data)], "model": str(tiny_writer(tmp_path / "gpt2")), **mine}
+    composed, origins = compose(file=None, overrides=[], arguments=arguments)
+    found = resolve(composed, origins, prepared=prepare(composed))
+    targets = np.array([example.target for example in found.encoded.examples["train"]])
+    assert found.task.means == (0.0,)
+    assert found.taught.mean() == pytest.approx(targets.mean(), rel=0.1)

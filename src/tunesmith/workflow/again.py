@@ -85,6 +85,8 @@ def find_files(run: Run, recipe: Recipe, *, given: Collection[str] = (), part: s
     model = recipe.model
     if model.source not in EMBEDDED and home.is_absolute() and (home / model.source).is_dir():
         model = model.model_copy(update={"source": str(home / model.source)})
+    if recipe.teacher and home.is_absolute() and (home / recipe.teacher).is_dir():
+        recipe = recipe.taught_by(str(home / recipe.teacher))
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
 
 

@@ -20,7 +20,7 @@ from tunesmith.workflow.prepare import prepare, seen_in
 from tunesmith.workflow.resolve import refuse_unknown_metric
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.start import refuse_all
-from tunesmith.workflow.teach import refuse_other_task
+from tunesmith.workflow.teach import refuse_other_task, refuse_unfit
 
 WRITES = "AutoModelForSeq2SeqLM"
 MASKS = "fill-mask"
@@ -79,7 +79,9 @@ def _refuse(stage: Stage, chain: Sequence[Stage], teacher: Stage | None) -> None
         partial(_refuse_second_prefix, stage, chain),
         partial(_refuse_lost_head, stage, chain),
         partial(_refuse_context, stage, chain),
-        *([partial(refuse_other_task, teacher.task, task, teacher.name)] if teacher else []),
+        partial(refuse_other_task, teacher.task, task, teacher.name)
+        if teacher
+        else partial(refuse_unfit, recipe, task),
     ]
     if recipe.augment.is_on:
         edits = tuple(one for one in recipe.augment.edits if one != "context" or not _guesses_itself(recipe, chain))

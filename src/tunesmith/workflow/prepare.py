@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.errors import DataError, Problem, Where, shorten
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.notes import Note
@@ -27,7 +25,7 @@ from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
 from tunesmith.workflow.augment import Augmented, augment, kept, nobody
 from tunesmith.workflow.editors import Tell
-from tunesmith.workflow.teach import answers, kept_answers
+from tunesmith.workflow.teach import Taught, answers, kept_answers
 
 UNKNOWN = "label not in training"
 
@@ -60,7 +58,7 @@ class Prepared:
     reading: Reading
     unlabeled: Table | None = None
     made: Augmented | None = None
-    taught: np.ndarray | None = None
+    taught: Taught | None = None
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -176,12 +174,12 @@ def _made(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None
     return augment(table, task, recipe.augment, model=recipe.model, seed=recipe.seed, device=device, tell=tell)
 
 
-def _taught(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None) -> np.ndarray | None:
+def _taught(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None) -> Taught | None:
     """Return what the teacher gives for texts; None without one, or where the task has no use for it."""
     if not recipe.teacher or not task.pools:
         return None
     if begun and begun.taught_path.exists():
-        return kept_answers(begun.taught_path)
+        return kept_answers(begun.taught_path, task.key(table))
     return answers(recipe.teacher, table, task, device=recipe.train.device, tell=tell)
 
 

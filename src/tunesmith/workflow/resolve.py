@@ -48,7 +48,7 @@ class Resolved:
         n_cut: tokens of all rows that no example holds.
         notes: on what of the model is new or changed.
         unlabeled: texts without labels that are learnt from, where there are any.
-        taught: what a teacher gives for them, or else for the training rows; None without one.
+        taught: what a teacher gives for them, or else for the training rows, on the scale of what is learnt; or None.
     """
 
     recipe: Recipe
@@ -95,9 +95,8 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
     notes = [*refused, *idle, *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)
-    return Resolved(
-        recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled, prepared.taught
-    )
+    taught = None if prepared.taught is None else task.as_learnt(prepared.taught.outputs)
+    return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled, taught)
 
 
 def set_aside(

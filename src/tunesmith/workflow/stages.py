@@ -133,7 +133,8 @@ def _begun(run: Run) -> str:
     """Return the status of a stage that can be gone on with; "" of one that is begun anew, whose folder is removed."""
     if not (run.folder / "manifest.json").is_file():
         return ""
-    if run.status not in ("done", "running") and checkpoint.latest(run.checkpoints_folder) is None:
+    keeps = run.taught_path.exists() or checkpoint.latest(run.checkpoints_folder) is not None
+    if run.status not in ("done", "running") and not keeps:
         shutil.rmtree(run.folder)
         return ""
     return run.status

@@ -5,12 +5,15 @@ They are asked for once and kept in the run: the teacher may be gone when traini
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.errors import RecipeError, RunError, Where
 from tunesmith.data.table import Table
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -18,7 +21,21 @@ from tunesmith.tasks.base import Task
 from tunesmith.workflow.editors import Tell
 
 SETTING = "objectives.consistency.teacher"
-NAME = "taught"
+NAME, TEXTS = "taught", "texts"
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher gave.
+
+    Attributes:
+        outputs: as a finished model gives them, in the order of the task's own: float32, shape (rows, outputs).
+        texts: a SHA-256 of the texts in their order.
+    """
+
+    outputs: np.ndarray
+    texts: str
 
 
 def refuse_teacher(recipe: Recipe) -> None:
@@ -29,8 +46,18 @@ def refuse_teacher(recipe: Recipe) -> None:
         load_settings(Run.with_model(recipe.teacher).model_folder)
 
 
-def answers(teacher: str, table: Table, task: Task, *, device: str, tell: Tell) -> np.ndarray:
-    """Return what a teacher gives for each row, on the scale of the task's own outputs: float32, shape (rows, outputs).
+def refuse_unfit(recipe: Recipe, task: Any) -> None:
+    """Raise RecipeError if the run that is to teach a task answers something else."""
+    if recipe.teacher:
+        from tunesmith.inference.settings import load_settings
+
+        theirs = load_settings(Run.with_model(recipe.teacher).model_folder).build_task()
+        refuse_other_task(theirs, task, recipe.teacher)
+        _order(theirs, task, recipe.teacher)
+
+
+def answers(teacher: str, table: Table, task: Task, *, device: str, tell: Tell) -> Taught:
+    """Return what a teacher gives for each row.
 
     Args:
         teacher: a run, or a model folder of one.
@@ -47,18 +74,17 @@ def answers(teacher: str, table: Table, task: Task, *, device: str, tell: Tell) 
     asked = Predictor.load(Run.with_model(teacher).model_folder, device=device)
     refuse_other_task(asked.task, task, teacher)
     order = _order(asked.task, task, teacher)
+    if asked.task.long_text == "error":
+        asked.task = asked.task.model_copy(update={"long_text": "windows"})
     fields = asked.task.columns
-    read = asked.table_of([dict(zip(fields, cells, strict=True)) for cells in _cells(table, task, fields)])
-    done = 0
-
-    def on_rows(n: int) -> None:
-        nonlocal done
-        done += n
-        told = {"what": "asking the teacher", "done": min(done, len(table)), "of": len(table), "state": teacher}
-        tell({"event": "augment", **told})
-
-    found = np.asarray(asked.outputs(read, on_rows=on_rows), dtype=np.float32)[:, order]
-    return np.ascontiguousarray(task.as_learnt(found))  # safetensors writes other arrays as they lie in memory
+    parts = []
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        some = table.take(range(start, min(start + ROWS_AT_ONCE, len(table))))
+        read = asked.table_of([dict(zip(fields, cells, strict=True)) for cells in _cells(some, task, fields)])
+        parts.append(np.asarray(asked.outputs(read), dtype=np.float32)[:, order])
+        done = start + len(some)
+        tell({"event": "augment", "what": "asking the teacher", "done": done, "of": len(table), "state": teacher})
+    return Taught(np.concatenate(parts), _digest(task.key(table)))
 
 
 def refuse_other_task(theirs: Any, mine: Any, teacher: str) -> None:
@@ -75,6 +101,8 @@ def _order(theirs: Any, mine: Any, teacher: str) -> list[int]:
         RecipeError: it has others, or reads another number of texts.
     """
     where = Where(column=SETTING, value=teacher)
+    if mine.decides == "number" and len(theirs.target_columns) == len(mine.target_columns) == 1:
+        return [0]
     if theirs.columns.keys() != mine.columns.keys():
         message = "the teacher reads single texts" if len(mine.columns) > 1 else "the teacher reads pairs of texts"
         raise RecipeError(message, where=where, fix="name a run that reads what is read here")
@@ -90,16 +118,37 @@ def _cells(table: Table, task: Task, fields: Any) -> list[tuple[Any, ...]]:
     return list(zip(*(table[task.columns[field]] for field in fields), strict=True))
 
 
-def keep_answers(found: np.ndarray, path: Path) -> None:
+def _digest(texts: Iterable[str]) -> str:
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+    return found.hexdigest()
+
+
+def keep_answers(found: Taught, path: Path) -> None:
     """Write the answers for `kept_answers`."""
     from safetensors.numpy import save_file
 
-    save_file({NAME: found}, path)
+    # safetensors writes what is not contiguous as it lies in memory
+    save_file({NAME: np.ascontiguousarray(found.outputs)}, path, metadata={TEXTS: found.texts})
 
 
-def kept_answers(path: Path) -> np.ndarray:
-    """Return the answers as they were when the run was started."""
-    from safetensors.numpy import load_file
+def kept_answers(path: Path, texts: Iterable[str]) -> Taught:
+    """Return the answers as they were when the run was started.
 
-    found: np.ndarray = load_file(path)[NAME]
+    Raises:
+        RunError: they are to other texts, or to these in another order; or the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as kept:
+            found = Taught(kept.get_tensor(NAME), kept.metadata()[TEXTS])
+    except (SafetensorError, KeyError, TypeError) as error:
+        fix = "restore it from a copy, or train again"
+        raise RunError(f"the file is damaged: {error}", where=Where(str(path)), fix=fix) from error
+    if found.texts != _digest(texts):
+        message = "the teacher was asked about other texts, or about these in another order"
+        fix = "name the old files in their old order, or start a new run"
+        raise RunError(message, where=Where(str(path)), fix=fix)
     return found
