@@ -16,9 +16,11 @@ from tests.workflow.small import ended_after, prepared, write_table
 from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.objectives.consistency import Consistency
 from tunesmith.recipe.compose import compose
+from tunesmith.run.folder import Run
 from tunesmith.tasks.decisions import Decisions
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve
+from tunesmith.workflow.stages import _begun
 from tunesmith.workflow.start import resume
 
 QUICK = {
@@ -103,6 +105,8 @@ def test_resumed_bit_for_bit_when_the_teacher_is_gone(folder, tmp_path, monkeypa
     with ended_after(3, monkeypatch), pytest.raises(KeyboardInterrupt):
         ts.train(folder / "rows.csv", out=tmp_path / "cut", **arguments)
     shutil.rmtree(tmp_path / "taught")
+    shutil.rmtree(tmp_path / "cut" / "checkpoints")
+    assert _begun(Run(tmp_path / "cut")), "a stage that has its answers is not begun anew"
     again = ts.resume(tmp_path / "cut")
     one, other = ((run.run.model_folder / "model.safetensors").read_bytes() for run in (whole, again))
     assert one == other
@@ -240,3 +244,14 @@ def test_a_head_without_a_bias_learns_numbers_that_are_not_centred_and_is_taught
     targets = np.array([example.target for example in found.encoded.examples["train"]])
     assert found.task.means == (0.0,)
     assert found.taught.mean() == pytest.approx(targets.mean(), rel=0.1)
+
+
+def test_a_teacher_is_found_from_another_folder(folder, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(folder)
+    arguments = {"model": "tiny", "settings": taught(folder, **{"objectives.consistency.teacher": "taught"})}
+    with ended_after(3, monkeypatch), pytest.raises(KeyboardInterrupt):
+        ts.train("rows.csv", out=tmp_path / "cut", **arguments)
+    (tmp_path / "cut" / "taught.safetensors").unlink()
+    monkeypatch.chdir(tmp_path / "here")
+    assert ts.resume("../cut").run.status == "done"
