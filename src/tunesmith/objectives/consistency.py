@@ -60,14 +60,12 @@ class Consistency(Adding):
 
         assert p.twins is not None
         for still, edited in p.twins:
-            if still.taught is None:
+            taught = still.taught
+            if taught is None:
                 with torch.no_grad():
-                    answers = p.task.decisions(p.again(batch=still), still)
-                found = p.task.decisions(p.again(batch=edited), edited)
-            else:
-                found = p.task.decisions(p.again(batch=edited), edited)
-                answers = replace(found, logits=still.taught)
-            yield self.weight * self.term(answers, found)
+                    taught = p.task.decisions(p.again(batch=still), still).logits
+            found = p.task.decisions(p.again(batch=edited), edited)
+            yield self.weight * self.term(replace(found, logits=taught), found)
 
     def term(self, answers: Decisions, edited: Decisions) -> Tensor:
         """Return how far answers to edited texts are from those to the texts themselves, weighted and summed."""
