@@ -55,11 +55,15 @@ FILES = {
     "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
     "scicite": ("science/scicite/train.csv.gz", "science/scicite/test.csv"),
 }
-TAGS = ("conll2003/train.conll.gz", "conll2003/test.conll")
-SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500"]
+OF_TASKS = {
+    "conll": (tasks.SETTINGS["conll-2000"], "entity_f1"),
+    "emotions": (tasks.SETTINGS["emotions-4000"], "macro_f1"),
+}
+"""Settings of bench/tasks.py with fewer rows, and what is measured: for techniques that classes have no use for."""
+SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500", "emotions-500"]
 EDITS = ("typos", "substitute")
 COSTS = {"cpu_seconds": "CPU time", "memory": "memory"}
-MARK = re.compile(r"<!-- (\w+) -->[^<|;]*?(?=\s*[|;])")
+MARK = re.compile(r"<!-- ([\w +]+) -->[^<|;]*?(?=\s*[|;])")
 """A switch's effect in a table of the guide."""
 IMPORTED = (
     "tunesmith.workflow.train",
@@ -70,7 +74,6 @@ IMPORTED = (
     "sklearn.linear_model",
     "scipy.stats",
 )
-METRIC = {"conll": "entity_f1"}
 
 
 def import_all() -> None:
@@ -107,14 +110,19 @@ def may_harden(switch: str) -> bool:
 def rows_of(name: str, seed: int, n_test: int) -> tuple[list, list, list]:
     """Return the training rows of a seed, some whose labels are not for learning, and the test rows."""
     data, _, n = name.rpartition("-")
-    if data == "conll":
-        every, test = (tasks.read_tags(tasks.DATA / file) for file in TAGS)
+    if data in OF_TASKS:
+        setting, _ = OF_TASKS[data]
+        every, test = (setting.read(tasks.DATA / file) for file in (setting.train, setting.test))
         train = random.Random(seed).sample(every, int(n))
     else:
         every, test = (learning.read(file) for file in FILES[data])
         train = learning.draw(every, int(n), seed)
     others = random.Random(seed).sample(every, min(len(every), N_UNLABELED))
     return train, others, test if len(test) <= n_test else random.Random(1).sample(test, n_test)
+
+
+def write_classes(path: Path, rows: list) -> str:
+    return learning.write(path.with_suffix(".csv"), rows)
 
 
 def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
@@ -175,10 +183,13 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
     from tunesmith.core.hardware import peak_memory_bytes
 
     train, others, test = rows_of(name, seed, n_test)
-    is_tags = name.startswith("conll")
-    write = tasks.write_tags if is_tags else lambda path, rows: learning.write(path.with_suffix(".csv"), rows)
+    of_classes = name.rpartition("-")[0] in FILES
+    write, metric = write_classes, "accuracy"
+    if not of_classes:
+        setting, metric = OF_TASKS[name.rpartition("-")[0]]
+        write = setting.write
     usual = {"evaluate.baselines": False, "evaluate.resamples": 10}
-    if is_tags and settings_of(switch) and any(key.startswith("objectives.") for key in settings_of(switch)):
+    if metric == "entity_f1" and any(key.startswith("objectives.") for key in settings_of(switch)):
         usual["task.crf"] = False
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
@@ -188,10 +199,10 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
             bare = [(text, "") for text, _ in others]
             settings["data.unlabeled"] = [learning.write(Path(folder) / "others.csv", bare)]
         run = ts.train(paths[0], seed=seed, out=Path(folder) / "run", settings=settings)
-        found = {"value": run.metrics[METRIC.get(name.split("-", maxsplit=1)[0], "accuracy")]}
+        found = {"value": run.metrics[metric]}
         found["seconds"], found["steps"] = run.run.manifest["seconds"]["train"], run.run.manifest["step"]
         found["memory"] = peak_memory_bytes()
-        if not is_tags and may_harden(switch):
+        if of_classes and may_harden(switch):
             found |= {edit: _share_right(run, test, edit) for edit in EDITS}
         found["cpu_seconds"] = time.process_time() - began
     return found
@@ -246,12 +257,12 @@ def table(path: Path) -> str:
 
 
 def with_effects(page: str, path: Path) -> str:
-    """Return a page of the guide with the gain of each switch after its mark `<!-- NAME -->`."""
+    """Return a page of the guide with each switch's gain, and of how many pairs, after its mark `<!-- NAME -->`."""
     gains = gains_of(path)
 
     def effect(mark: re.Match[str]) -> str:
         every = _all(gains[mark[1]], SETTINGS)
-        return f"<!-- {mark[1]} -->{_said(every) if every else 'not measured'}"
+        return f"<!-- {mark[1]} -->" + (f"{_said(every)} ({len(every)})" if every else "not measured")
 
     return MARK.sub(effect, page)
 
