@@ -6,13 +6,13 @@
     python bench/techniques.py --guide techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
-"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". "trainer RATE" is plain
-`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain". "NAME.yaml" is one of recipes/,
-with these 2,000 texts as rows of its file whose label is empty. With the same seed all arms
-learn from the same rows and are measured on the same; those with other objectives or edited rows, and "plain", also on
-half of them with slips on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data
-is read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole
-process.
+"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". "NAME.yaml" is one of
+recipes/, with these 2,000 texts as rows of its file whose label is empty. "trainer RATE" is plain
+`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain"; "script RATE" the same with
+the 3 epochs and 32 rows a step of transformers' example scripts. With the same seed all arms learn from the same rows
+and are measured on the same; those with other objectives or edited rows, and "plain", also on half of them with slips
+on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data is read
+from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs/guide/techniques.md"
-PLAIN, UNLABELED, TRAINER = "plain", "unlabeled", "trainer "
+PLAIN, UNLABELED = "plain", "unlabeled"
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 2000
-EPOCHS = 15
-"""What "plain" chooses for 100 rows."""
+TRAINER: dict[str, dict[str, int]] = {"trainer": {"epochs": 15, "batch": 16}, "script": {}}
+"""How long and in which steps plain `Trainer` learns; the first is what "plain" chooses for 100 rows."""
 FILES = {
     "sst2": ("sst2/train_sentences.csv", learning.SST2_TEST),
     "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
@@ -130,7 +130,8 @@ def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
     from tunesmith.core.errors import TunesmithError
 
     try:
-        measure = of_trainer if switch.startswith(TRAINER) else of_recipe if switch.endswith(".yaml") else measured
+        is_trainer = switch.split(maxsplit=1)[0] in TRAINER
+        measure = of_trainer if is_trainer else of_recipe if switch.endswith(".yaml") else measured
         found = measure(name, switch, seed, n_test)
     except TunesmithError as error:
         found = {"refused": str(error)}
@@ -138,15 +139,15 @@ def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
 
 
 def of_trainer(name: str, arm: str, seed: int, n_test: int) -> dict[str, Any]:
-    """Train once with plain transformers, 15 epochs of steps of 16 rows; return its numbers."""
+    """Train once with plain transformers; return its numbers."""
     from tunesmith.core.hardware import peak_memory_bytes
 
     train, _, test = rows_of(name, seed, n_test)
-    lr = float(arm.removeprefix(TRAINER))
+    how, lr = arm.split()
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
-        how = {"epochs": EPOCHS, "batch": 16}
-        found = learning.plain_trainer(train, test, lr=lr, seed=seed, tokens=None, folder=Path(folder), **how)
+        known = {"lr": float(lr), "seed": seed, "tokens": None, "folder": Path(folder)}
+        found = learning.plain_trainer(train, test, **known, **TRAINER[how])
         spent = time.process_time() - began
     kept = {"value": found["accuracy"], "seconds": found["seconds"], "steps": found["steps"]}
     return kept | {"memory": peak_memory_bytes(), "cpu_seconds": spent}
