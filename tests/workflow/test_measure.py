@@ -241,7 +241,7 @@ def test_rows_the_model_was_trained_on_are_said(trained, reviews, tmp_path):
     for path in (reviews, copy):
         note = evaluate(trained.run, [str(path)], resamples=20).notes[-1]
         assert note.level == "warning"
-        assert note.message.startswith(f"these are the rows the model was trained on: {n} of 120;")
+        assert note.message.startswith(f"these are rows the model was trained on: {n} of 120;")
         assert note.n_rows == n
     new = write_csv(tmp_path / "new.csv", sentences(30, seed=9))
     assert evaluate(trained.run, [str(new)], resamples=20).notes == []
@@ -252,10 +252,16 @@ def test_rows_the_model_was_trained_on_are_said(trained, reviews, tmp_path):
     assert [note.message.split(":")[0] for note in found["notes"]] == [str(trained.folder), str(twin.folder)]
 
 
-def test_rows_of_ones_own_test_file_are_not_called_trained_on(trained, reviews, tmp_path):
-    run = copied(trained, tmp_path / "run")
-    run.update_manifest({"data": [{**s, "split": "test"} for s in run.manifest["data"]]})
-    assert evaluate(run, [str(reviews)], resamples=20).notes == []
+def test_rows_the_model_was_trained_on_are_found_in_other_files(trained, tmp_path):
+    n = trained.run.manifest["rows"]["train"]
+    loud = write_csv(tmp_path / "loud.csv", [(f"  {text.upper()}!", label) for text, label in sentences(120)])
+    assert f": {n} of 120;" in evaluate(trained.run, [str(loud)], resamples=20).notes[-1].message
+
+    turned = {"pos": "neg", "neg": "pos"}
+    other = write_csv(tmp_path / "other.csv", [(text, turned[label]) for text, label in sentences(120)])
+    (note,) = evaluate(trained.run, [str(other)], resamples=20).notes
+    assert note.level == "info"
+    assert note.message == f"the texts of {n} of 120 rows were learnt, with another answer or none"
 
 
 @pytest.mark.parametrize("item", [None, float("nan"), 5])

@@ -173,6 +173,11 @@ class Run:
         return self.folder / "taught.safetensors"
 
     @property
+    def learnt_path(self) -> Path:
+        """Fingerprints of the rows that were learnt, in this run and in those it builds on."""
+        return self.folder / "learnt.safetensors"
+
+    @property
     def recipe_path(self) -> Path:
         """The resolved recipe; training it again gives this run again."""
         return self.folder / "recipe.yaml"

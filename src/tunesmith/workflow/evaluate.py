@@ -13,6 +13,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does, setting
 from tunesmith.data.augment.given import apart
 from tunesmith.data.labels import label_name
+from tunesmith.data.learnt import Learnt
 from tunesmith.data.read import read
 from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
@@ -21,13 +22,10 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.scorer import measure
 from tunesmith.run.folder import Run
+from tunesmith.workflow.before import places
 from tunesmith.workflow.prepare import new_labels
 from tunesmith.workflow.reading import reading_for
 from tunesmith.workflow.resolve import set_aside
-
-REPEATED = "exact duplicate"
-"""Why a row was set aside although its text was trained on."""
-PLACES = 20
 
 
 @dataclass(frozen=True)
@@ -102,31 +100,22 @@ def measure_rows(
         notes.append(
             Note("info", "no recipe", "no recipe stands beside the model: labels are read as they are written")
         )
-    if all(_letters(columns[field]) == _letters(column) for field, column in task.columns.items()):
-        notes += _trained_on(run, reading, ready, task)
+    notes += _trained_on(run, ready, task)
     return Measured(metrics, ready, said, task, ledger, notes, sum(map(len, reading.tables.values())))
 
 
-def _trained_on(run: Run, reading: Reading, table: Table, task: Any) -> list[Note]:
-    """Warn of rows of the run's own training files that it did not keep for dev or test, nor set aside."""
-    sources = run.manifest.get("data", [])
-    learnt = {source["sha256"] for source in sources if source["split"] == "train"}
-    keys = {file: file_key(reading.sources, file) for file in table.files}
-    if learnt.isdisjoint(digest for digest, _ in keys.values()):
-        return []
-    held = {inputs_of(row, task) for split in ("dev", "test") for row in run.predictions(split)}
-    gone = {(file_key(sources, e.file), e.row) for e in run.ledger if e.kind == "set aside" and e.reason != REPEATED}
-    rows = []
-    for i, read_ in enumerate(zip(*(map(as_key, table[column]) for column in task.columns.values()), strict=True)):
-        where = table.where(i)
-        if keys[where.file][0] in learnt and read_ not in held and (keys[where.file], where.row) not in gone:
-            rows.append(i)
-    if not rows:
-        return []
-    message = f"these are the rows the model was trained on: {len(rows):,} of {len(table):,}; the numbers flatter it"
-    fix = "measure on rows it has not seen; those on its own test rows are in its report"
-    places = tuple(table.where(i) for i in rows[:PLACES])
-    return [Note("warning", "training rows", message, fix, places, len(rows))]
+def _trained_on(run: Run, table: Table, task: Any) -> list[Note]:
+    """Warn of rows that the run has learnt; say which texts it knows, but with another answer or none."""
+    rows, texts = Learnt.load(run.learnt_path).known(task.key(table), task.answers(table))
+    notes = []
+    if rows:
+        message = f"these are rows the model was trained on: {len(rows):,} of {len(table):,}; the numbers flatter it"
+        fix = "measure on rows it has not seen; those on its own test rows are in its report"
+        notes.append(Note("warning", "training rows", message, fix, places(table, rows), len(rows)))
+    if texts:
+        message = f"the texts of {len(texts):,} of {len(table):,} rows were learnt, with another answer or none"
+        notes.append(Note("info", "training rows", message, "", places(table, texts), len(texts)))
+    return notes
 
 
 def trained_columns(task: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from torch import nn
 from tunesmith.core import hardware
 from tunesmith.core.errors import ModelError, RecipeError, Where
 from tunesmith.core.notes import Note
+from tunesmith.data.learnt import Learnt
 from tunesmith.engine.device import Device, from_main
 from tunesmith.engine.loop import train_steps
 from tunesmith.engine.mix_spec import MixSpec
@@ -30,6 +31,7 @@ from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
 from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.workflow.again import free_of, parts_again
+from tunesmith.workflow.before import seen_before
 from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
@@ -161,7 +163,12 @@ def settled(several: Several, watch: Watch) -> list[Member]:
                 if getattr(recipe.train, key) == "auto"
             }
             recipe, origins = origins.choose(recipe, choices)
-        members.append(Member(name, prepared[name], resolve(recipe, origins, prepared=prepared[name], alone=False)))
+        mine = prepared[name]
+        resolved = resolve(recipe, origins, prepared=mine, alone=False)
+        beside = {f'"{other}", over the same backbone,': p.learnt for other, p in prepared.items() if other != name}
+        resolved = replace(resolved, notes=[*resolved.notes, *seen_before(beside, mine.tables, mine.task)])
+        everything = Learnt.all_of([mine.learnt, *beside.values()])
+        members.append(Member(name, replace(mine, learnt=everything), resolved))
     plan = _plan(members, several.mix)
     found = [_with_turns(one, plan, k, several.mix) for k, one in enumerate(members)]
     if not any("dev" in one.prepared.tables for one in found):

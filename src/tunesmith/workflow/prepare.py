@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.errors import DataError, Problem, Where, shorten
@@ -13,6 +13,7 @@ from tunesmith.core.wording import does
 from tunesmith.data.augment.given import Apart, apart, plain
 from tunesmith.data.findings import PLACES, UNLABELED, Inspected, inspect, inspect_edited
 from tunesmith.data.labels import label_name
+from tunesmith.data.learnt import Learnt
 from tunesmith.data.read import for_task, read
 from tunesmith.data.reading import Reading
 from tunesmith.data.spec import DataSpec
@@ -24,6 +25,7 @@ from tunesmith.run.folder import Run
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
 from tunesmith.workflow.augment import Augmented, augment, kept, nobody
+from tunesmith.workflow.before import learnt_before, seen_before
 from tunesmith.workflow.editors import Tell
 from tunesmith.workflow.teach import Taught, answers, kept_answers
 
@@ -46,6 +48,7 @@ class Prepared:
         unlabeled: texts without labels, cleaned, where there are any that are learnt from.
         made: the training rows with those made from them, where any were.
         taught: what a teacher gives for the texts without labels, or else for the training rows; None without one.
+        learnt: the training rows, and what was learnt before by the runs that this training builds on.
     """
 
     task: Any
@@ -59,6 +62,7 @@ class Prepared:
     unlabeled: Table | None = None
     made: Augmented | None = None
     taught: Taught | None = None
+    learnt: Learnt = field(default_factory=Learnt)
 
     @property
     def n_rows(self) -> dict[str, int]:
@@ -120,13 +124,17 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) ->
     more = _unlabeled(recipe, task, tables)
     ledger.extend(more.ledger)
     notes += more.notes
+    before = learnt_before(recipe)
+    notes += seen_before(before, tables, task)
+    train = tables["train"]
+    learnt = Learnt.all_of([Learnt.of(task.key(train), task.answers(train)), *before.values()])
     made = _made(recipe, task, tables["train"], tell, begun)
     if made:
         tables["train"] = made.table
         notes += made.notes
     taught = _taught(recipe, task, tables["train"] if more.table is None else more.table, tell, begun)
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
-    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made, taught)
+    return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made, taught, learnt)
 
 
 def seen_in(reading: Reading, recipe: Recipe) -> tuple[Task, str]:

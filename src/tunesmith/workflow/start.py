@@ -153,6 +153,7 @@ def write_inputs(run: Run, prepared: Prepared, resolved: Resolved) -> None:
         keep(prepared.made, run.made_path)
     if prepared.taught is not None:
         keep_answers(prepared.taught, run.taught_path)
+    prepared.learnt.save(run.learnt_path)
     run.save_recipe(to_yaml(resolved.recipe))
     run.save_origins(resolved.origins.as_dict())
     run.save_ledger(prepared.ledger)
