@@ -6,13 +6,14 @@
     python bench/techniques.py --guide techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
-"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled". "NAME.yaml" is one of
-recipes/, with these 2,000 texts as rows of its file whose label is empty. "trainer RATE" is plain
-`transformers.Trainer` with a learning rate, as many updates of as many rows as "plain"; "script RATE" the same with
-the 3 epochs and 32 rows a step of transformers' example scripts. With the same seed all arms learn from the same rows
-and are measured on the same; those with other objectives or edited rows, and "plain", also on half of them with slips
-on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data is read
-from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole process.
+"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled"; "context" trains a masked
+language model on these texts first. "NAME.yaml" is one of recipes/, with them as rows of its file whose label is empty.
+"trainer RATE" is plain `transformers.Trainer` with a learning rate, as many updates of as many rows as "plain"; "script
+RATE" the same with the 3 epochs and 32 rows a step of transformers' example scripts. With the same seed all arms learn
+from the same rows and are measured on the same; those with other objectives or edited rows, and "plain", also on half
+of them with slips on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data is
+read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole
+process.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs/guide/techniques.md"
-PLAIN, UNLABELED = "plain", "unlabeled"
+PLAIN, UNLABELED, CONTEXT = "plain", "unlabeled", "context"
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 2000
@@ -196,6 +197,8 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
         began = time.process_time()
         paths = [str(write(Path(folder) / part, rows)) for part, rows in (("train", train), ("test", test))]
         settings = {**usual, "data.test": [paths[1]], **settings_of(switch)}
+        if CONTEXT in switch.split(" + "):
+            settings["augment.model"] = fill_mask([text for text, *_ in others], Path(folder), seed)
         if UNLABELED in switch.split(" + "):
             bare = [(text, "") for text, _ in others]
             settings["data.unlabeled"] = [learning.write(Path(folder) / "others.csv", bare)]
@@ -207,6 +210,15 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
             found |= {edit: _share_right(run, test, edit) for edit in EDITS}
         found["cpu_seconds"] = time.process_time() - began
     return found
+
+
+def fill_mask(texts: list[str], folder: Path, seed: int) -> str:
+    """Train a masked language model on texts; return its run."""
+    import tunesmith as ts
+
+    path, settings = folder / "others.txt", {"task.kind": "fill-mask", "evaluate.baselines": False}
+    path.write_text("\n".join(" ".join(text.split()) for text in texts), encoding="utf-8")
+    return str(ts.train(path, seed=seed, out=folder / "fill-mask", settings=settings).folder)
 
 
 def _share_right(run: Any, test: list, edit: str) -> float:
