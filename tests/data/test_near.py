@@ -1,7 +1,9 @@
 import random
+import re
 import subprocess
 import sys
 import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -56,11 +58,27 @@ def coupled(*texts):
         ("這家餐廳的服務非常好我們明天還會再來吃飯", "這家飯店的服務真不好我們以後不會再來吃飯", False),
         ("這家餐廳的服務非常好我們明天還會再來吃飯", "這家餐廳的服務非常好我們明天還會再來喝飯", True),
         ("!!!", "???", False),
+        ("काम", "कीम", False),  # vowel signs are no punctuation
+        ("काम हो गया!", "काम  हो गया", True),
+        ("ดีมาก", "ดี้มาก", False),
         ("", " ", False),
     ],
 )
 def test_what_is_a_near_copy(one, other, same):
     assert bool(coupled(one, other)) == same
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Mn", "Mc", "Me", "Cs"))))
+def test_what_texts_without_marks_share_stays_what_it_was(text):
+    """Rows are divided by it."""
+    assert text_key(text) == (re.sub(r"[\W_]+", " ", text.casefold()).strip() or text)
+
+
+def test_every_mark_belongs_to_its_letter():
+    marks = [chr(code) for code in range(sys.maxunicode) if unicodedata.category(chr(code)).startswith("M")]
+    lost = {mark for mark in marks if mark not in text_key(f"a{mark}b") and mark == mark.casefold()}
+    assert {unicodedata.name(mark).rpartition("-")[0] for mark in lost} == {"VARIATION SELECTOR"}
+    assert text_key("gern \u2764\ufe0f") == "gern"
 
 
 def test_nothing_and_one_text():

@@ -241,12 +241,12 @@ def test_rows_the_model_was_trained_on_are_said(trained, reviews, tmp_path):
     for path in (reviews, copy):
         note = evaluate(trained.run, [str(path)], resamples=20).notes[-1]
         assert note.level == "warning"
-        assert note.message.startswith(f"these are rows the model was trained on: {n} of 120;")
+        assert note.message.startswith(f"{n} of 120 rows are in its training data")
         assert note.n_rows == n
     new = write_csv(tmp_path / "new.csv", sentences(30, seed=9))
     assert evaluate(trained.run, [str(new)], resamples=20).notes == []
     both = evaluate(trained.run, [str(new), str(reviews)], resamples=20)
-    assert f"{n} of 150;" in both.notes[-1].message
+    assert f"{n} of 150 rows" in both.notes[-1].message
     twin = copied(trained, tmp_path / "twin")
     found = compare([trained.run, twin], [str(reviews)])
     assert [note.message.split(":")[0] for note in found["notes"]] == [str(trained.folder), str(twin.folder)]
@@ -255,13 +255,24 @@ def test_rows_the_model_was_trained_on_are_said(trained, reviews, tmp_path):
 def test_rows_the_model_was_trained_on_are_found_in_other_files(trained, tmp_path):
     n = trained.run.manifest["rows"]["train"]
     loud = write_csv(tmp_path / "loud.csv", [(f"  {text.upper()}!", label) for text, label in sentences(120)])
-    assert f": {n} of 120;" in evaluate(trained.run, [str(loud)], resamples=20).notes[-1].message
+    assert f"{n} of 120 rows are" in evaluate(trained.run, [str(loud)], resamples=20).notes[-1].message
 
     turned = {"pos": "neg", "neg": "pos"}
     other = write_csv(tmp_path / "other.csv", [(text, turned[label]) for text, label in sentences(120)])
     (note,) = evaluate(trained.run, [str(other)], resamples=20).notes
     assert note.level == "info"
-    assert note.message == f"the texts of {n} of 120 rows were learnt, with another answer or none"
+    assert note.message == f"the texts of {n} of 120 rows are in its training data, with another answer or none"
+
+
+def test_a_phrase_that_was_learnt_among_many_new_rows_is_no_warning(trained, tmp_path):
+    learnt = next(row for row in sentences(120) if row[0] not in {one["text"] for one in held(trained.run)})
+    rows = write_csv(tmp_path / "new.csv", [learnt, *sentences(120, seed=9)])
+    (note,) = evaluate(trained.run, [str(rows)], resamples=20).notes
+    assert (note.level, note.n_rows) == ("info", 1)
+
+
+def held(run):
+    return [row for split in ("dev", "test") for row in run.predictions(split)]
 
 
 @pytest.mark.parametrize("item", [None, float("nan"), 5])

@@ -11,11 +11,13 @@ pairs, in any order of the rows.
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -43,12 +45,25 @@ CROWD, CROWD_STEPS = 32, 2
 """In a bucket of more than so many texts, each is compared with the first and the next few only: time stays linear."""
 CHUNK = 1 << 18
 NOT_WORD = re.compile(r"[\W_]+")
+WITH_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u1dff\u20d0-\u20ff\u2cef-\u2dff\u302a-\u309f\ua66f-\uabff\ufb1e\ufe20-\ufe2f\U00010000-\U0001efff]"
+)
+"""Where scripts are whose vowel signs and accents stand beside their letters; not what makes signs emoji."""
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+
+
+@cache
+def _not_word_nor_mark() -> re.Pattern[str]:
+    """Return what matches all but letters, digits and the marks that belong to them, which re calls punctuation."""
+    found = map(chr, range(0x300, 0x20000))
+    marks = "".join(one for one in found if WITH_MARKS.match(one) and unicodedata.category(one).startswith("M"))
+    return re.compile(rf"[^\w{marks}]+|_")
 
 
 def text_key(text: str) -> str:
     """Return what texts share that differ in case, spaces and punctuation only: letters and digits."""
-    return NOT_WORD.sub(" ", text.casefold()).strip() or text
+    apart = _not_word_nor_mark() if WITH_MARKS.search(text) else NOT_WORD
+    return " ".join(apart.sub(" ", text.casefold()).split()) or text
 
 
 @dataclass(frozen=True)

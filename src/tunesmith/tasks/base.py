@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from tunesmith.core.notes import Note
 from tunesmith.core.spec import Spec
 from tunesmith.data.augment.words import Word, cut, join
+from tunesmith.data.labels import fold
 from tunesmith.data.table import Table
 from tunesmith.tasks.facts import Choices, Facts
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
@@ -186,6 +187,10 @@ class Task(Spec):
     def answers(self, table: Table) -> list[Any]:
         """Return each row's target as something that can be hashed and compared: equal texts should have equal ones."""
         return [str(value) for value in table[self.target_column]]
+
+    def lessons(self, table: Table) -> list[tuple[str, ...]]:
+        """Return what can be learnt of each row, in any spelling: its target, or each of several that are all right."""
+        return [(fold(value),) for value in table[self.target_column]]
 
     def contradicting(self, table: Table, couples: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the couples, of rows that are near copies, whose targets can't both be right."""

@@ -108,6 +108,10 @@ class LanguageTask(Task):
         """Return what is learnt."""
         return list(table[self.target_column])
 
+    def lessons(self, table: Table) -> list[tuple[str, ...]]:
+        """Return nothing but the text itself."""
+        return [("",)] * len(table)
+
     def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
         """Say whether the architecture changes and the head is new."""
         from tunesmith.models.language import announce

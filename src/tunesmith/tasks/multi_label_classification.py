@@ -17,7 +17,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.classes import check_sets
 from tunesmith.data.columns import choose_columns, flag_columns
-from tunesmith.data.labels import order
+from tunesmith.data.labels import fold, order
 from tunesmith.data.labelsets import (
     LabelSets,
     are_flags,
@@ -185,6 +185,10 @@ class MultiLabelClassification(ColumnsTask):
     def answers(self, table: Table) -> list[Any]:
         """Return the labels, in one order."""
         return [tuple(sorted(names)) for names in table[self.label]]
+
+    def lessons(self, table: Table) -> list[tuple[str, ...]]:
+        """Return the labels, in one order."""
+        return [(fold(sorted(names)),) for names in table[self.label]]
 
     def strata(self, table: Table) -> list[str]:
         """Return each row's rarest label: these are the ones that a split by chance may leave without rows."""

@@ -20,6 +20,7 @@ from tunesmith.data.columns import choose_by_name
 from tunesmith.data.formats.answers import Questions
 from tunesmith.data.formats.base import Found
 from tunesmith.data.formats.qa import ANSWERS, CONTEXTS, QUESTIONS, impossible
+from tunesmith.data.labels import fold
 from tunesmith.data.table import Table
 from tunesmith.models.answer_spans import Span
 from tunesmith.tasks.answer_prediction import AnswerPrediction, answer_of, apart
@@ -153,6 +154,10 @@ tokenizer.decode(inputs["input_ids"][0, start : end + 1])"""
     def answers(self, table: Table) -> list[Any]:
         """Return the right answers and where they are."""
         return [tuple((one["text"], one["start"]) for one in cell) for cell in table[self.label]]
+
+    def lessons(self, table: Table) -> list[tuple[str, ...]]:
+        """Return the words of the right answers; of a question without one that there is none."""
+        return [tuple(fold(one["text"]) for one in cell) or ("",) for cell in table[self.label]]
 
     def strata(self, table: Table) -> list[str]:
         """Return whether the questions have an answer."""

@@ -18,6 +18,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.columns import is_index
 from tunesmith.data.formats.pairs import LANGUAGES
+from tunesmith.data.labels import fold
 from tunesmith.data.sides import Pair, are_texts, choose_sides
 from tunesmith.data.table import Table
 from tunesmith.models.tokenize import LongText
@@ -173,6 +174,10 @@ class Seq2SeqTask(Task):
     def answers(self, table: Table) -> list[Any]:
         """Return the targets."""
         return list(table[self.label])
+
+    def lessons(self, table: Table) -> list[tuple[str, ...]]:
+        """Return the targets, each of which alone may have been learnt."""
+        return [tuple(map(fold, targets)) for targets in table[self.label]]
 
     def to_file(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
         """Return a training row as a file holds it: with its one target, and no others."""

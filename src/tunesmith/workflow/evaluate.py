@@ -22,7 +22,7 @@ from tunesmith.inference.predictor import Predictor
 from tunesmith.inference.settings import load_settings
 from tunesmith.metrics.scorer import measure
 from tunesmith.run.folder import Run
-from tunesmith.workflow.before import places
+from tunesmith.workflow.before import trained_on
 from tunesmith.workflow.prepare import new_labels
 from tunesmith.workflow.reading import reading_for
 from tunesmith.workflow.resolve import set_aside
@@ -80,6 +80,7 @@ def measure_rows(
     run: Run, reading: Reading, *, spec: DataSpec, named: Mapping[str, str | None], resamples: int
 ) -> Measured:
     """Measure the run's model on rows that were read already; see `evaluate`."""
+    learnt = Learnt.load(run.learnt_path)
     predictor = Predictor.load(run.model_folder)
     given = apart({"test": concat(list(reading.tables.values()))})
     table = given.tables["test"]
@@ -100,22 +101,8 @@ def measure_rows(
         notes.append(
             Note("info", "no recipe", "no recipe stands beside the model: labels are read as they are written")
         )
-    notes += _trained_on(run, ready, task)
+    notes += trained_on(learnt, ready, task)
     return Measured(metrics, ready, said, task, ledger, notes, sum(map(len, reading.tables.values())))
-
-
-def _trained_on(run: Run, table: Table, task: Any) -> list[Note]:
-    """Warn of rows that the run has learnt; say which texts it knows, but with another answer or none."""
-    rows, texts = Learnt.load(run.learnt_path).known(task.key(table), task.answers(table))
-    notes = []
-    if rows:
-        message = f"these are rows the model was trained on: {len(rows):,} of {len(table):,}; the numbers flatter it"
-        fix = "measure on rows it has not seen; those on its own test rows are in its report"
-        notes.append(Note("warning", "training rows", message, fix, places(table, rows), len(rows)))
-    if texts:
-        message = f"the texts of {len(texts):,} of {len(table):,} rows were learnt, with another answer or none"
-        notes.append(Note("info", "training rows", message, "", places(table, texts), len(texts)))
-    return notes
 
 
 def trained_columns(task: Any) -> dict[str, str]:

@@ -31,7 +31,7 @@ from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
 from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.workflow.again import free_of, parts_again
-from tunesmith.workflow.before import seen_before
+from tunesmith.workflow.before import rows_of, seen_before
 from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
@@ -151,6 +151,8 @@ def settled(several: Several, watch: Watch) -> list[Member]:
         watch.tell({"event": "phase", "name": "reading"})
         prepared[name] = prepare(part.recipe, tell=watch.tell)
         watch.tell({"event": "prepared", "prepared": prepared[name]})
+    learnt = {name: Learnt.of(rows_of(one.task, one.tables["train"])) for name, one in prepared.items()}
+    everything = Learnt.all_of(one.learnt for one in prepared.values())
     members: list[Member] = []
     for name in sorted(prepared, key=lambda name: -len(prepared[name].tables["train"])):
         recipe, origins = several.parts[name].recipe, several.parts[name].origins
@@ -165,9 +167,8 @@ def settled(several: Several, watch: Watch) -> list[Member]:
             recipe, origins = origins.choose(recipe, choices)
         mine = prepared[name]
         resolved = resolve(recipe, origins, prepared=mine, alone=False)
-        beside = {f'"{other}", over the same backbone,': p.learnt for other, p in prepared.items() if other != name}
+        beside = {f'task "{other}" on the same backbone': own for other, own in learnt.items() if other != name}
         resolved = replace(resolved, notes=[*resolved.notes, *seen_before(beside, mine.tables, mine.task)])
-        everything = Learnt.all_of([mine.learnt, *beside.values()])
         members.append(Member(name, replace(mine, learnt=everything), resolved))
     plan = _plan(members, several.mix)
     found = [_with_turns(one, plan, k, several.mix) for k, one in enumerate(members)]

@@ -25,7 +25,7 @@ from tunesmith.run.folder import Run
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.infer import infer
 from tunesmith.workflow.augment import Augmented, augment, kept, nobody
-from tunesmith.workflow.before import learnt_before, seen_before
+from tunesmith.workflow.before import learnt_before, rows_of, seen_before
 from tunesmith.workflow.editors import Tell
 from tunesmith.workflow.teach import Taught, answers, kept_answers
 
@@ -48,7 +48,7 @@ class Prepared:
         unlabeled: texts without labels, cleaned, where there are any that are learnt from.
         made: the training rows with those made from them, where any were.
         taught: what a teacher gives for the texts without labels, or else for the training rows; None without one.
-        learnt: the training rows, and what was learnt before by the runs that this training builds on.
+        learnt: what is learnt from, and what was learnt before by the runs that this training builds on.
     """
 
     task: Any
@@ -126,8 +126,9 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) ->
     notes += more.notes
     before = learnt_before(recipe)
     notes += seen_before(before, tables, task)
-    train = tables["train"]
-    learnt = Learnt.all_of([Learnt.of(task.key(train), task.answers(train)), *before.values()])
+    learnt = Learnt.all_of([Learnt.of(rows_of(task, tables["train"])), *before.values()])
+    if more.table is not None:
+        learnt = Learnt.all_of([learnt, Learnt.of_texts(task.key(more.table))])
     made = _made(recipe, task, tables["train"], tell, begun)
     if made:
         tables["train"] = made.table
