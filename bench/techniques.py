@@ -6,14 +6,14 @@
     python bench/techniques.py --guide techniques.jsonl
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
-"unlabeled" 2,000 training texts are there without their labels: "consistency + unlabeled"; "context" trains a masked
-language model on these texts first. "NAME.yaml" is one of recipes/, with them as rows of its file whose label is empty.
-"trainer RATE" is plain `transformers.Trainer` with a learning rate, as many updates of as many rows as "plain"; "script
-RATE" the same with the 3 epochs and 32 rows a step of transformers' example scripts. With the same seed all arms learn
-from the same rows and are measured on the same; those with other objectives or edited rows, and "plain", also on half
-of them with slips on the keyboard in a tenth of the words, and with near words in the place of a tenth. Real data is
-read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds are of the whole
-process.
+"unlabeled" up to 6,000 training texts are there without their labels: "consistency + unlabeled"; "context" trains a
+masked language model on 2,000 of them first. "NAME.yaml" is one of recipes/, with them as rows of its file whose label
+is empty. "trainer RATE" is plain `transformers.Trainer` with a learning rate, as many updates of as many rows as
+"plain"; "script RATE" the same with the 3 epochs and 32 rows a step of transformers' example scripts. With the same
+seed all arms learn from the same rows and are measured on the same; those with other objectives or edited rows, and
+"plain", also on half of them with slips on the keyboard in a tenth of the words, and with near words in the place of a
+tenth. Real data is read from TUNESMITH_DATA (default ../shared/data). Seconds are wall time of training, CPU seconds
+are of the whole process.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ GUIDE = ROOT / "docs/guide/techniques.md"
 PLAIN, UNLABELED, CONTEXT = "plain", "unlabeled", "context"
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
-N_UNLABELED = 2000
+N_UNLABELED = 6000
+N_READ = 2000
+"""Texts that a masked language model learns from."""
 TRAINER: dict[str, dict[str, int]] = {"trainer": {"epochs": 15, "batch": 16}, "script": {}}
 """How long and in which steps plain `Trainer` learns; the first is what "plain" chooses for 100 rows."""
 FILES = {
@@ -198,7 +200,7 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
         paths = [str(write(Path(folder) / part, rows)) for part, rows in (("train", train), ("test", test))]
         settings = {**usual, "data.test": [paths[1]], **settings_of(switch)}
         if CONTEXT in switch.split(" + "):
-            settings["augment.model"] = fill_mask([text for text, *_ in others], Path(folder), seed)
+            settings["augment.model"] = fill_mask([text for text, *_ in others[:N_READ]], Path(folder), seed)
         if UNLABELED in switch.split(" + "):
             bare = [(text, "") for text, _ in others]
             settings["data.unlabeled"] = [learning.write(Path(folder) / "others.csv", bare)]
