@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import random
 import re
@@ -64,6 +65,8 @@ OF_TASKS = {
 }
 """Settings of bench/tasks.py with fewer rows, and what is measured: for techniques that classes have no use for."""
 SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500", "emotions-500"]
+FEWEST = 3
+"""Pairs that a verdict takes."""
 EDITS = ("typos", "substitute")
 COSTS = {"cpu_seconds": "CPU time", "memory": "memory"}
 MARK = re.compile(r"<!-- ([\w +]+) -->[^<|;]*?(?=\s*[|;])")
@@ -261,12 +264,19 @@ def table(path: Path) -> str:
     """Return a Markdown table: each switch's gain over "plain", over all pairs and in each setting; best first."""
     gains = gains_of(path)
     names = [name for name in SETTINGS if any(one_[name] for one_ in gains.values())]
-    head = ["switch", "pairs", "gain", *names, *(f"with {edit}" for edit in EDITS), *COSTS.values()]
+    head = ["switch", "pairs", "gain", "verdict", *names, *(f"with {edit}" for edit in EDITS), *COSTS.values()]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for arm, one_ in sorted(gains.items(), key=lambda item: -_mean(_all(item[1], names))):
         every = _all(one_, names)
         points = [f"{_mean(one_[name]):+.1f}" if one_[name] else "" for name in (*names, *EDITS)]
-        cells = [arm, str(len(every)), _said(every), *points, *(f"{_mean(one_[cost]):.2f}" for cost in COSTS)]
+        cells = [
+            arm,
+            str(len(every)),
+            _said(every),
+            _verdict(every),
+            *points,
+            *(f"{_mean(one_[cost]):.2f}" for cost in COSTS),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -290,14 +300,25 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _said(values: list[float]) -> str:
-    """Return a mean with its 95% Student-t interval, where there are several."""
+def _half(values: list[float]) -> float:
+    """Return half the width of a mean's 95% Student-t interval; infinite of one value."""
     import numpy as np
     from scipy.stats import t
 
     n = len(values)
-    half = f" ± {t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5:.1f}" if n > 1 else ""
-    return f"{_mean(values):+.1f}{half}"
+    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else math.inf
+
+
+def _said(values: list[float]) -> str:
+    """Return a mean with its interval, where there are several."""
+    return f"{_mean(values):+.1f}" + (f" ± {_half(values):.1f}" if len(values) > 1 else "")
+
+
+def _verdict(values: list[float]) -> str:
+    """Return what the pairs say; of twenty switches without effect one seems to have one."""
+    if len(values) < FEWEST:
+        return "too few"
+    return "no visible effect" if abs(_mean(values)) <= _half(values) else "helps" if _mean(values) > 0 else "hurts"
 
 
 def main() -> None:
