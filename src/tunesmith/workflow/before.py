@@ -65,7 +65,7 @@ def _notes(who: str, learnt: Learnt, split: str, table: Table, task: Any) -> Ite
     of = f"of {len(table):,} {split} rows"
     if rows:
         message = f"{len(rows):,} {of} are learnt by {who}: the numbers on them flatter"
-        fix = f"name rows that are new to it (--set data.{split}=NEW.csv), or divide all rows as it did (data.split)"
+        fix = f"name rows that are new to it (--set data.{split}=new.csv), or divide all rows as it did (data.split)"
         yield Note("warning", TOPIC, message, fix, places(table, rows), len(rows))
     if texts:
         message = f"the texts of {len(texts):,} {of} are read by {who}: for another answer, or none"
