@@ -284,10 +284,12 @@ def table(path: Path) -> str:
 def with_effects(page: str, path: Path) -> str:
     """Return a page of the guide with each switch's gain, and of how many pairs, after its mark `<!-- NAME -->`."""
     gains = gains_of(path)
+    refused = {row["arm"] for row in map(json.loads, path.read_text().splitlines()) if "refused" in row}
 
     def effect(mark: re.Match[str]) -> str:
-        every = _all(gains[mark[1]], SETTINGS)
-        return f"<!-- {mark[1]} -->" + (f"{_said(every)} ({len(every)})" if every else "not measured")
+        every, name = _all(gains[mark[1]], SETTINGS), mark[1]
+        nothing = "no meaning for this model or these rows" if name in refused else "not measured"
+        return f"<!-- {name} -->" + (f"{_said(every)} ({len(every)})" if every else nothing)
 
     return MARK.sub(effect, page)
 

@@ -44,11 +44,14 @@ def test_an_effect_is_the_mean_over_pairs(techniques: ModuleType, tmp_path: Path
         for seed, pair in enumerate([(0.5, 0.51), (0.6, 0.63)])
         for arm, value in zip(("plain", "lora"), pair, strict=True)
     ]
+    rows.append({"setting": "sst2-100", "arm": "case", "seed": 0, "refused": "reads capitals as small letters"})
     lines.write_text("\n".join(json.dumps(row) for row in rows))
 
     page = "| LoRA | <!-- lora -->- |\n| FGM | <!-- fgm -->+9.9 ± 1.0 (2); two <!-- pgd + eda -->- |"
+    page += "\n| case | <!-- case -->- |"
     found = techniques.with_effects(page, lines)
 
     # Gains of 1 and 3 points; t of 1 degree of freedom is 12.7, the mean's standard error 1.
     assert "<!-- lora -->+2.0 ± 12.7 (2) |" in found
     assert "<!-- fgm -->not measured; two <!-- pgd + eda -->not measured |" in found
+    assert "<!-- case -->no meaning for this model or these rows |" in found
