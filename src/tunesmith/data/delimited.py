@@ -18,18 +18,17 @@ from tunesmith.core.errors import DataError, Where
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
 from tunesmith.core.wording import count, does
+from tunesmith.data import quotes
 from tunesmith.data.columns import LABEL_NAMES, TEXT_NAMES
+from tunesmith.data.quotes import Numbered, Stray, Usual, unheard
 from tunesmith.data.spec import DataSpec
 
 DELIMITERS = (",", "\t", ";", "|")
 SNIFF_CHARACTERS = 262_144
 SNIFF_ROWS = 500
-MOST_LINES_IN_A_FIELD = 200
+PLACES = 20
 MOST_ROWS = 0.8
 """More than this share of the rows of a table have as many fields as it has columns."""
-csv.field_size_limit(2**31 - 1)
-
-Numbered = tuple[int, list[str]]
 
 
 @dataclass
@@ -44,10 +43,17 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How fields are told apart."""
+    """How fields are told apart.
+
+    Attributes:
+        delimiter: between them.
+        quoting: whether double quotes enclose them: "on", "off", or "auto" where some may be stray.
+        usual: what rows look like, once they were looked at.
+    """
 
     delimiter: str
-    quoted: bool
+    quoting: Literal["auto", "on", "off"] = "auto"
+    usual: Usual | None = None
 
 
 def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed:
@@ -67,10 +73,12 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
         ]
         text = text.replace("\x00", "")
         notes.append(Note("warning", "NUL bytes", f"{does(n, 'NUL byte', 'was', 'were')} removed from {file}"))
-    sniffed = sniff(text, spec=spec, tabs=tabs)
-    dialect, rows = settle(text, sniffed, spec=spec)
-    if dialect != sniffed:
-        notes.append(Note("info", "quotes", f"{file} has stray double quotes; they are read as ordinary characters"))
+    dialect = settle(text, sniff(text, spec=spec, tabs=tabs))
+    strays: list[int] = []
+    rows = list(records(text, dialect, stray=strays.append))
+    if strays or dialect.quoting != spec.quoting:
+        places = tuple(Where(file, line) for line in strays[:PLACES])
+        notes.append(Note("info", "quotes", stray_quotes(file), places=places, n_rows=len(strays)))
     if not rows:
         raise DataError("the file is empty", where=Where(file), fix="give a file with rows")
     header, has_header = name_columns(rows, spec)
@@ -97,13 +105,17 @@ def parse(text: str, *, file: str, spec: DataSpec, tabs: bool = False) -> Parsed
     return parsed
 
 
-def settle(text: str, dialect: Dialect, *, spec: DataSpec) -> tuple[Dialect, list[Numbered]]:
-    """Read all rows; again without quoting where stray quotes swallowed some."""
-    rows = list(records(text, dialect))
-    if dialect.quoted and spec.quoting == "auto" and _quotes_ran_away(rows, text):
-        dialect = Dialect(dialect.delimiter, quoted=False)
-        rows = list(records(text, dialect))
-    return dialect, rows
+def settle(text: str, dialect: Dialect) -> Dialect:
+    """Return a dialect that knows what the rows look like; without quoting where that explains them better."""
+    if dialect.quoting != "auto":
+        return dialect
+    usual, mean_nothing = quotes.look(text, dialect.delimiter)
+    return Dialect(dialect.delimiter, "off" if mean_nothing else "auto", usual)
+
+
+def stray_quotes(file: str) -> str:
+    """Say that a file has quotes that enclose nothing."""
+    return f"{file} has stray double quotes; they are read as ordinary characters"
 
 
 def name_columns(rows: list[Numbered], spec: DataSpec) -> tuple[list[str], bool]:
@@ -117,12 +129,9 @@ def sniff(text: str, *, spec: DataSpec, tabs: bool = False) -> Dialect:
     """Return the likeliest dialect of the first rows, or the one the user named."""
     candidates = _candidates(spec)
     head = text[:SNIFF_CHARACTERS]
-    quoted = spec.quoting != "off"
-    scored = [
-        (_consistency(head, d, quoted) + (0.15 if tabs and d == "\t" else 0), -i) for i, d in enumerate(candidates)
-    ]
-    best = candidates[-max(scored)[1]]
-    return Dialect(best, quoted)
+    found = [Dialect(delimiter, spec.quoting) for delimiter in candidates]
+    scored = [(_consistency(head, d) + (0.15 if tabs and d.delimiter == "\t" else 0), -i) for i, d in enumerate(found)]
+    return found[-max(scored)[1]]
 
 
 def _candidates(spec: DataSpec) -> tuple[str, ...]:
@@ -130,25 +139,33 @@ def _candidates(spec: DataSpec) -> tuple[str, ...]:
     return DELIMITERS if named == "auto" else (named,)
 
 
-def records(text: str, dialect: Dialect) -> Iterator[Numbered]:
-    """Yield (line the row begins on, fields) for every row that is not blank."""
-    yield from records_of(io.StringIO(text, newline=""), dialect)
+def records(text: str, dialect: Dialect, *, stray: Stray = unheard) -> Iterator[Numbered]:
+    """Yield (line the row begins on, fields) for every row that is not blank; tell of stray quotes."""
+    yield from records_of(io.StringIO(text, newline=""), dialect, stray=stray)
 
 
-def records_of(lines: Iterable[str], dialect: Dialect) -> Iterator[Numbered]:
+def records_of(lines: Iterable[str], dialect: Dialect, *, stray: Stray = unheard) -> Iterator[Numbered]:
     """As `records`, for lines that come one by one."""
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
+    for line, fields in _all_records(lines, dialect, stray):
+        if fields and not (len(fields) == 1 and not fields[0].strip()):
+            yield line, fields
+
+
+def _all_records(lines: Iterable[str], dialect: Dialect, stray: Stray) -> Iterator[Numbered]:
+    if dialect.quoting == "auto":
+        yield from quotes.records(lines, dialect.delimiter, usual=dialect.usual, stray=stray)
+        return
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoting == "on" else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=dialect.delimiter, quoting=quoting, strict=False)
     line = 1
     for fields in reader:
-        if fields and not (len(fields) == 1 and not fields[0].strip()):
-            yield line, fields
+        yield line, fields
         line = reader.line_num + 1
 
 
-def _consistency(head: str, delimiter: str, quoted: bool) -> float:
+def _consistency(head: str, dialect: Dialect) -> float:
     """Score a delimiter: the share of rows with the most frequent number of fields, 0 if that is one."""
-    rows = [f for _, f in itertools.islice(records(head, Dialect(delimiter, quoted)), SNIFF_ROWS)]
+    rows = [f for _, f in itertools.islice(records(head, dialect), SNIFF_ROWS)]
     if not rows:
         return 0.0
     width, n = Counter(len(fields) for fields in rows).most_common(1)[0]
@@ -161,7 +178,7 @@ def _consistency(head: str, delimiter: str, quoted: bool) -> float:
 def has_columns(head: str, *, spec: DataSpec) -> bool:
     """Whether a delimiter cuts most rows into an equal number of fields, more than one; a single row shows nothing."""
     for delimiter in _candidates(spec):
-        dialect = Dialect(delimiter, spec.quoting != "off")
+        dialect = Dialect(delimiter, spec.quoting)
         widths = Counter(len(fields) for _, fields in itertools.islice(records(head, dialect), SNIFF_ROWS))
         width, n = widths.most_common(1)[0] if widths else (1, 0)
         if width > 1 and widths.total() > 1 and n > MOST_ROWS * widths.total():
@@ -176,24 +193,6 @@ def is_quoted(head: str) -> bool:
     except csv.Error:
         return False
     return ('\n"' in f"\n{head}") and all(len(fields) < 2 for fields in rows)
-
-
-def _quotes_ran_away(rows: list[Numbered], text: str) -> bool:
-    """Whether quotes swallowed rows: fields over very many lines, or many lines and few rows of the right width."""
-    if not rows or '"' not in text:
-        return False
-    widths = Counter(len(fields) for _, fields in rows)
-    width = widths.most_common(1)[0][0]
-    lines = text.count("\n") + 1
-    most_lines = max(f.count("\n") for _, fields in rows for f in fields)
-    if most_lines > MOST_LINES_IN_A_FIELD:
-        return True
-    if lines <= len(rows) + 1:
-        return False
-    swallowed = [fields for _, fields in rows if any("\n" in f for f in fields)]
-    delimiter_inside = sum(any("\t" in f and "\n" in f for f in fields) for fields in swallowed)
-    odd = sum(len(fields) != width for fields in swallowed)
-    return bool(swallowed) and (delimiter_inside > 0 or odd > 0.5 * len(swallowed))
 
 
 def _has_header(rows: list[Numbered], spec: DataSpec) -> bool:

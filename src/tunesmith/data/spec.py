@@ -73,7 +73,7 @@ class DataSpec(Spec):
     delimiter: str = "auto"
     """Column separator of CSV files; "auto" looks at the first rows."""
     quoting: Literal["auto", "on", "off"] = "auto"
-    """Whether double quotes enclose fields; "off" for files with stray quotes."""
+    """Whether double quotes enclose fields; "auto" reads those that enclose nothing as characters, "off" all."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first row of a CSV file names the columns."""
     sheet: str = "auto"

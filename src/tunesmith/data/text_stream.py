@@ -18,6 +18,7 @@ from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data import delimited, nested, sources
 from tunesmith.data.columns import TEXT_NAMES, same_name
+from tunesmith.data.quotes import Numbered, Stray
 from tunesmith.data.sources import Blob
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
@@ -120,9 +121,11 @@ def delimited_rows(
     Raises:
         DataError: there is only a header, or a row has more fields than there are columns.
     """
-    dialect, first = delimited.settle(text.head, delimited.sniff(text.head, spec=spec, tabs=text.tabs), spec=spec)
+    dialect = delimited.settle(text.head, delimited.sniff(text.head, spec=spec, tabs=text.tabs))
+    first = list(delimited.records(text.head, dialect))
     header, has_header = delimited.name_columns(first, spec)
-    rows: Iterable[delimited.Numbered] = delimited.records_of(text.lines(), dialect)
+    stray = _told_once(text.file, tell)
+    rows: Iterable[Numbered] = delimited.records_of(text.lines(), dialect, stray=stray)
     if wanted is not None and _is_lines(text.head, header, wanted, spec):
         fix = "--set data.header=yes if the first line names the column"
         message = f'{text.file} has no column "{wanted}": each line is read as a text, the first one too'
@@ -138,6 +141,18 @@ def delimited_rows(
         fitted = [(line, _fit(fields, header, text.file, line)) for line, fields in chunk]
         columns = {name: [fields[i] for _, fields in fitted] for i, name in enumerate(header)}
         yield Table(columns, (text.file,), [0] * len(fitted), [line for line, _ in fitted])
+
+
+def _told_once(file: str, tell: Tell) -> Stray:
+    """Return what says of the first stray quote, and of no other, where it is."""
+    lines: list[int] = []
+
+    def stray(line: int) -> None:
+        if not lines:
+            tell(Note("info", "quotes", delimited.stray_quotes(file), places=(Where(file, line),)))
+        lines.append(line)
+
+    return stray
 
 
 def _is_lines(head: str, header: Sequence[str], wanted: str, spec: DataSpec) -> bool:
