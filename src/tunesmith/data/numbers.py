@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.core.ledger import Entry
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import does, rows
+from tunesmith.core.wording import count, does, rows
 from tunesmith.data.labels import fold
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.table import Table
 
+SPACES = "'\u2019\u00a0\u202f "
+"""What may stand between thousands, besides the mark that is not for decimals."""
+GROUPED = re.compile(r"[1-9]\d{0,2}([., ])\d{3}(?:\1\d{3})*|[1-9]\d?(?:,\d{2})+,\d{3}")
+"""1,234,567 and, as in India, 12,34,567."""
 NUMBER = re.compile(
-    r"([-+]?[\d.,'\u00a0\u202f ]*\d(?:[eE][-+]?\d+)?)\s*(%|(?:/|of|out of)\s*(\d+(?:[.,]\d+)?)|[^\W\d_]+\.?)?"
+    rf"([-+]?[\d.,{SPACES}]*\d(?:[eE][-+]?\d+)?)\s*(%|(?:/|of|out of)\s*(\d+(?:[.,]\d+)?)|[^\W\d_]+\.?)?"
 )
 MANY_NUMBERS = 10
 """More different numbers than this, a quarter of them with decimals, are a score and no classes."""
@@ -44,10 +48,14 @@ class NumberReading:
     notes: list[Note] = field(default_factory=list)
 
 
-def read_number(written: Any) -> tuple[float | None, str]:
+def read_number(written: Any, decimal: str = "") -> tuple[float | None, str]:
     """Return a number and the unit written after it: "", "%", what it is out of ("/5"), or a word in the singular.
 
     None if it is no number: "4,5 stars" is (4.5, "star"), "four" is (None, "").
+
+    Args:
+        written: a cell.
+        decimal: what marks decimals in its column, "." or ","; "" where that is not known: see `decimal_mark`.
     """
     if isinstance(written, bool) or written is None:
         return None, ""
@@ -56,27 +64,46 @@ def read_number(written: Any) -> tuple[float | None, str]:
     match = NUMBER.fullmatch(str(written).strip())
     if match is None:
         return None, ""
-    value = _plain(match[1])
-    whole = _plain(match[3]) if match[3] else None
+    value = _plain(match[1], decimal)
+    whole = _plain(match[3], decimal) if match[3] else None
     unit = (match[2] or "").casefold().rstrip(".")
     return value, unit.removesuffix("s") if whole is None else f"/{whole:g}"
 
 
-def _plain(digits: str) -> float | None:
-    """Return the value of digits with any marks: of "." and ",", the last one marks decimals unless it groups."""
-    bare = re.sub(r"['\u00a0\u202f ]", "", digits)
+def decimal_mark(cells: Iterable[Any]) -> str:
+    """Return what marks decimals in a column, "." or ","; "" where no cell, or one against another, shows it.
+
+    A mark with other than three digits behind it, or with nothing or zero alone before, can't group thousands; of both
+    in one number the last marks decimals.
+    """
+    found = set()
+    for cell in cells:
+        match = NUMBER.fullmatch(cell.strip()) if isinstance(cell, str) else None
+        body = match[1].lstrip("+-") if match else ""
+        marks = [character for character in body if character in ".,"]
+        if len(marks) != len(set(marks)) or not marks:
+            continue
+        whole, _, rest = re.split(r"[eE]", body)[0].rpartition(marks[-1])
+        if len(marks) == 2 or len(rest) != 3 or whole in ("", "0") or (whole.isdigit() and len(whole) > 3):
+            found.add(marks[-1])
+    return found.pop() if len(found) == 1 else ""
+
+
+def _plain(digits: str, decimal: str) -> float | None:
+    """Return the value of digits with any marks; None where they group no thousands.
+
+    Where it is not known which of "." and "," marks decimals, it is the last one, unless it groups.
+    """
+    bare, *exponent = re.split(r"[eE]", re.sub(f"[{SPACES}]", " ", digits))
+    sign, bare = ("-" if bare.startswith("-") else ""), bare.lstrip("+-")
     last = max(bare.rfind("."), bare.rfind(","))
     mark = bare[last] if last >= 0 else ""
-    groups = mark and (bare.count(mark) > 1 or (mark == "," and re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", bare)))
-    if mark and not groups:
-        whole, rest = bare[:last], bare[last + 1 :]
-        bare = re.sub(r"[.,]", "", whole) + "." + rest
-    else:
-        bare = re.sub(r"[.,]", "", bare)
-    try:
-        return float(bare)
-    except ValueError:
+    is_decimal = mark == decimal if decimal else mark == "." or not GROUPED.fullmatch(bare)
+    groups = not mark or bare.count(mark) > 1 or not is_decimal
+    whole, rest = (bare, "") if groups else (bare[:last], bare[last + 1 :])
+    if not (whole == "" or whole.isdigit() or GROUPED.fullmatch(whole)) or not (rest == "" or rest.isdigit()):
         return None
+    return float(f"{sign}{re.sub('[^0-9]', '', whole) or 0}.{rest or 0}e{exponent[0] if exponent else 0}")
 
 
 def are_scores(counts: Mapping[Any, int]) -> bool:
@@ -85,7 +112,8 @@ def are_scores(counts: Mapping[Any, int]) -> bool:
     They are where there are many of them, a quarter with decimals, or so many that few rows have the same.
     Half stars (0.5 to 5) are classes, so are the numbers of 77 intents; the numbers of the rows are neither.
     """
-    values = [value for value in (read_number(written)[0] for written in counts) if value is not None]
+    decimal = decimal_mark(counts)
+    values = [value for value in (read_number(written, decimal)[0] for written in counts) if value is not None]
     if len(counts) <= MANY_NUMBERS or len(values) <= MOSTLY * len(counts):
         return False
     if sum(not value.is_integer() for value in values) > 0.25 * len(counts):
@@ -101,7 +129,8 @@ def read_numbers(table: Table, *, column: str, spec: DataSpec) -> NumberReading:
     Where some values say "4 / 5", a percentage is of these 5; where the only word is "stars", 4 are 4 stars.
     """
     missing = {fold(word) for word in spec.missing}
-    found = [read_number(cell) for cell in table[column]]
+    decimal = decimal_mark(table[column])
+    found = [read_number(cell, decimal) for cell in table[column]]
     units = Counter(unit for value, unit in found if value is not None)
     usual = units.most_common(1)[0][0] if units else ""
     out_of = _out_of(units, usual)
@@ -118,8 +147,23 @@ def read_numbers(table: Table, *, column: str, spec: DataSpec) -> NumberReading:
             where = table.where(i)
             detail = f"{written} -> {read:g}"
             reading.entries.append(Entry("changed", "number rewritten", where.file, where.row, detail))
+    reading.notes += [] if decimal else _ambiguous(table, column)
     reading.notes += _far(reading.values, table, column)
     return reading
+
+
+def _ambiguous(table: Table, column: str) -> list[Note]:
+    """Warn of commas with three digits behind them, read as thousands where no other number shows what they mark."""
+    cells = [(i, cell.strip()) for i, cell in enumerate(table[column]) if isinstance(cell, str)]
+    rows_ = [i for i, cell in cells if cell.count(",") == 1 and GROUPED.fullmatch(cell.lstrip("+-"))]
+    if not rows_:
+        return []
+    first = table[column][rows_[0]].strip()
+    message = (
+        f'{count(len(rows_), "number")} in "{column}" may mean two things: {first} is read as {_plain(first, ""):g}'
+    )
+    fix = "if the comma marks decimals, write a point in its place"
+    return [Note("warning", "commas", message, fix, tuple(table.where(i, column) for i in rows_[:PLACES]), len(rows_))]
 
 
 def _is_plain(written: str) -> bool:
