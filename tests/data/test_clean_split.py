@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,6 +108,21 @@ def test_equal_texts_and_groups_stay_together():
         owners = [{key(i) for i in rows} for rows in parts.values()]
         assert len(owners) == 3
         assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+@pytest.mark.parametrize("nothing", [None, "", math.nan])
+def test_rows_without_a_group_are_divided_like_others(nothing):
+    rows = {"text": [f"Some text {i}" for i in range(400)], "label": ["a", "b"] * 200}
+    parts = divided(
+        Table.of({**rows, "who": [nothing if i % 2 else f"w{i // 10}" for i in range(400)]}),
+        spec=SplitSpec(group="who", dev=0.2),
+    ).parts
+    assert 25 <= sum(i % 2 for i in parts["test"]) <= 55
+    assert 25 <= sum(i % 2 for i in parts["dev"]) <= 55
+    assert max(i for i in parts["test"] if i % 2) > 300
+    alone = divided(Table.of(rows), spec=SplitSpec(dev=0.2)).parts
+    same = sum(i in alone["test"] for i in parts["test"] if i % 2)
+    assert same > 0.7 * sum(i % 2 for i in parts["test"])
 
 
 def test_what_the_user_brought_is_not_made_again():

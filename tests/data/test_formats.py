@@ -1,8 +1,10 @@
 """The file formats of all tasks: what each gives, what is repaired, what is an error, and the ways there and back."""
 
+import datetime
 import gzip
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -406,6 +408,28 @@ def test_lists_written_as_text(tmp_path, words, tags):
     table = train(put(tmp_path, "a.csv", stream_.getvalue()))
     assert table["tokens"][0] == ["EU", "it's"]
     assert len(table["tags"][0]) == 2
+
+
+def test_cells_of_parquet_files_are_as_text_holds_them(tmp_path):
+    day, time = datetime.date(2024, 5, 12), datetime.datetime(2024, 5, 12, 8, 30)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = {
+        "text": ["schön".encode(), b"so"],
+        "day": [day, None],
+        "label": [time, datetime.datetime(2024, 5, 12)],
+        "price": [Decimal("1.50"), Decimal("2.00")],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    found = train(tmp_path / "a.parquet")
+    assert list(found["text"]) == ["schön", "so"]
+    assert list(found["label"]) == ["2024-05-12 08:30:00", "2024-05-12"]
+    assert list(found["day"]) == ["2024-05-12", None]
+    assert list(found["price"]) == ["1.50", "2.00"]
+    pq.write_table(pa.table({**rows, "text": [b"so", b"\xff\xfe"]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="bytes that are no text"):
+        train(tmp_path / "a.parquet")
 
 
 def test_names_of_tags_in_parquet_files_of_datasets(tmp_path):

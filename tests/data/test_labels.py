@@ -84,6 +84,42 @@ def test_labels_that_are_rewritten_or_merged_are_said(tmp_path):
     assert not any(note.topic == "changed" for note in plain.notes)
 
 
+def labels_of(cells, **settings):
+    return read_labels(Table.of({"label": cells}), column="label", spec=DataSpec(**settings))
+
+
+def test_labels_that_read_alike_have_one_type():
+    reading = labels_of([1, "1", 1, "0", 0, "0", True, "true", "true"])
+    assert [(type(value), value) for value in reading.values] == [
+        *[(int, 1)] * 3,
+        *[(str, "0")] * 3,
+        *[(str, "true")] * 3,
+    ]
+    assert [entry.detail for entry in reading.entries] == ["'1' -> 1", "0 -> '0'", "True -> 'true'"]
+
+
+def test_exact_spellings_of_a_label_map_come_first():
+    found = labels_of(["Pos", "pos", "POS", "neg"], label_map={"Pos": "a", "pos": "b"})
+    assert found.values[:2] == ["a", "b"]
+
+
+def test_a_label_that_is_mapped_to_nothing_is_none():
+    found = labels_of(["x", "pos", " "], label_map={"x": ""}, missing=())
+    assert found.values == [None, "pos", None]
+    assert found.reasons == ["no label", "", "no label"]
+
+
+def test_words_that_are_read_as_no_label_and_may_be_a_class_are_said():
+    cells = ["favor"] * 20 + ["against"] * 20 + ["none"] * 20
+    notes = check_classes(labels_of(cells), file="a.csv", column="label")
+    assert [(note.topic, note.n_rows) for note in notes] == [("words for no label", 20)]
+    assert "--set data.missing=[]" in notes[0].fix
+    assert labels_of(cells, missing=()).values == cells
+    assert not check_classes(labels_of([*cells[:40], "none"]), file="a.csv", column="label")
+    with pytest.raises(DataError, match=r'every row has the label "yes"(.|\n)*"none" is one'):
+        check_classes(labels_of(["yes", "none"] * 20), file="a.csv", column="label")
+
+
 def test_one_row_is_one_row():
     assert (rows(1), rows(2), rows(1821, "test"), count(1, "text")) == ("1 row", "2 rows", "1,821 test rows", "1 text")
 
@@ -133,3 +169,13 @@ def test_a_rare_beginning_of_a_label_is_taken_for_it_and_not_for_a_small_class(t
 def test_classes_that_begin_alike_are_no_slips():
     assert class_sizes(["art"] * 10 + ["articles"] * 30 + ["artists"] * 30)["art"] == 10, "two begin so"
     assert class_sizes(["app"] * 20 + ["apple"] * 30)["app"] == 20, "too many for a slip"
+
+
+def test_weights_of_classes_count_the_rows_that_balance_them(tmp_path):
+    rows = [(text, "rare" if i % 6 == 0 else "usual") for i, (text, _) in enumerate(sentences(120))]
+    path = write_csv(tmp_path / "rows.csv", rows)
+    settings = ["augment.balance=true", "task.class_weights=balanced"]
+    prepared = prepare(compose(file=None, overrides=settings, arguments={"data.path": [str(path)]})[0])
+    counts = [list(prepared.tables["train"]["label"]).count(name) for name in prepared.task.names]
+    assert list(prepared.task.class_counts) == counts
+    assert max(counts) < 1.3 * min(counts)

@@ -229,6 +229,39 @@ def test_changed_data_is_refused_on_resume(tiny, tmp_path):
         resume(tmp_path / "run")
 
 
+def test_files_that_were_not_there_or_change_places_are_refused_on_resume(tiny, tmp_path):
+    from tunesmith.workflow.start import resume
+
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    path = write_csv(folder / "a.csv", sentences(60))
+    dev = write_csv(tmp_path / "dev.csv", sentences(40, seed=1))
+    ts.train(folder, out=tmp_path / "run", **quick(tiny, **{"data.dev": [str(dev)], "train.length": "2 steps"}))
+    Run.open(tmp_path / "run").mark("stopped")
+    write_csv(folder / "b.csv", sentences(20, seed=2))
+    with pytest.raises(RunError, match="not read when the run was started"):
+        resume(tmp_path / "run")
+    (folder / "b.csv").unlink()
+    with pytest.raises(RunError, match="for another split"):
+        resume(tmp_path / "run", overrides=[f"data.path={dev}", f"data.dev={path}"])
+
+
+def test_labels_are_part_of_folders_of_classes(tiny, tmp_path):
+    from tunesmith.workflow.start import resume
+
+    for text, label in sentences(60):
+        (tmp_path / "rows" / label).mkdir(parents=True, exist_ok=True)
+        n = len(list((tmp_path / "rows" / label).iterdir()))
+        (tmp_path / "rows" / label / f"{n:03}.txt").write_text(text)
+    ts.train(tmp_path / "rows", out=tmp_path / "run", **quick(tiny, **{"train.length": "2 steps"}))
+    Run.open(tmp_path / "run").mark("stopped")
+    one, other = sorted(path for path in (tmp_path / "rows").iterdir())
+    last = sorted(one.iterdir())[-1]
+    last.rename(other / "!.txt")
+    with pytest.raises(RunError, match="data changed"):
+        resume(tmp_path / "run")
+
+
 def test_early_stopping_keeps_the_best_weights(tiny, reviews, tmp_path):
     settings = {"train.length": "12 epochs", "train.lr": 3e-3, "data.split.dev": 0.3, "evaluate.patience": 1}
     run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings))

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError, Where
 from tunesmith.core.notes import Note
-from tunesmith.core.wording import count, rows, setting
+from tunesmith.core.wording import count, does, rows, setting
 from tunesmith.data.labels import LabelReading, fold, label_name, spellings
 from tunesmith.data.labelsets import LabelSets, listing
 from tunesmith.data.numbers import are_scores
@@ -21,6 +21,9 @@ SHORT_SHARE, SHORTEST = 0.2, 3
 """... and this rare beside one it is the beginning of, such as "pos" beside "positive"."""
 MOST_CLASSES = 1000
 FEW_ROWS = 3
+COMMON_SHARE = 0.1
+"""Of the rows with a label; so many that say "none" may mean a class by it."""
+NONE_IS_A_CLASS = "--set data.missing=[]"
 
 
 def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note]:
@@ -34,8 +37,9 @@ def check_classes(reading: LabelReading, *, file: str, column: str) -> list[Note
     if several := listing(reading.written):
         fix = "--task multi-label-classification, or keep one label a row"
         raise DataError(several.said, where=where, fix=fix)
-    _refuse(counts, sum(counts.values()), where)
-    return look_at_names(reading.values)
+    unread = _words_for_none(reading)
+    _refuse(counts, sum(counts.values()), where, unread)
+    return [*_said_of(unread, sum(counts.values())), *look_at_names(reading.values)]
 
 
 def look_at_names(values: Sequence[Any]) -> list[Note]:
@@ -44,15 +48,30 @@ def look_at_names(values: Sequence[Any]) -> list[Note]:
     return [*_variants(values), *_typos(counts), *_rare(counts)]
 
 
-def _refuse(counts: Counter[Any], n_rows: int, where: Where) -> None:
+def _words_for_none(reading: LabelReading) -> Counter[str]:
+    """Return the words that are read as no label, with the rows of each: they may be a class."""
+    cells = zip(reading.written, reading.reasons, strict=False)
+    return Counter(cell.strip() for cell, why in cells if why == "no label" and isinstance(cell, str) and cell.strip())
+
+
+def _said_of(words: Counter[str], n_labelled: int) -> list[Note]:
+    if not words or (n := words.most_common(1)[0][1]) < max(FEW_ROWS, COMMON_SHARE * n_labelled):
+        return []
+    word = words.most_common(1)[0][0]
+    message = f'{does(n, "row", "says", "say")} "{word}", which is read as no label'
+    return [Note("warning", "words for no label", message, f"if it is a class: {NONE_IS_A_CLASS}", n_rows=n)]
+
+
+def _refuse(counts: Counter[Any], n_rows: int, where: Where, unread: Counter[str]) -> None:
     if not counts:
         raise DataError("no row has a label", where=where, fix="name another column with --label, or label some rows")
     if len(counts) == 1:
         only = label_name(next(iter(counts)))
+        or_else = "".join(f', or, if "{word}" is one: {NONE_IS_A_CLASS}' for word, _ in unread.most_common(1))
         raise DataError(
             f'every row has the label "{only}": there is nothing to tell apart',
             where=where,
-            fix="add rows of another class",
+            fix="add rows of another class" + or_else,
         )
     different = f"{len(counts):,} different labels in {rows(n_rows)}"
     if are_scores(counts):

@@ -61,17 +61,40 @@ def read_labels(table: Table, *, column: str, spec: DataSpec, classes: Iterable[
     values: list[Any] = []
     reasons: list[str] = []
     entries: list[Entry] = []
-    mapping = {fold(old): new for old, new in spec.label_map.items()} if spec.label_map else {}
+    folded = {fold(old): new for old, new in spec.label_map.items()}
     for i, written in enumerate(table[column]):
         value, reason = _one(written, missing)
-        new = mapping.get(fold(value), value) if not reason else value
+        new = value
+        if folded and not reason:
+            named = spec.label_map.get(label_name(value), folded.get(fold(value), value))
+            new, reason = _one(named, missing)
         if reason == "" and (new != written or type(new) is not type(written)):
             where = table.where(i)
             entries.append(Entry("changed", "label rewritten", where.file, where.row, f"{written!r} -> {new!r}"))
         values.append(None if reason else new)
         reasons.append(reason)
-    reading = LabelReading(values, reasons, entries, table[column])
+    reading = one_type(LabelReading(values, reasons, entries, table[column]), table)
     return merge_case(reading, table, classes) if spec.labels == "merge_case" else reading
+
+
+def one_type(reading: LabelReading, table: Table) -> LabelReading:
+    """Give labels that read alike, such as the number 1 and the text "1", the type that most of them have."""
+    alike: dict[str, Counter[type]] = defaultdict(Counter)
+    for value in reading.values:
+        if value is not None:
+            alike[label_name(value)][type(value)] += 1
+    of_several = {name: max(n, key=lambda kind: (n[kind], kind is str)) for name, n in alike.items() if len(n) > 1}
+    if not of_several:
+        return reading
+    found = {label_name(v): v for v in reading.values if type(v) is of_several.get(label_name(v))}
+    values, entries = [], list(reading.entries)
+    for i, value in enumerate(reading.values):
+        new = value if value is None else found.get(label_name(value), value)
+        if type(new) is not type(value):
+            where = table.where(i)
+            entries.append(Entry("changed", "label rewritten", where.file, where.row, f"{value!r} -> {new!r}"))
+        values.append(new)
+    return LabelReading(values, reading.reasons, entries, reading.written)
 
 
 def merge_case(reading: LabelReading, table: Table, classes: Iterable[Any] = ()) -> LabelReading:
@@ -111,7 +134,7 @@ def _one(written: Any, missing: set[str]) -> tuple[Any, str]:
         return None, "several labels" if written else "no label"
     if isinstance(written, dict):
         return None, "label is not a single value"
-    if isinstance(written, str) and (written.strip().casefold() in missing or fold(written) in missing):
+    if isinstance(written, str) and (not written.strip() or {written.strip().casefold(), fold(written)} & missing):
         return None, "no label"
     return written, ""
 

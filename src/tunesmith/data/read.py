@@ -185,7 +185,7 @@ def _class_folders(folder: Path, split: str, reading: Reading) -> Table:
             labels.append(part.name)
             files.append(str(file))
     reading.sources.append(
-        {"file": str(folder), "sha256": _digest(texts), "bytes": 0, "n_rows": len(texts), "split": split}
+        {"file": str(folder), "sha256": _digest([*labels, *texts]), "bytes": 0, "n_rows": len(texts), "split": split}
     )
     return Table({"text": texts, "label": labels}, tuple(files), list(range(len(files))), [1] * len(files))
 

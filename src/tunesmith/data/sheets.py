@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -40,11 +41,39 @@ def parquet(blob: Blob) -> Table:
         raise DataError(f"the Parquet file is damaged: {error}", where=Where(blob.file), fix="write it again") from None
     n = table.num_rows
     names = [c for c in table.column_names if not c.startswith("__index_level_")]
-    columns = {name: table.column(name).to_pylist() for name in names}
+    columns = {name: plain(table.column(name).to_pylist(), blob.file) for name in names}
     for name, tags in _names_of_tags(table.schema.metadata or {}).items():
         if name in columns and "tokens" in columns:
             columns[name] = [_named(cell, tags) for cell in columns[name]]
     return Table(columns, (blob.file,), [0] * n, list(range(1, n + 1)))
+
+
+def plain(cells: Sequence[Any], file: str) -> list[Any]:
+    """Return cells as a text file could hold them: dates, times and exact decimals as text, bytes as the text they are.
+
+    Raises:
+        DataError: bytes are no text.
+    """
+    found = []
+    for i, cell in enumerate(cells, 1):
+        try:
+            found.append(_plain(cell))
+        except UnicodeDecodeError:
+            fix = "write the column as text (UTF-8)"
+            raise DataError("the cell holds bytes that are no text", where=Where(file, i), fix=fix) from None
+    return found
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8")
+    if isinstance(cell, list):
+        return [_plain(one) for one in cell]
+    if isinstance(cell, dict):
+        return {name: _plain(one) for name, one in cell.items()}
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
+        return str(cell.date())
+    return cell if cell is None or isinstance(cell, str | bool | int | float) else str(cell)
 
 
 def _names_of_tags(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
@@ -108,6 +137,7 @@ def excel(blob: Blob, notes: list[Note], *, name: str = "auto") -> Table:
     names = delimited.names_of(["" if c is None else str(c) for c in rows[top][1]])
     body = rows[top + 1 :]
     columns = {name: [cells[i] if i < len(cells) else None for _, cells in body] for i, name in enumerate(names)}
+    columns = {name: plain(cells, blob.file) for name, cells in columns.items()}
     return Table(columns, (blob.file,), [0] * len(body), [i for i, _ in body])
 
 

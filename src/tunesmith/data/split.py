@@ -144,7 +144,8 @@ def _units(
         members[unit].append(i)
     found = []
     for rows in members.values():
-        name = min(str(groups[i]) for i in rows) if groups else min(keys[i] for i in rows)
+        mine = [str(groups[i]) for i in rows if not _is_empty(groups[i])] if groups else []
+        name = min(mine or [keys[i] for i in rows])
         label = Counter(labels[i] for i in rows).most_common(1)[0][0]
         found.append(_Unit(rows, derive(seed, "split", name) / 2**63, label))
     return found, len(loose)
@@ -163,11 +164,16 @@ def _join(n: int, shared: Sequence[Sequence[Any]], couples: Sequence[tuple[int, 
     for values in shared:
         first: dict[Any, int] = {}
         for i, value in enumerate(values):
-            if value is not None and value != "":
+            if not _is_empty(value):
                 parent[root(i)] = root(first.setdefault(value, i))
     for i, j in couples:
         parent[root(i)] = root(j)
     return [root(i) for i in range(n)]
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a cell names no group, or holds no text; a number that is none is unlike itself."""
+    return value is None or value == "" or value != value  # noqa: PLR0124
 
 
 def _sharing(texts: Sequence[str], together: Sequence[str]) -> list[tuple[int, int]]:

@@ -6,9 +6,11 @@ Relative paths mean what they meant in the folder the run was started in, so a r
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tunesmith.core.errors import DataError, Problem, RecipeError, RunError, Where
 from tunesmith.core.spec import Spec
@@ -142,19 +144,28 @@ def as_started(run: Run, prepared: Prepared) -> Prepared:
     Raises:
         RunError: their content is another.
     """
-    now: dict[str, list[str]] = {}
-    for source in prepared.sources:
-        now.setdefault(source["sha256"], []).append(source["file"])
-    names = {}
-    for source in run.manifest.get("data", []):
-        if not now.get(source["sha256"]):
-            raise RunError(
-                "the data changed since the run was started",
-                where=Where(source["file"]),
-                fix="bring the old file back, or start a new run",
-            )
-        names[now[source["sha256"]].pop(0)] = source["file"]
+    then, now = run.manifest.get("data", []), prepared.sources
+    _refuse_changed(then, now)
+    names = {new["file"]: old["file"] for new, old in zip(now, then, strict=True)}
     return replace(prepared, tables={split: _renamed(table, names) for split, table in prepared.tables.items()})
+
+
+def _refuse_changed(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RunError unless the same files are read, for the same splits and in the same order."""
+    for one, other, message, fix in (
+        (then, now, "the data changed since the run was started", "bring the old file back, or start a new run"),
+        (now, then, "this was not read when the run was started", "take it away, or start a new run"),
+    ):
+        left = Counter(source["sha256"] for source in other)
+        for source in one:
+            left[source["sha256"]] -= 1
+            if left[source["sha256"]] < 0:
+                raise RunError(message, where=Where(source["file"]), fix=fix)
+    for old, new in zip(then, now, strict=True):
+        if (old["split"], old["sha256"]) != (new["split"], new["sha256"]):
+            message = "the files are read in another order, or for another split, than when the run was started"
+            said = ", ".join(f"{source['file']} ({source['split']})" for source in then)
+            raise RunError(message, where=Where(new["file"]), fix=f"give them as they were: {said}")
 
 
 def _renamed(table: Table, names: Mapping[str, str]) -> Table:

@@ -132,6 +132,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) ->
     made = _made(recipe, task, tables["train"], tell, begun)
     if made:
         tables["train"] = made.table
+        task = task.learn(made.table)  # how many rows of each class, with those that balance them
         notes += made.notes
     taught = _taught(recipe, task, tables["train"] if more.table is None else more.table, tell, begun)
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
