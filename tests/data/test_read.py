@@ -274,3 +274,32 @@ def test_tables_beside_class_folders_are_named(tmp_path):
     reading = read(DataSpec(path=(str(tmp_path / "all"),)))
     assert len(reading.tables["train"]) == 2
     assert any("not read: reviews.csv" in note.message for note in reading.notes)
+
+
+def test_files_beside_those_with_a_split_in_their_name_are_said(tmp_path):
+    for name, n in (("train.csv", 40), ("test.csv", 20), ("more_2023.csv", 30)):
+        put(tmp_path, f"a/{name}", "text,label\n" + "".join(f"{name} {i},{i % 2}\n" for i in range(n)))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for file in sorted((tmp_path / "a").iterdir()):
+            packed.write(file, file.name)
+    for path in (tmp_path / "a", tmp_path / "a.zip"):
+        found = read(DataSpec(path=(str(path),)), task=None)
+        assert {split: len(table) for split, table in found.tables.items()} == {"train": 40, "test": 20}
+        (note,) = [note for note in found.notes if note.level == "warning"]
+        assert note.message.startswith("not read: more_2023.csv")
+
+
+def test_all_folders_of_a_split_are_read(tmp_path):
+    for split in ("train", "test_easy", "test_hard"):
+        for i in range(6):
+            put(tmp_path, f"{split}/{'ab'[i % 2]}/{i}.txt", f"{split} {i}")
+    tables = read(DataSpec(path=(str(tmp_path),)), task=None).tables
+    assert {split: len(table) for split, table in tables.items()} == {"train": 6, "test": 12}
+
+
+def test_lists_of_a_json_file_that_are_not_read_are_said(tmp_path):
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(6)]
+    path = put(tmp_path, "a.json", json.dumps({"train": rows, "test": rows[:2]}))
+    found = read(DataSpec(path=(str(path),)), task=None)
+    assert len(found.tables["train"]) == 6
+    assert any("not read of" in note.message and '"test" (2)' in note.message for note in found.notes)

@@ -59,3 +59,14 @@ def test_files_and_folders_follow_the_umask(tmp_path, mask):
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")}
     files, folders = 0o666 & ~mask, 0o777 & ~mask
     assert modes == {"model": folders, "inner": folders, "weights": files, "more": files, "note.txt": files}
+
+
+@pytest.mark.parametrize("name", ["tiny", "./tiny", "/models/tiny"])
+def test_a_folder_is_not_linked_as_if_it_were_a_model_of_the_hub(trained, tmp_path, name):
+    shutil.copytree(trained.folder, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    settings = read_json(run.model_folder / "tunesmith.json")
+    for base, is_linked in ((name, False), ("google-bert/bert-base-uncased", True)):
+        write_json(run.model_folder / "tunesmith.json", {**settings, "base_model": base})
+        assert (f"https://huggingface.co/{base}" in model_card(run)) is is_linked
+        assert (f"base_model: {base}\n" in model_card(run)) is is_linked

@@ -134,7 +134,13 @@ def rows_in(whole: Any, file: str) -> Objects:
     lists = list(_lists(whole))
     if lists:
         path, items = max(lists, key=lambda found: len(found[1]))
-        return _items(items, file, [Note("info", "rows", f'the rows of {file} are under "{path}" ({len(items):,})')])
+        notes = [Note("info", "rows", f'the rows of {file} are under "{path}" ({len(items):,})')]
+        left = [(name, len(other)) for name, other in lists if name != path]
+        if left:
+            message = f"not read of {file}: " + ", ".join(f'"{name}" ({n:,})' for name, n in left)
+            fix = "write each list into a file of its own, such as train.json and test.json in one folder"
+            notes.append(Note("warning", "rows", message, fix))
+        return _items(items, file, notes)
     if whole and all(isinstance(v, list) for v in whole.values()) and len({len(v) for v in whole.values()}) == 1:
         values = enumerate(zip(*whole.values(), strict=True), 1)
         return Objects([(i, dict(zip(whole, row, strict=True))) for i, row in values], by_column=True)

@@ -128,10 +128,10 @@ def _read_bundle(form: BundleFormat, files: Sequence[Path], split: str, *, spec:
 
 def _read_folder(folder: Path, split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:
     """Yield (split, table) of class folders, or of the files in a folder."""
-    inner = {sources.split_of(p.name): p for p in sorted(folder.iterdir()) if p.is_dir()}
-    layouts = {name: p for name, p in inner.items() if name and sources.class_folders(p)}
+    inner = [(sources.split_of(part.name), part) for part in sorted(folder.iterdir()) if part.is_dir()]
+    layouts = [(name, part) for name, part in inner if name and sources.class_folders(part)]
     if layouts:
-        for name, part in layouts.items():
+        for name, part in layouts:
             yield name, _class_folders(part, name, reading)
     elif sources.class_folders(folder):
         reading.notes += _passed_over(folder)
@@ -141,6 +141,8 @@ def _read_folder(folder: Path, split: str, *, spec: DataSpec, reading: Reading) 
         if len(found) > 1 or len(found["train"]) > 1:
             shown = "; ".join(f"{name}: {sources.shown_names(files)}" for name, files in found.items())
             reading.notes.append(Note("info", "files", f"read from {folder}: {shown}"))
+        left = [path for path in sources.tables_in(folder) if not any(path in files for files in found.values())]
+        reading.notes += _left_out(left, "the names of the others say whether they are for training, dev or test")
         for name, files in found.items():
             for file in files:
                 yield from _read_file(str(file), name if split == "train" else split, spec=spec, reading=reading)
@@ -148,19 +150,30 @@ def _read_folder(folder: Path, split: str, *, spec: DataSpec, reading: Reading) 
 
 def _passed_over(folder: Path) -> list[Note]:
     """Say which tables stand beside class folders and are not read."""
-    tables = sources.tables_in(folder)
-    if not tables:
+    why = "the subfolders with .txt files are taken as one class each"
+    return _left_out(sources.tables_in(folder), why)
+
+
+def _left_out(files: Sequence[Path], why: str, fix: str = "") -> list[Note]:
+    if not files:
         return []
-    message = f"not read: {sources.shown_names(tables)}; the subfolders with .txt files are taken as one class each"
-    return [Note("warning", "files", message, fix=f"name the file to read it: {tables[0]}")]
+    message = f"not read: {sources.shown_names(files)}; {why}"
+    return [Note("warning", "files", message, fix or f"name the file to read it: {files[0]}")]
 
 
 def _read_file(path: str, split: str, *, spec: DataSpec, reading: Reading) -> Iterator[tuple[str, Table]]:
     blobs, notes = sources.load(path)
     reading.notes += notes
     splits = {sources.split_of(blob.name) for blob in blobs}
+    have_splits = len(blobs) > 1 and "train" in splits
+    if have_splits and "" in splits:
+        left = [Path(blob.name) for blob in blobs if not sources.split_of(blob.name)]
+        reading.notes += _left_out(
+            left, f"the names of the others in {path} say what they are for", "take it out of there"
+        )
+        blobs = [blob for blob in blobs if sources.split_of(blob.name)]
     for blob in blobs:
-        mine = sources.split_of(blob.name) if len(blobs) > 1 and "train" in splits else split
+        mine = sources.split_of(blob.name) if have_splits else split
         table = parse(blob, spec=spec, reading=reading)
         reading.sources.append(
             {"file": blob.file, "sha256": blob.digest, "bytes": blob.size, "n_rows": len(table), "split": mine or split}

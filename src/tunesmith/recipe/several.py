@@ -31,6 +31,9 @@ from tunesmith.recipe.write import dump
 Kind = Literal["tasks", "stages"]
 KINDS: tuple[Kind, ...] = ("tasks", "stages")
 MIX = "multitask"
+RESERVED = ("adapter", "checkpoints", "model", "predictions", "tensorboard")
+ENDINGS = (".json", ".jsonl", ".yaml", ".html", ".safetensors")
+"""What a run calls its own folders and files: those of its parts lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,9 @@ def _refuse(parts: Any, kind: str, tree: Mapping[str, Any], places: Mapping[str,
         if not re.fullmatch(r"[\w-][\w.-]*", name):
             place = places.get(f"{kind}.{name}", where)
             message = "a name has letters, digits, - and _ only"
+            raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")
+        if name.casefold() in RESERVED or name.casefold().endswith(ENDINGS):
+            place, message = places.get(f"{kind}.{name}", where), "a run keeps something else under this name"
             raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")
 
 

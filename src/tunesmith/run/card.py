@@ -32,8 +32,7 @@ def model_card(run: Run) -> str:
     parts = [
         f"---\n{_metadata(run, settings, split)}---",
         f"# {_plain(run.name)}",
-        f"A {task.noun}: [{settings['base_model']}](https://huggingface.co/{settings['base_model']}) fine-tuned "
-        "with tunesmith. " + _promise(task),
+        f"A {task.noun}: {_linked(settings['base_model'])} fine-tuned with tunesmith. " + _promise(task),
         "## How good it is",
         _numbers(metrics, split),
         *[_plain(sentence) for sentence in metrics.get("verdict", {}).get("sentences", [])],
@@ -50,6 +49,15 @@ def model_card(run: Run) -> str:
         "Not checked for fairness towards groups of people.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _is_on_hub(name: str) -> bool:
+    """Whether a model is called OWNER/NAME: the name of a folder might be that of somebody else's model."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def _linked(name: str) -> str:
+    return f"[{name}](https://huggingface.co/{name})" if _is_on_hub(name) else f"`{_plain(name)}`"
 
 
 def _promise(task: Any) -> str:
@@ -84,7 +92,7 @@ def _metadata(run: Run, settings: dict[str, Any], split: str) -> str:
         "metrics": values,
     }
     data = {
-        "base_model": settings["base_model"],
+        **({"base_model": settings["base_model"]} if _is_on_hub(settings["base_model"]) else {}),
         "library_name": "transformers",
         "pipeline_tag": tag,
         "tags": [settings["task"]["kind"], "tunesmith"],

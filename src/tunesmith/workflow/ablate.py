@@ -111,7 +111,7 @@ def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], ou
 
 def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
     """Train one trial unless it is done; return why that is not possible, "" if it is."""
-    if trial.folder.exists() and Run.open(trial.folder).status == "done":
+    if (trial.folder / "manifest.json").exists() and Run.open(trial.folder).status == "done":
         tell(trial, "done")
         return ""
     tell(trial, "training")
@@ -134,10 +134,10 @@ def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
 
 
 def _remove_unstarted(folder: Path) -> None:
-    """Remove a run of ours that ended before its first checkpoint."""
+    """Remove a run of ours that ended before its first checkpoint, or before anything was written."""
     import shutil
 
-    if (folder / "manifest.json").exists():
+    if (folder / "manifest.json").exists() or (folder.is_dir() and not any(folder.iterdir())):
         shutil.rmtree(folder)
 
 
