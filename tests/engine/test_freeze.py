@@ -55,6 +55,20 @@ def test_an_unknown_part_is_refused(tiny, wanted):
     assert "backbone, embeddings, 3 layers" in raised.value.problems[0].fix
 
 
+def test_more_layers_than_there_are_cannot_be_frozen(tiny):
+    setup, _ = make(tiny)
+    freeze(setup.model, ["2 layers"], head=head_of(setup.model))
+    with pytest.raises(RecipeError, match="a stack of this model has 2 layers"):
+        freeze(setup.model, ["3 layers"], head=head_of(setup.model))
+
+
+def test_what_is_frozen_for_good_does_not_thaw(tiny):
+    setup, _ = make(tiny)
+    freeze(setup.model, ["backbone"], head=head_of(setup.model))
+    with pytest.raises(RecipeError, match="all below the head is frozen for good"):
+        Thaw(setup.model, TrainSpec(unfreeze_every="1 epoch"), head=head_of(setup.model))
+
+
 def test_something_has_to_learn(tiny):
     setup, _ = make(tiny)
     with pytest.raises(RecipeError, match="nothing is left to learn"):

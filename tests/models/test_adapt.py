@@ -81,7 +81,8 @@ def test_targets_are_linear_layers_by_their_last_name(tiny):
     adapt(model, AdaptSpec(kind="lora", targets=("query", "value")), head=head_of(model))
     assert {n.split(".lora_")[0].rpartition(".")[2] for n in learnt(model) if "lora" in n} == {"query", "value"}
     with pytest.raises(RecipeError, match=r"no such linear layers.*some of: .*query") as raised:
-        adapt(build(tiny), AdaptSpec(kind="lora", targets=("kwery",)), head=None)
+        adapt(build(tiny), AdaptSpec(kind="lora", targets=("kwery", "value")), head=None)
+    assert raised.value.problems[0].where.value == "kwery"
     assert raised.value.problems[0].where.column == "model.adapt.targets"
 
 

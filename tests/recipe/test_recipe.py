@@ -344,3 +344,14 @@ def test_a_setting_of_another_task_is_no_slip_of_the_fingers():
     with pytest.raises(RecipeError) as raised:
         compose(file=None, overrides=["task.separator=;"], arguments={"task.kind": "translation"})
     assert raised.value.problems[0].fix.startswith("it belongs to multi-label-classification")
+
+
+@pytest.mark.parametrize(
+    ("switch", "weight"),
+    [("objectives.rdrop=true", 3.0), ("objectives.rdrop={}", 1.0), ("objectives.rdrop.weight=2", 2.0)],
+)
+def test_switching_on_what_is_on_keeps_its_settings(tmp_path, switch, weight):
+    path = tmp_path / "r.yaml"
+    path.write_text("data: a.csv\nobjectives:\n  rdrop: {weight: 3}\n")
+    found, _ = compose(file=path, overrides=[switch], arguments={})
+    assert found.objectives.rdrop.weight == weight

@@ -1,6 +1,10 @@
 """Ablation: pairs over seeds, in processes of their own, that go on where they were interrupted."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +17,7 @@ from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
+from tunesmith.run.report.ablation import sentence
 from tunesmith.workflow import ablate as ablating
 from tunesmith.workflow import start, trials
 from tunesmith.workflow.ablate import ablate, best_first
@@ -61,6 +66,8 @@ def test_switches_are_names_settings_or_several():
     with pytest.raises(RecipeError, match="no such switch") as raised:
         settings_of("rdrob")
     assert raised.value.problems[0].fix == 'did you mean "rdrop"?'
+    with pytest.raises(RecipeError, match="the same stands twice"):
+        settings_of("rdrop + rdrop")
 
 
 @pytest.mark.parametrize("name", SWITCHES)
@@ -266,6 +273,37 @@ def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
     assert "x 2.00" in said.output
 
 
+def test_what_may_be_hidden_is_said():
+    one = {"value": -0.2, "low": -0.4, "high": 0.1, "verdict": "no visible effect"}
+    other = {"value": 0.1, "low": 0.05, "high": 0.6, "verdict": "helps"}
+    said = sentence({"metric": "macro_f1", "switches": {"lora": one, "eda": other}})
+    assert said.startswith("Helps: eda. Where none is visible, one of up to 40.0 may be hidden")
+    assert sentence({"metric": "macro_f1", "switches": {"eda": other}}) == "Helps: eda."
+
+
+def test_an_interrupted_trial_has_the_time_to_save_what_it_has(tmp_path):
+    """The training gets one Ctrl-C from the ablation, which waits for it."""
+    inner = (
+        "import signal, time\n"
+        "def end(*_):\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "    time.sleep(1); print('saved', flush=True); raise SystemExit(130)\n"
+        "signal.signal(signal.SIGINT, end); print('begun', flush=True); time.sleep(60)\n"
+    )
+    (tmp_path / "inner.py").write_text(inner)
+    outer = (
+        "import sys\nfrom pathlib import Path\nfrom tunesmith.workflow import ablate\n"
+        f"print(ablate._run([sys.executable, {str(tmp_path / 'inner.py')!r}], Path({str(tmp_path / 'log.txt')!r})))"
+    )
+    with subprocess.Popen([sys.executable, "-c", outer], stdout=subprocess.PIPE, text=True) as process:
+        log = tmp_path / "log.txt"
+        while not (log.exists() and "begun" in log.read_text()) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate()[0].strip() == "130"
+    assert log.read_text().split() == ["begun", "saved"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -273,6 +311,7 @@ def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
         (["--switch", "rdrob"], "no such switch"),
         (["--switch", "train.mixxout=1"], "unknown setting"),
         (["--switch", "rdrop", "--seeds", "1;2"], "is no list of seeds"),
+        (["--switch", "rdrop", "--seeds", "0,1,0"], "a seed stands twice"),
         (["--switch", "rdrop", "--test", "nowhere.csv"], "no such file"),
     ],
 )

@@ -1,6 +1,7 @@
 """A teacher's answers to texts without labels: asked once, kept in the run, learnt in the place of the model's own."""
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 import tunesmith as ts
 from tests.tiny import sentences, tiny_bert, write_csv
 from tests.tiny_writers import tiny_writer
 from tests.workflow.small import ended_after, prepared, write_table
+from tunesmith.cli.main import app
 from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.objectives.consistency import Consistency
 from tunesmith.recipe.compose import compose
@@ -184,6 +187,27 @@ def test_a_stage_learns_from_one_before(folder, tmp_path):
     wanted = np.array([[one.probabilities[name] for name in names] for one in said])
     assert torch.tensor(kept).softmax(dim=1).numpy() == pytest.approx(wanted, abs=1e-5)
     assert (second.run.origins["model.source"]["value"]) == str(folder / "tiny")
+
+
+def test_a_dry_run_rehearses_all_stages_and_asks_no_teacher(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tunesmith.workflow.prepare.answers", lambda *_, **__: pytest.fail("the teacher was asked"))
+    path = recipe(folder, tmp_path)
+    said = CliRunner().invoke(app, ["train", "-c", str(path), "--dry-run"], catch_exceptions=False).output
+    each = re.findall(r"([\d]+) updates, about", said)
+    assert len(each) == 2
+    assert re.search(r"2 stages, about .* in all\. Nothing was written\.", said)
+    lone = ["train", str(folder / "rows.csv"), "--model", str(folder / "tiny"), "--dry-run"]
+    lone += [part for key, value in taught(folder).items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    said = CliRunner().invoke(app, lone, catch_exceptions=False).output
+    assert "6 updates, about" in said
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_never_thaws_is_said(folder, late):
+    settings = {**QUICK, "train.unfreeze_every": "6 steps" if late else "2 steps"}
+    found = compose(file=None, overrides=(), arguments={"data.path": [str(folder / "rows.csv")], **settings})
+    notes = resolve(*found, prepared=prepare(found[0])).notes
+    assert any("the head alone learns" in note.message for note in notes) is late
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_without_texts_the_training_rows_are_learnt_from_and_without_the_objecti
     file.write_text("a text\n")
     found = prepared(rows(tmp_path), **{"data.unlabeled": [str(file)]})
     assert found.unlabeled is None
-    assert said(found) == ["data.unlabeled is not read: nothing learns from it"]
+    assert said(found) == ["data.unlabeled is not read here: objectives.consistency alone learns from it"]
     assert [source["split"] for source in found.sources] == ["train"]
 
 

@@ -61,10 +61,12 @@ def ablate(
 
 def _seeds(text: str) -> list[int]:
     try:
-        found = list(dict.fromkeys(int(part) for part in text.split(",")))
+        found = [int(part) for part in text.split(",")]
     except ValueError:
         fix = "write whole numbers with commas between them: --seeds 0,1,2"
         raise RecipeError("is no list of seeds", where=Where("--seeds", value=text), fix=fix) from None
+    if len(found) > len({*found}):
+        raise RecipeError("a seed stands twice", where=Where("--seeds", value=text), fix="leave one of them out")
     return found
 
 

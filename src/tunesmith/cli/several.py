@@ -45,9 +45,13 @@ def train(
     if dry_run and several.kind == "stages":
         stages.refuse(several, out)
         ahead.look_ahead(several, Watch([TalkOfParts(console)]))
-        name, first = next(iter(several.parts.items()))
-        console.print(f"The data of the later stages can be used. The first one, {escape(name)}:")
-        rehearse_one(console, (first.recipe, first.origins), out)
+        seconds = 0.0
+        for name, recipe, origins in stages.as_if_begun(several):
+            console.rule(escape(name), align="left", style="dim")
+            has_teacher = recipe.teacher not in several.parts
+            seconds += rehearse_one(console, (recipe, origins), out, has_teacher=has_teacher)
+        about = f"about {show.duration(seconds)}"
+        console.print(f"\n{count(len(several.parts), 'stage')}, {about} in all. Nothing was written.")
         return
     if dry_run:
         multitask.refuse(several, out)

@@ -47,7 +47,9 @@ def train(
 
     console = show.console()
     if dry_run:
+        start.refuse_early(composed[0], out)
         rehearse_one(console, composed, out)
+        console.print("Nothing was written.")
         return
     display = TrainingDisplay(console)
     try:
@@ -173,17 +175,21 @@ def command_line() -> str:
     return shlex.join(["tunesmith", *sys.argv[1:]])
 
 
-def rehearse_one(console: Console, composed: Any, out: Path | None) -> None:
-    """Check one training, time a few updates, and say what it will take."""
+def rehearse_one(console: Console, composed: Any, out: Path | None, *, has_teacher: bool = True) -> float:
+    """Check one training, time a few updates, and say what it will take; return the seconds.
+
+    Its teacher is not asked; with `has_teacher` false, it is still to be trained.
+    """
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.rehearse import rehearse
     from tunesmith.workflow.resolve import resolve
-    from tunesmith.workflow.start import refuse_early
+    from tunesmith.workflow.teach import refuse_unfit
 
-    refuse_early(composed[0], out)
     talk = Talk(console)
     with MakingDisplay(console) as display:
-        prepared = prepare(composed[0], tell=display)
+        prepared = prepare(composed[0], tell=display, asks=False)
+    if has_teacher:
+        refuse_unfit(composed[0], prepared.task)
     talk({"event": "prepared", "prepared": prepared})
     resolved = resolve(*composed, prepared=prepared)
     talk({"event": "resolved", "resolved": resolved})
@@ -191,5 +197,6 @@ def rehearse_one(console: Console, composed: Any, out: Path | None) -> None:
     needs = f"memory {show.size(estimate.memory_bytes)}; disk {show.size(estimate.disk_bytes)}"
     console.print(
         f"{count(estimate.steps, 'update')}, about {show.duration(estimate.seconds)}; {needs} "
-        f"({show.size(estimate.free_disk_bytes)} free). Nothing was written."
+        f"({show.size(estimate.free_disk_bytes)} free)."
     )
+    return estimate.seconds

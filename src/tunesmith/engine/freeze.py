@@ -44,7 +44,11 @@ def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None, a
     parameters = dict(model.named_parameters())
     in_embeddings = embedding_ids(model)
     tables = {name for name in depth_of if id(parameters[name]) in in_embeddings and depth_of[name] > 0}
+    n_layers = 1 + max((int(match[1]) for name in parameters if (match := LAYER.search(name))), default=-1)
     for one in wanted:
+        if (count := LAYERS.fullmatch(one)) and int(count[1]) > n_layers > 0:
+            where, fix = Where(column="train.freeze", value=one), f"freeze {n_layers} layers at most"
+            raise RecipeError(f"a stack of this model has {n_layers} layers", where=where, fix=fix)
         chosen = list(filter(_matcher(one, depth_of, tables), depth_of))
         if not chosen:
             raise RecipeError(
@@ -106,6 +110,9 @@ class Thaw:
         if self._first == NONE and head is not None:
             self._first = self._every
         parameters, depth_of = dict(model.named_parameters()), _depths(model, head)
+        if self._every != NONE and head is not None and not any(depth_of.values()):
+            where = Where(column="train.unfreeze_every", value=self._every)
+            raise RecipeError("all below the head is frozen for good", where=where, fix="leave out train.freeze")
         self._takes_turns = own is not None
         never = {*depth_of}.difference(depth_of if own is None else own)
         self._depths = [(parameters[name], math.inf if name in never else n) for name, n in depth_of.items()]

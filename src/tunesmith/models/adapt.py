@@ -66,7 +66,7 @@ def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:
     """Return the names of the linear layers that get weights beside them.
 
     Raises:
-        TunesmithError: there are none, or none of the names that are given.
+        TunesmithError: there are none, or not all of the names that are given.
     """
     inside = {id(module) for layers in stacks(model).values() for layer in layers for module in layer.modules()}
     linear = {
@@ -79,12 +79,12 @@ def _targets(model: nn.Module, spec: AdaptSpec, new: set[int]) -> list[str]:
         raise ModelError("no layers are found in this family", where=where, fix="--set model.adapt.kind=adapter")
     if spec.targets == "auto":
         return list(linear)
-    found = [name for name in linear if name.rpartition(".")[2] in spec.targets or name in spec.targets]
-    if not found:
-        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        where = Where(column="model.adapt.targets", value=", ".join(spec.targets))
-        raise RecipeError("the model has no such linear layers", where=where, fix=f"some of: {there}")
-    return found
+    there = {name.rpartition(".")[2] for name in linear}
+    if other := [name for name in spec.targets if name not in there and name not in linear]:
+        where = Where(column="model.adapt.targets", value=", ".join(other))
+        fix = f"some of: {', '.join(sorted(there))}"
+        raise RecipeError("the model has no such linear layers", where=where, fix=fix)
+    return [name for name in linear if name.rpartition(".")[2] in spec.targets or name in spec.targets]
 
 
 def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:

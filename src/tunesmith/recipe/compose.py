@@ -52,6 +52,8 @@ def compose_tree(
         places[key] = Where(column=key, value=None)
     for text in overrides:
         key, value = parse_override(text)
+        if is_on(tree, key, value):
+            continue
         put(tree, key, value)
         given = {name: kind for name, kind in given.items() if not is_inside(name, key)} | {key: "--set"}
         places[key] = Where(SET + text)
@@ -206,8 +208,18 @@ def is_inside(key: str, section: str) -> bool:
     return key.startswith((f"{section}.", f"{section}["))
 
 
+def is_on(tree: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Whether a key is to be switched on that has settings of its own already: these stay."""
+    node: Any = tree
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return value is True and isinstance(node, Mapping)
+
+
 def put(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested dictionaries, keeping what a short form (`data: FILE`) said."""
+    """Set a dotted key in nested dictionaries, keeping what a short form (`data: FILE`) said, and what `is_on`."""
+    if is_on(tree, key, value):
+        return
     *parents, last = key.split(".")
     node = tree
     for parent in parents:

@@ -6,6 +6,7 @@ is done stays done: the same command goes on where it was interrupted.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ class Trial:
     folder: Path
 
 
+INTERRUPTED = 130
+"""What a command ends with after a Ctrl-C."""
 Tell = Callable[[Trial, str], None]
 """Told of each trial when it begins and ends: "training", "done", or why it could not be trained."""
 
@@ -124,13 +127,32 @@ def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
         _remove_unstarted(trial.folder)
         command += ["-c", str(recipe), "--out", str(trial.folder), "--seed", str(trial.seed)]
         command += [part for setting in trial.settings for part in ("--set", setting)]
-    with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False)
-    if done.returncode == 130:
+    code = _run(command, log)
+    if code == INTERRUPTED:
         raise KeyboardInterrupt(f"{trial.folder.name} was interrupted; the same command goes on")
-    why = "" if done.returncode == 0 else _reason(log)
+    why = "" if code == 0 else _reason(log)
     tell(trial, why or "done")
     return why
+
+
+def _run(command: Sequence[str], log: Path) -> int:
+    """Run a command, what it prints going to a file; return its exit status, `INTERRUPTED` after a Ctrl-C.
+
+    The command gets each Ctrl-C from here alone, and the time to save what it has.
+    """
+    was_interrupted = False
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, process_group=0) as process,
+    ):
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                was_interrupted = True
+                process.send_signal(signal.SIGINT)
+            else:
+                return INTERRUPTED if was_interrupted else code
 
 
 def _remove_unstarted(folder: Path) -> None:

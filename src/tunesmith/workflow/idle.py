@@ -6,6 +6,7 @@ from typing import Any
 
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.notes import Note
+from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
 
 OF_A_VECTOR = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
@@ -37,6 +38,22 @@ def idle_without_dev(recipe: Recipe, *, patience: str = "evaluate.patience") -> 
     asked = [name for name, (value, without) in values.items() if value not in without]
     message = "has no effect: there are no dev rows to measure by on the way"
     return [Note("warning", "no effect", f"{name} {message}", "--set data.split.dev=0.2") for name in asked]
+
+
+def too_late(recipe: Recipe) -> list[Note]:
+    """Return what is to be said where training ends before what is frozen at first begins to learn.
+
+    Args:
+        recipe: without any "auto".
+    """
+    train = recipe.train
+    length, unit = amount(str(train.length))
+    notes = []
+    for name, value in (("head_first", train.head_first), ("unfreeze_every", train.unfreeze_every)):
+        if value != "none" and (n := amount(value))[1] == unit and n[0] >= length:
+            message = f"train.{name} is {value}, and training ends after {train.length}: the head alone learns"
+            notes.append(Note("warning", "no effect", message, f"a shorter one, such as --set train.{name}='1 {unit}'"))
+    return notes
 
 
 def _useless(name: str, value: Any, why: str) -> RecipeError:

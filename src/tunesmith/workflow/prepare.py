@@ -27,7 +27,7 @@ from tunesmith.tasks.infer import infer
 from tunesmith.workflow.augment import Augmented, augment, kept, nobody
 from tunesmith.workflow.before import learnt_before, rows_of, seen_before
 from tunesmith.workflow.editors import Tell
-from tunesmith.workflow.teach import Taught, answers, kept_answers
+from tunesmith.workflow.teach import Taught, answers, kept_answers, unasked
 
 UNKNOWN = "label not in training"
 
@@ -71,13 +71,14 @@ class Prepared:
         return {name: len(table) for name, table in (self.tables | unlabeled).items()}
 
 
-def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) -> Prepared:
+def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None, asks: bool = True) -> Prepared:
     """Read, choose columns, clean, check and split the data a recipe names; make the rows it wants, ask its teacher.
 
     Args:
         recipe: names the data.
         tell: told how far the making of rows is.
         begun: an interrupted run of it; what models made and answered then, they don't again.
+        asks: whether the teacher is asked; if not, it is as if it answered 0 to everything.
 
     Raises:
         DataError: the data can't be used; says where and what to do.
@@ -134,7 +135,8 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None) ->
         tables["train"] = made.table
         task = task.learn(made.table)  # how many rows of each class, with those that balance them
         notes += made.notes
-    taught = _taught(recipe, task, tables["train"] if more.table is None else more.table, tell, begun)
+    texts = tables["train"] if more.table is None else more.table
+    taught = _taught(recipe, task, texts, tell, begun) if asks else unasked(recipe, task, texts)
     sources, n_read = [*reading.sources, *more.sources], n_read + more.n_read
     return Prepared(task, kind, tables, ledger, notes, sources, n_read, reading, more.table, made, taught, learnt)
 
@@ -166,8 +168,8 @@ def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled
         fix = "to learn from texts without labels: --set data.unlabeled=more.csv"
         return Unlabeled(notes=[Note("info", UNLABELED, message, fix)])
     if recipe.data.unlabeled and not learns:
-        fix = "to learn from it: --set objectives.consistency=true" if task.pools else ""
-        return Unlabeled(notes=[Note("info", UNLABELED, "data.unlabeled is not read: nothing learns from it", fix)])
+        message = "data.unlabeled is not read here: objectives.consistency alone learns from it"
+        return Unlabeled(notes=[Note("info", UNLABELED, message)])
     if not recipe.data.unlabeled or not task.pools:  # a task it has no meaning for is refused later, with all others
         return Unlabeled()
     held = {split: table for split, table in tables.items() if split != "train"}

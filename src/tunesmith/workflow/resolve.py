@@ -25,7 +25,7 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.tasks.facts import Facts
 from tunesmith.tasks.parts import Example
-from tunesmith.workflow.idle import idle_without_dev, refuse_idle
+from tunesmith.workflow.idle import idle_without_dev, refuse_idle, too_late
 from tunesmith.workflow.prepare import Prepared
 
 REFUSED = "refused by the model's chat template"
@@ -85,6 +85,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
     idle = idle_without_dev(recipe) if alone and "dev" not in prepared.tables else []
     recipe, origins = origins.choose(recipe, choices)
+    idle += too_late(recipe) if alone else []
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     recipe.objectives.active(task)  # refused here, if at all

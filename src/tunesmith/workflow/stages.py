@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from tunesmith.core.hardware import is_main_process
+from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import refuse_missing_files
 from tunesmith.engine import checkpoint
 from tunesmith.engine.device import from_main, refuse_missing_device
+from tunesmith.models.spec import ModelSpec
 from tunesmith.recipe.origins import Origins
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.several import Several
@@ -23,6 +25,7 @@ from tunesmith.run.trackers import refuse_missing
 from tunesmith.workflow import start as one
 from tunesmith.workflow.again import find_files, free_of, parts_again
 from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
+from tunesmith.workflow.editors import BY_MODELS
 from tunesmith.workflow.session import Watch
 from tunesmith.workflow.teach import refuse_teacher
 from tunesmith.workflow.train import failures_noted
@@ -89,6 +92,24 @@ def refuse(several: Several, out: Path | None = None) -> None:
         check = one.refuse_model if names_model(part) else refuse_teacher
         checks.append(partial(refuse_all_of, name, partial(check, alone)))
     one.refuse_all(*checks)
+
+
+def as_if_begun(several: Several) -> Iterator[tuple[str, Recipe, Origins]]:
+    """Yield name, recipe and origins of each stage as it can be rehearsed before any is trained.
+
+    Those that start from the stage before start from what this starts from, which is as large; rows that models make
+    are left out where such a model may be one that is still to be trained.
+    """
+    first: ModelSpec | None = None
+    for name, part in several.parts.items():
+        recipe, origins = part.recipe, part.origins
+        if first is None or names_model(part):
+            first = recipe.model
+        else:
+            recipe, origins = origins.choose(recipe, {"model.source": (first.source, "the stage before")})
+            if BY_MODELS.intersection(recipe.augment.edits):
+                recipe = recipe.model_copy(update={"augment": AugmentSpec()})
+        yield name, recipe, origins
 
 
 def _taught_within(several: Several, name: str) -> bool:

@@ -62,7 +62,10 @@ def settings_of(switch: str) -> tuple[str, ...]:
         RecipeError: it is neither.
     """
     found: list[str] = []
-    for part in switch.split(" + "):
+    parts = switch.split(" + ")
+    if len(parts) > len({*parts}):
+        raise RecipeError("the same stands twice", where=Where("--switch", value=switch), fix="leave one of them out")
+    for part in parts:
         if part in SWITCHES:
             found += SWITCHES[part]
         elif "=" in part:

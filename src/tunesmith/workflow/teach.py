@@ -87,6 +87,14 @@ def answers(teacher: str, table: Table, task: Task, *, device: str, tell: Tell) 
     return Taught(np.concatenate(parts), _digest(task.key(table)))
 
 
+def unasked(recipe: Recipe, task: Any, table: Table) -> Taught | None:
+    """Return what stands for a teacher's answers where it is only seen what learning from them takes."""
+    if not recipe.teacher or not task.pools:
+        return None
+    n_outputs = len(getattr(task, "names", task.target_columns))
+    return Taught(np.zeros((len(table), n_outputs), dtype=np.float32), _digest(task.key(table)))
+
+
 def refuse_other_task(theirs: Any, mine: Any, teacher: str) -> None:
     """Raise RecipeError if a teacher answers another question."""
     if theirs.kind != mine.kind:

@@ -72,7 +72,17 @@ def sentence(found: Mapping[str, Any]) -> str:
     """Say which switches help and which hurt."""
     of = {v: [n for n, one in found["switches"].items() if one["verdict"] == v] for v in ("helps", "hurts")}
     helps = f"Helps: {', '.join(of['helps'])}." if of["helps"] else "No switch shows a gain beyond chance."
-    return helps + (f" Hurts: {', '.join(of['hurts'])}." if of["hurts"] else "")
+    return helps + (f" Hurts: {', '.join(of['hurts'])}." if of["hurts"] else "") + _hidden(found)
+
+
+def _hidden(found: Mapping[str, Any]) -> str:
+    """Say how large an effect may be that is not visible."""
+    ones = [one for one in found["switches"].values() if one["verdict"] not in ("helps", "hurts")]
+    most = max((max(abs(one["low"]), abs(one["high"])) for one in ones if one["low"] is not None), default=0.0)
+    if not most:
+        return ""
+    size = bare(found["metric"], most)
+    return f" Where none is visible, one of up to {size} may be hidden: more --seeds or test rows show smaller ones."
 
 
 def signed(metric: str, value: float | None) -> str:
