@@ -84,13 +84,14 @@ def test_rows_that_are_lost_are_in_the_ledger_with_file_and_row(tmp_path):
 
 
 def test_texts_of_dev_and_test_rows_are_never_learnt_from(tmp_path):
-    found = read(tmp_path, rows(tmp_path), **{"data.split.dev": 0.2, "data.split.test": 0.2})
+    copy = shutil.copy(rows(tmp_path), tmp_path / "copy.csv")
+    found = read(tmp_path, copy, **{"data.split.dev": 0.2, "data.split.test": 0.2})
     assert sorted(found.unlabeled["text"]) == sorted(found.tables["train"]["text"])
     n = {split: len(found.tables[split]) for split in ("dev", "test")}
     assert found.ledger.counts("set aside") == {f"also in {split}": n[split] for split in n}
     assert [note.n_rows for note in found.notes if note.topic == "leak"] == [n["test"], n["dev"]]
     assert "unlabeled rows also stand in the test data (not trained on)" in said(found, "leak")[0]
-    kept = read(tmp_path, rows(tmp_path), **{"data.leaks": "keep"})
+    kept = read(tmp_path, copy, **{"data.leaks": "keep"})
     assert len(kept.unlabeled) == 60
     assert "(kept)" in said(kept, "leak")[0]
 
@@ -117,6 +118,19 @@ def test_rows_of_the_same_file_without_a_label_are_not_called_lost(tmp_path):
     found = prepared(data, **whole, **{"data.unlabeled": [str(data)], **ON})
     assert said(found, "most rows lost") == []
     assert (len(found.tables["train"]), len(found.unlabeled)) == (20, 60)
+    assert found.ledger.summary(found.n_read) == "all 60 rows used"
+
+
+def test_test_rows_of_the_same_file_are_no_leaks(tmp_path):
+    data = write_csv(
+        tmp_path / "rows.csv", [(text, label if i < 30 else "") for i, (text, label) in enumerate(sentences(60))]
+    )
+    found = prepared(data, **{"data.split.test": 0.2, "data.unlabeled": [str(data)], **ON})
+    n_test = len(found.tables["test"])
+    assert (len(found.tables["train"]), len(found.unlabeled)) == (30 - n_test, 60 - n_test)
+    assert not {*found.unlabeled["text"]} & {*found.tables["test"]["text"]}
+    assert said(found, "leak") == []
+    assert found.ledger.summary(found.n_read) == "all 60 rows used"
 
 
 def test_files_that_are_not_there_are_told_early(tmp_path):

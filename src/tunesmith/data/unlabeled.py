@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ class Unlabeled:
         ledger: every row that is not there, or not as it was written.
         notes: what was found.
         sources: the files read, for the manifest.
-        n_read: rows read.
+        n_read: rows read, but for those of files that were read before.
+        files: those that rows are of.
     """
 
     table: Table | None = None
@@ -36,14 +37,15 @@ class Unlabeled:
     notes: list[Note] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     n_read: int = 0
+    files: tuple[str, ...] = ()
 
 
-def read_unlabeled(spec: DataSpec, held: Mapping[str, Table], *, task: Any) -> Unlabeled:
-    """Read the files that `data.unlabeled` names.
+def read_unlabeled(spec: DataSpec, tables: Mapping[str, Table], *, task: Any) -> Unlabeled:
+    """Read the files that `data.unlabeled` names; they may be those of the labelled rows, too.
 
     Args:
         spec: which files, and how.
-        held: the dev and test rows; texts that stand in them are left out.
+        tables: the labelled rows by split; texts that stand in dev and test rows are left out.
         task: its columns are read.
 
     Raises:
@@ -56,7 +58,12 @@ def read_unlabeled(spec: DataSpec, held: Mapping[str, Table], *, task: Any) -> U
         reading.ledger.extend(one.ledger)
         reading.notes += one.notes
     read = concat(_with_columns([one.tables[UNLABELED] for one in given], list(task.columns.values())))
-    n_read = len(read) + sum(reading.ledger.counts("set aside").values())
+    before = {file for table in tables.values() for file in table.files}
+    ledger = Ledger(entry for entry in reading.ledger if entry.file not in before)
+    n_read = sum(read.where(i).file not in before for i in range(len(read)))
+    n_read += sum(ledger.counts("set aside").values())
+    held = {split: table for split, table in tables.items() if split != "train"}
+    read = read if spec.leaks == "keep" else _without(read, held.values())
     found = inspect_unlabeled(read, held, task=task, spec=spec)
     table = found.tables[UNLABELED]
     said = Note(
@@ -64,11 +71,19 @@ def read_unlabeled(spec: DataSpec, held: Mapping[str, Table], *, task: Any) -> U
     )
     return Unlabeled(
         table,
-        Ledger([*reading.ledger, *found.ledger]),
+        Ledger([*ledger, *found.ledger]),
         [*reading.notes, *found.notes, said],
         [{**source, "split": UNLABELED} for source in reading.sources],
         n_read,
+        read.files,
     )
+
+
+def _without(read: Table, held: Iterable[Table]) -> Table:
+    """Return the rows that are not in `held` themselves, read for the first time."""
+    places = {(where.file, where.row) for table in held for where in map(table.where, range(len(table)))}
+    wheres = map(read.where, range(len(read)))
+    return read.take(i for i, where in enumerate(wheres) if (where.file, where.row) not in places)
 
 
 def _with_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]:

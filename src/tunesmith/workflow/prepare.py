@@ -123,6 +123,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None, as
     ]
     notes += _unmeasured(task, tables["test"]) if "test" in division.parts and "test" in tables else []
     more = _unlabeled(recipe, task, tables)
+    ledger = Ledger([entry for entry in ledger if not (entry.reason == "no label" and entry.file in more.files)])
     ledger.extend(more.ledger)
     notes += more.notes
     before = learnt_before(recipe)
@@ -172,8 +173,7 @@ def _unlabeled(recipe: Recipe, task: Any, tables: dict[str, Table]) -> Unlabeled
         return Unlabeled(notes=[Note("info", UNLABELED, message)])
     if not recipe.data.unlabeled or not task.pools:  # a task it has no meaning for is refused later, with all others
         return Unlabeled()
-    held = {split: table for split, table in tables.items() if split != "train"}
-    return read_unlabeled(recipe.data, held, task=task)
+    return read_unlabeled(recipe.data, tables, task=task)
 
 
 def _made(recipe: Recipe, task: Any, table: Table, tell: Tell, begun: Run | None) -> Augmented | None:
