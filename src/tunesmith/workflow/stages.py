@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from tunesmith.core.errors import RecipeError, Where, did_you_mean
 from tunesmith.core.hardware import is_main_process
 from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.read import refuse_missing_files
@@ -27,7 +28,7 @@ from tunesmith.workflow.again import find_files, free_of, parts_again
 from tunesmith.workflow.ahead import look_ahead, names_model, refuse_all_of
 from tunesmith.workflow.editors import BY_MODELS
 from tunesmith.workflow.session import Watch
-from tunesmith.workflow.teach import refuse_teacher
+from tunesmith.workflow.teach import SETTING, refuse_teacher
 from tunesmith.workflow.train import failures_noted
 
 
@@ -88,7 +89,10 @@ def refuse(several: Several, out: Path | None = None) -> None:
             partial(refuse_missing_device, part.recipe.train),
             partial(refuse_missing, part.recipe.track),
         ]
-        alone = part.recipe.taught_by("") if _taught_within(several, name) else part.recipe
+        alone = part.recipe
+        if _taught_within(several, name) or not Path(alone.teacher).expanduser().exists():
+            checks.append(partial(_refuse_other_teacher, several, name))
+            alone = alone.taught_by("")
         check = one.refuse_model if names_model(part) else refuse_teacher
         checks.append(partial(refuse_all_of, name, partial(check, alone)))
     one.refuse_all(*checks)
@@ -110,6 +114,18 @@ def as_if_begun(several: Several) -> Iterator[tuple[str, Recipe, Origins]]:
             if BY_MODELS.intersection(recipe.augment.edits):
                 recipe = recipe.model_copy(update={"augment": AugmentSpec()})
         yield name, recipe, origins
+
+
+def _refuse_other_teacher(several: Several, name: str) -> None:
+    """Raise RecipeError if what is to teach a stage is no stage before it."""
+    teacher, names = several.parts[name].recipe.teacher, list(several.parts)
+    before = names[: names.index(name)]
+    if teacher not in before:
+        message = (
+            "this stage is none before it" if teacher in names else "there is no such stage before, and no such run"
+        )
+        where = Where(column=f"stages.{name}.{SETTING}", value=teacher)
+        raise RecipeError(message, where=where, fix=did_you_mean(teacher, before) or f"one of: {', '.join(before)}")
 
 
 def _taught_within(several: Several, name: str) -> bool:

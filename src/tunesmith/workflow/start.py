@@ -86,9 +86,9 @@ def resume(folder: Path, *, overrides: Sequence[str] = (), watch: Watch | None =
 def refuse_done(run: Run) -> None:
     """Raise RunError if a run is done."""
     if run.status == "done":
-        raise RunError(
-            "this run is done already", where=Where(str(run.folder)), fix="see its report.html, or start a new run"
-        )
+        reports = [Run(run.folder / name).report_path for name in run.part_names] or [run.report_path]
+        fix = f"see {' and '.join(map(str, reports))}, or start a new run"
+        raise RunError("this run is done already", where=Where(str(run.folder)), fix=fix)
 
 
 def reopen(run: Run, *, overrides: Sequence[str], watch: Watch, part: str = "") -> tuple[Prepared, Resolved]:
