@@ -187,6 +187,20 @@ def test_rows_are_edited_again_and_keep_their_source(tmp_path):
     assert content(prepared(tmp_path / "most.csv").tables["test"]) == content(prepared(data).tables["test"])
 
 
+def test_edited_rows_of_one_class_are_learnt_from_and_labels_are_looked_at_once(tmp_path):
+    texts = sentences(60)
+    data = write_csv(
+        tmp_path / "rows.csv", [(text, label.upper() if i < 5 else label) for i, (text, label) in enumerate(texts)]
+    )
+    _, rows = augmented(data, tmp_path / "more.csv")
+    kept = [row for row in rows if not row[BY] or row["label"] == "pos"]
+    write_table(tmp_path / "new.csv", list(rows[0]), [row.values() for row in kept])
+    found = prepared(tmp_path / "new.csv")
+    n = [len(prepared(path).tables["train"]) for path in (data, tmp_path / "new.csv")]
+    assert n[0] < n[1]
+    assert len([note for note in found.notes if note.topic == "label variants"]) == 1
+
+
 def test_edited_rows_alone_are_refused(tmp_path):
     data = write_csv(tmp_path / "rows.csv", sentences(40))
     _, rows = augmented(data, tmp_path / "more.csv")

@@ -166,7 +166,7 @@ class MultiLabelClassification(ColumnsTask):
         where = Where(table.files[0], column=self.label)
         if not len(found.table):
             raise DataError("no row has a text and labels", where=where, fix="name other columns with --text, --label")
-        if split == "train":
+        if split == "train" and not known:
             found.notes += check_sets(sets, where)
         return found
 
