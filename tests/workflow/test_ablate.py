@@ -134,7 +134,7 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
 def is_listed_and_says_what_it_is(out, page):
     """Whether commands that take runs know what an ablation is."""
     (listed,) = list_runs(out.parent)
-    assert (listed.name, listed.status) == ("out", "done")
+    assert (listed.name, listed.status, listed.model) == ("out", "done", "(ablation)")
     said = CliRunner().invoke(app, ["compare", str(out), str(out)])
     assert "this is an ablation" in str(said.exception)
     named = said.exception.problems[0].fix.split()[-2:]

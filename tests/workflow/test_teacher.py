@@ -20,6 +20,7 @@ from tunesmith.core.errors import RecipeError, RunError
 from tunesmith.objectives.consistency import Consistency
 from tunesmith.recipe.compose import compose
 from tunesmith.run.folder import Run
+from tunesmith.run.listing import list_runs
 from tunesmith.tasks.decisions import Decisions
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve
@@ -187,6 +188,9 @@ def test_a_stage_learns_from_one_before(folder, tmp_path):
     wanted = np.array([[one.probabilities[name] for name in names] for one in said])
     assert torch.tensor(kept).softmax(dim=1).numpy() == pytest.approx(wanted, abs=1e-5)
     assert (second.run.origins["model.source"]["value"]) == str(folder / "tiny")
+    listed = [(row.folder.name, row.model, row.value is not None) for row in list_runs(tmp_path)]
+    tiny = str(folder / "tiny")
+    assert listed == [("run", "(stages)", False), ("1-first", tiny, True), ("2-second", tiny, True)]
 
 
 def test_a_dry_run_rehearses_all_stages_and_asks_no_teacher(folder, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ class RunRow:
 
     Attributes:
         status: the run's status; "interrupted" for a killed one, "damaged" for one that cannot be read.
+        model: what it started from; of what holds several trainings, which kind that is.
         created: ISO 8601, UTC.
         split: where the main metric was measured: "test", else "dev", else "".
         n_train: rows trained on.
@@ -38,9 +39,18 @@ class RunRow:
 
 
 def list_runs(folder: Path = RUNS) -> list[RunRow]:
-    """Return the runs directly inside `folder`, newest first; none if there is no such folder."""
-    found = [path.parent for path in folder.glob("*/manifest.json")]
-    return sorted((_row(path) for path in found), key=lambda row: (row.created, row.name), reverse=True)
+    """Return the runs directly inside `folder`, newest first, each with its tasks or stages below it.
+
+    There are none if there is no such folder.
+    """
+    found = [_row(path.parent) for path in folder.glob("*/manifest.json")]
+    found = sorted(found, key=lambda row: (row.created, row.name), reverse=True)
+    return [each for row in found for each in (row, *_parts(row))]
+
+
+def _parts(row: RunRow) -> list[RunRow]:
+    names = [] if row.status == "damaged" else Run(row.folder).part_names
+    return [_row(row.folder / name) for name in names if (row.folder / name / "manifest.json").is_file()]
 
 
 def _row(folder: Path) -> RunRow:
@@ -59,7 +69,7 @@ def _read(run: Run, manifest: dict[str, Any], metrics: dict[str, Any]) -> RunRow
         folder=run.folder,
         status=run.status,
         created=manifest.get("created", ""),
-        model=str(run.origins.get("model.source", {}).get("value", "")),
+        model=str(run.origins.get("model.source", {}).get("value", "")) if run.kind == "run" else f"({run.kind})",
         metric=metrics.get("main", "") if split else "",
         split=split,
         value=main.value,
