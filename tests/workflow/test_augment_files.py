@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -42,6 +43,12 @@ def test_a_file_says_where_its_rows_are_from(tmp_path):
     for row in rows:
         assert row["label"] == by_place[row[FROM]]["label"]
         assert (row["text"] == by_place[row[FROM]]["text"]) == (not row[BY])
+
+
+def test_what_an_edit_must_not_touch_is_shown(tmp_path):
+    path = write_jsonl(tmp_path / "ner.jsonl", rows_of("token-classification"))
+    said, _ = augmented(path, tmp_path / "more.jsonl", "--show", "30")
+    assert re.search(r"\[[^\]]+\][A-Z]+", said)
 
 
 def test_what_is_not_written_is_said(tmp_path):

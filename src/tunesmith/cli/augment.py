@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.table import Table as Grid
 from tunesmith.cli import show
 from tunesmith.cli.progress import MakingDisplay
 from tunesmith.core.wording import count
-from tunesmith.data.augment.words import join
+from tunesmith.data.augment.words import Word, join
 from tunesmith.recipe.compose import compose
 
 
@@ -58,4 +59,13 @@ def augment(
 
 
 def _told(task: Any, row: dict[str, Any]) -> str:
-    return "\n".join(join(words) for words in task.words(row).values())
+    return "\n".join(_marked(words) for words in task.words(row).values())
+
+
+def _marked(words: Sequence[Word]) -> str:
+    """Return words as a text, what is one thing in brackets, and what kind of thing after it: "in [New York]LOC"."""
+    told = []
+    for group, each in itertools.groupby(words, key=lambda word: word.group):
+        some = list(each)
+        told += [join(some) if group is None else f"[{join(some)}]{some[-1].kind or ''}", some[-1].space or " "]
+    return "".join(told).strip()
