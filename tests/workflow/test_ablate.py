@@ -66,6 +66,8 @@ def test_switches_are_names_settings_or_several():
     with pytest.raises(RecipeError, match="no such switch") as raised:
         settings_of("rdrob")
     assert raised.value.problems[0].fix == 'did you mean "rdrop"?'
+    with pytest.raises(RecipeError, match=r'did you mean "fgm \+ label_smoothing"'):
+        settings_of("fgm+label_smoothing")
     with pytest.raises(RecipeError, match="the same stands twice"):
         settings_of("rdrop + rdrop")
 

@@ -71,7 +71,9 @@ def settings_of(switch: str) -> tuple[str, ...]:
         elif "=" in part:
             found.append(part)
         else:
-            fix = did_you_mean(part, list(SWITCHES)) or f"a setting such as train.mixout=0.3, or {listed()}"
+            apart = " + ".join(one.strip() for one in part.split("+"))
+            near = f'did you mean "{apart}"?' if apart != part else ""
+            fix = near or did_you_mean(part, list(SWITCHES)) or f"a setting such as train.mixout=0.3, or {listed()}"
             raise RecipeError("there is no such switch", where=Where("--switch", value=part), fix=fix)
     return tuple(found)
 
