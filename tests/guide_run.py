@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from typer.testing import CliRunner
@@ -140,13 +139,13 @@ def quickly(model: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for name, sample in SAMPLES.items():
             patched.setitem(SAMPLES, name, sample._replace(settings={**sample.settings, **settings}))
-        patched.setattr(ablate, "subprocess", SimpleNamespace(run=_in_this_process, STDOUT=None))
+        patched.setattr(ablate, "_run", _in_this_process)
         yield
 
 
-def _in_this_process(command: list[str], **_more: Any) -> Any:
-    """Run a `python -m tunesmith ...`."""
-    return SimpleNamespace(returncode=CliRunner().invoke(app, command[3:], catch_exceptions=False).exit_code)
+def _in_this_process(command: list[str], _log: Path) -> int:
+    """Run a `python -m tunesmith ...`; return its exit status."""
+    return CliRunner().invoke(app, command[3:], catch_exceptions=False).exit_code
 
 
 def _quick(typed: Typed, *, model: Path) -> list[str]:

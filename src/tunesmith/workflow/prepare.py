@@ -134,7 +134,7 @@ def prepare(recipe: Recipe, *, tell: Tell = nobody, begun: Run | None = None, as
     made = _made(recipe, task, tables["train"], tell, begun)
     if made:
         tables["train"] = made.table
-        task = task.learn(made.table)  # how many rows of each class, with those that balance them
+        task = task.learn(made.table) if recipe.augment.balance else task  # as many of each class as there are now
         notes += made.notes
     texts = tables["train"] if more.table is None else more.table
     taught = _taught(recipe, task, texts, tell, begun) if asks else unasked(recipe, task, texts)
