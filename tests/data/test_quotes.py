@@ -81,3 +81,11 @@ def test_a_stream_swallows_no_row_either(tmp_path):
         chunks = list(text_stream.delimited_rows(text, spec=spec, chunk_rows=25, tell=told.append))
     assert sum(map(len, chunks)) == 60
     assert [str(note.places[0]) for note in told] == [f"{path}:6"]
+
+
+def test_a_whole_chapter_is_a_text():
+    chapter = "\n".join(f"line {i}, of many; and so on" for i in range(500))
+    text = "text,label\n" + "".join(f'"{chapter}, {i}",{"ab"[i % 2]}\n' for i in range(20))
+    found = parsed(text)
+    assert [fields[1] for _, fields in found.rows] == ["a", "b"] * 10
+    assert not found.notes

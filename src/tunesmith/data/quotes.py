@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-MOST_LINES = 200
+MOST_LINES = 2000
 """Lines that a row may take."""
 LOOKED_AT = 2000
 """Rows that show what is usual."""
