@@ -2,8 +2,7 @@
 
     python bench/techniques.py --settings sst2-100,ag-100,scicite-100 --seeds 0,1,2 --out techniques.jsonl
     python bench/techniques.py --settings conll-500 --switches plain,lora,rdrop --seeds 0 --out techniques.jsonl
-    python bench/techniques.py --table techniques.jsonl
-    python bench/techniques.py --guide techniques.jsonl
+    python bench/effects.py --add techniques.jsonl  # into RESULTS.md and the guide
 
 Switches are those of `tunesmith ablate --all`, "plain" is none of them; several may be joined: "rdrop + eda"; with
 "unlabeled" up to 6,000 training texts are there without their labels: "consistency + unlabeled"; "context" trains a
@@ -20,16 +19,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import math
 import os
 import random
-import re
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from contextlib import chdir
 from functools import partial
 from pathlib import Path
@@ -39,14 +33,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import learning
 import tasks
+from effects import EDITS, PLAIN
 from turns import forked, in_turns
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parents[1]
-GUIDE = ROOT / "docs/guide/techniques.md"
-PLAIN, UNLABELED, CONTEXT = "plain", "unlabeled", "context"
+UNLABELED, CONTEXT = "unlabeled", "context"
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 6000
@@ -64,13 +58,6 @@ OF_TASKS = {
     "emotions": (tasks.SETTINGS["emotions-4000"], "macro_f1"),
 }
 """Settings of bench/tasks.py with fewer rows, and what is measured: for techniques that classes have no use for."""
-SETTINGS = [*(f"{name}-{n}" for n in (100, 500) for name in FILES), "conll-500", "emotions-500"]
-FEWEST = 3
-"""Pairs that a verdict takes."""
-EDITS = ("typos", "substitute")
-COSTS = {"cpu_seconds": "CPU time", "memory": "memory"}
-MARK = re.compile(r"<!-- ([\w +]+) -->[^<|;]*?(?=\s*[|;])")
-"""A switch's effect in a table of the guide."""
 IMPORTED = (
     "tunesmith.workflow.train",
     "transformers.models.bert.modeling_bert",
@@ -239,110 +226,18 @@ def _share_right(run: Any, test: list, edit: str) -> float:
     return sum(str(one.label) == label for one, (_, label) in zip(said, test, strict=True)) / len(test)
 
 
-Gains = dict[str, dict[str, list[float]]]
-
-
-def gains_of(path: Path) -> Gains:
-    """Return what each switch gains over "plain" in points, by setting and by edit, and the ratios of its costs."""
-    rows = [row for row in map(json.loads, path.read_text().splitlines()) if "refused" not in row]
-    found = {(row["setting"], row["arm"], row["seed"]): row for row in rows}
-    gains: Gains = defaultdict(lambda: defaultdict(list))
-    for (setting, arm, seed), row in found.items():
-        base = found.get((setting, PLAIN, seed))
-        if base is None or arm == PLAIN:
-            continue
-        gains[arm][setting].append(100 * (row["value"] - base["value"]))
-        for edit in EDITS:
-            if edit in row:
-                gains[arm][edit].append(100 * (row[edit] - base[edit]))
-        for cost in COSTS:
-            gains[arm][cost].append(row[cost] / base[cost])
-    return gains
-
-
-def table(path: Path) -> str:
-    """Return a Markdown table: each switch's gain over "plain", over all pairs and in each setting; best first."""
-    gains = gains_of(path)
-    names = [name for name in SETTINGS if any(one_[name] for one_ in gains.values())]
-    head = ["switch", "pairs", "gain", "verdict", *names, *(f"with {edit}" for edit in EDITS), *COSTS.values()]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for arm, one_ in sorted(gains.items(), key=lambda item: -_mean(_all(item[1], names))):
-        every = _all(one_, names)
-        points = [f"{_mean(one_[name]):+.1f}" if one_[name] else "" for name in (*names, *EDITS)]
-        cells = [
-            arm,
-            str(len(every)),
-            _said(every),
-            _verdict(every),
-            *points,
-            *(f"{_mean(one_[cost]):.2f}" for cost in COSTS),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def with_effects(page: str, path: Path) -> str:
-    """Return a page of the guide with each switch's gain, and of how many pairs, after its mark `<!-- NAME -->`."""
-    gains = gains_of(path)
-    refused = {row["arm"] for row in map(json.loads, path.read_text().splitlines()) if "refused" in row}
-
-    def effect(mark: re.Match[str]) -> str:
-        every, name = _all(gains[mark[1]], SETTINGS), mark[1]
-        nothing = "no meaning for this model or these rows" if name in refused else "not measured"
-        return f"<!-- {name} -->" + (f"{_said(every)} ({len(every)})" if every else nothing)
-
-    return MARK.sub(effect, page)
-
-
-def _all(gains: dict[str, list[float]], names: Iterable[str]) -> list[float]:
-    return [value for name in names for value in gains[name]]
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _half(values: list[float]) -> float:
-    """Return half the width of a mean's 95% Student-t interval; infinite of one value."""
-    import numpy as np
-    from scipy.stats import t
-
-    n = len(values)
-    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else math.inf
-
-
-def _said(values: list[float]) -> str:
-    """Return a mean with its interval, where there are several."""
-    return f"{_mean(values):+.1f}" + (f" ± {_half(values):.1f}" if len(values) > 1 else "")
-
-
-def _verdict(values: list[float]) -> str:
-    """Return what the pairs say; of twenty switches without effect one seems to have one."""
-    if len(values) < FEWEST:
-        return "too few"
-    return "no visible effect" if abs(_mean(values)) <= _half(values) else "helps" if _mean(values) > 0 else "hurts"
-
-
 def main() -> None:
     from tunesmith.workflow.switches import SWITCHES
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", default=",".join(SETTINGS[:3]))
+    parser.add_argument("--settings", default="sst2-100,ag-100,scicite-100")
     parser.add_argument(
         "--switches", default=",".join([PLAIN, AS_LONG, *(name for name in SWITCHES if name != "asymmetric")])
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--test-rows", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("techniques.jsonl"))
-    parser.add_argument("--table", type=Path)
-    parser.add_argument("--guide", type=Path, help="write the gains into docs/guide/techniques.md")
     args = parser.parse_args()
-    if args.table:
-        print(table(args.table))
-        return
-    if args.guide:
-        GUIDE.write_text(with_effects(GUIDE.read_text(encoding="utf-8"), args.guide), encoding="utf-8")
-        return
     import_all()
     arm = forked(partial(one, n_test=args.test_rows))
     seeds = [int(seed) for seed in args.seeds.split(",")]

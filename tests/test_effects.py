@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 from pathlib import Path
 from types import ModuleType
 
@@ -11,33 +10,29 @@ import pytest
 from tunesmith.workflow.switches import SWITCHES
 
 ROOT = Path(__file__).parents[1]
-LINES = ROOT / "bench/lines/techniques.jsonl"
 
 
 @pytest.fixture
-def techniques(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def effects(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    for name in ("HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM"):  # the bench sets them where they are not
-        monkeypatch.setenv(name, os.environ.get(name, "0"))
-    return importlib.import_module("techniques")
+    return importlib.import_module("effects")
 
 
-def test_the_guide_has_what_was_measured(techniques: ModuleType) -> None:
-    page = techniques.GUIDE.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "written"), [("GUIDE", "with_effects"), ("RESULTS", "with_results")])
+def test_the_pages_have_what_was_measured(effects: ModuleType, page: str, written: str) -> None:
+    text = getattr(effects, page).read_text(encoding="utf-8")
 
-    assert techniques.with_effects(page, LINES) == page, (
-        "python bench/techniques.py --guide bench/lines/techniques.jsonl"
-    )
+    assert getattr(effects, written)(text, effects.read(effects.LINES)) == text, "python bench/effects.py"
 
 
 @pytest.mark.parametrize("name", SWITCHES)
-def test_every_switch_has_its_place_in_the_guide(techniques: ModuleType, name: str) -> None:
-    page = techniques.GUIDE.read_text(encoding="utf-8")
+def test_every_switch_has_its_place_in_the_guide(effects: ModuleType, name: str) -> None:
+    page = effects.GUIDE.read_text(encoding="utf-8")
 
-    assert techniques.MARK.findall(page).count(name) == 1
+    assert effects.MARK.findall(page).count(name) == 1
 
 
-def test_an_effect_is_the_mean_over_pairs(techniques: ModuleType, tmp_path: Path) -> None:
+def test_an_effect_is_the_mean_over_pairs(effects: ModuleType, tmp_path: Path) -> None:
     lines = tmp_path / "lines.jsonl"
     rows = [
         {"setting": "sst2-100", "arm": arm, "seed": seed, "value": value, "cpu_seconds": 1, "memory": 1}
@@ -49,9 +44,22 @@ def test_an_effect_is_the_mean_over_pairs(techniques: ModuleType, tmp_path: Path
 
     page = "| LoRA | <!-- lora -->- |\n| FGM | <!-- fgm -->+9.9 ± 1.0 (2); two <!-- pgd + eda -->- |"
     page += "\n| case | <!-- case -->- |"
-    found = techniques.with_effects(page, lines)
+    found = effects.with_effects(page, effects.read(lines))
 
     # Gains of 1 and 3 points; t of 1 degree of freedom is 12.7, the mean's standard error 1.
     assert "<!-- lora -->+2.0 ± 12.7 (2) |" in found
     assert "<!-- fgm -->not measured; two <!-- pgd + eda -->not measured |" in found
     assert "<!-- case -->no meaning for this model or these rows |" in found
+
+
+def test_lines_are_added_once(effects: ModuleType, tmp_path: Path) -> None:
+    here, more = tmp_path / "here.jsonl", tmp_path / "more.jsonl"
+    known = [{"setting": "ag-100", "arm": "plain", "seed": 0, "value": 0.8}]
+    known.append({"setting": "ag-100", "arm": "context", "seed": 0, "refused": "wants a model that fills masks"})
+    new = [{**known[0], "value": 0.7}, {"setting": "ag-100", "arm": "context", "seed": 0, "value": 0.9}]
+    for path, rows in ((here, known), (more, new)):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    effects.add(here, [more])
+
+    assert [row.get("value") for row in effects.read(here)] == [0.8, 0.9]
