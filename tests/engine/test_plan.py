@@ -84,3 +84,13 @@ def test_pack_all_takes_everything_longest_first():
     packs = pack_all([3, 9, 1, 7], tokens=10)
     assert sorted(i for pack in packs for i in pack) == [0, 1, 2, 3]
     assert list(packs[0]) == [1]
+
+
+def test_each_of_several_plans_remembers_its_steps():
+    plans = [make(range(1, 20), seed=seed) for seed in range(3)]
+    first = [plan.epoch(0) for plan in plans]
+    assert all(plan.epoch(0) is steps for plan, steps in zip(plans, first, strict=True))
+    for epoch in range(1, 4):
+        plans[0].epoch(epoch)
+    assert plans[0].epoch(0) is not first[0]
+    assert all(np.array_equal(a, b) for a, b in zip(plans[0].epoch(0), first[0], strict=True))

@@ -99,3 +99,15 @@ def test_of_feed_forwards_alone_ia3_scales_what_comes_in(load, name):
     ends = ("output.dense", "mlp.c_proj", "mlp.dense_4h_to_h", "down_proj", "wo", "fc2")
     for n, module in scaled.items():
         assert module.is_feedforward == (n.endswith(ends) and "attention" not in n), n
+
+
+def test_factors_of_ia3_are_not_taken_to_zero(load):
+    model, _ = load("BERT")
+    head = head_of(model)
+    adapt(model, AdaptSpec(kind="ia3"), head=head)
+    groups = make_optimizer(
+        model, TrainSpec(lr=1e-3, layer_decay=1.0, head_lr_factor=1.0, weight_decay=0.1), head=head
+    ).param_groups
+    decays = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert {value for name, value in decays.items() if "ia3_l" in name} == {0.0}
+    assert set(decays.values()) == {0.0, 0.1}

@@ -5,7 +5,8 @@ import torch
 
 from tests.families.build import FAMILIES
 from tests.families.test_models import CLASSIFIERS, TEXTS, batch_of
-from tunesmith.models.vectors import Seen, vectors_changed, vectors_seen
+from tunesmith.models.classifier import head_of
+from tunesmith.models.vectors import Seen, features_seen, of_texts, vectors_changed, vectors_seen
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,21 @@ def test_token_vectors_are_those_of_each_text(name, pooling, load):
         changed = model(**inputs).logits
     same = torch.isclose(changed, logits, rtol=1e-4, atol=1e-6).all(dim=1)
     assert same.tolist() == [i != 1 for i in range(len(TEXTS))]
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_features_are_one_vector_a_text_whatever_stands_beside_it(name, load):
+    """The own heads of decoders score each token before they choose the last one."""
+    model, tokenizer = load(name)
+    model.eval()
+
+    def features(texts):
+        inputs, seen = batch_of(tokenizer, texts), Seen()
+        with torch.no_grad(), features_seen(head_of(model), seen):
+            model(**inputs)
+        return of_texts(seen.features, inputs["attention_mask"])
+
+    together = features(TEXTS)
+    assert together.ndim == 2
+    for text, mine in zip(TEXTS, together, strict=True):
+        torch.testing.assert_close(features([text])[0], mine, rtol=1e-3, atol=1e-4)

@@ -11,6 +11,9 @@ from torch import nn
 from tunesmith.engine.spec import TrainSpec
 from tunesmith.models.layers import LAYER, NEW
 
+FACTORS = ("norm", "ia3_l")
+"""In names of weights that multiply and begin at 1: decay would take them to 0."""
+
 
 def depths(model: nn.Module, *, head: nn.Module | None = None, frozen: bool = False) -> dict[str, int]:
     """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
@@ -97,7 +100,9 @@ def _groups(model: nn.Module, spec: TrainSpec, head: nn.Module | None) -> Iterat
     parts: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if name in depth_of:
-            decays = parameter.ndim > 1 and "norm" not in name.lower() and not name.endswith("bias")
+            decays = (
+                parameter.ndim > 1 and not name.endswith("bias") and not any(one in name.lower() for one in FACTORS)
+            )
             parts.setdefault((depth_of[name], decays), []).append((name, parameter))
     for (depth, decays), members in sorted(parts.items(), key=lambda part: part[0]):
         peak = _peak(spec, depth)

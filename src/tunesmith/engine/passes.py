@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tunesmith.core.seed import noise_of
 from tunesmith.engine.device import Device
-from tunesmith.models.vectors import Seen, features_seen, vectors_changed, vectors_seen
+from tunesmith.models.vectors import Seen, features_seen, of_texts, vectors_changed, vectors_seen
 from tunesmith.objectives.base import Objective, Pass
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch
@@ -87,7 +87,8 @@ class Learner:
         def loss_of(out: Any, batch: Batch = batch) -> Tensor:
             return self._loss(out, batch)
 
-        return Pass(self.task, batch, out, seen.vectors, seen.features, again, repeat, loss_of, self.part)
+        features = None if seen.features is None else of_texts(seen.features, batch.inputs["attention_mask"])
+        return Pass(self.task, batch, out, seen.vectors, features, again, repeat, loss_of, self.part)
 
     def _loss(self, out: Any, batch: Batch) -> Tensor:
         if not self._shaping:

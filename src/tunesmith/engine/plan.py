@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +21,8 @@ STEPS_SORTED_TOGETHER = 48
 """Examples of this many steps are sorted by length together: more means less padding and less mixing."""
 LENGTH_JITTER = 0.05
 """Lengths are multiplied by 1 +- this before sorting, so that neighbours change from epoch to epoch."""
+KEPT = 2
+"""Passes over the data whose steps are remembered: this one and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Plan:
     seed: int
     world: int = 1
     _starts: list[int] = field(init=False, repr=False)
+    _epochs: dict[int, list[Indices]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_starts", self._epoch_starts())
@@ -84,9 +86,15 @@ class Plan:
         epoch, offset = self._find(step)
         return epoch + offset / len(self.epoch(epoch))
 
-    @lru_cache(maxsize=2)  # noqa: B019  (a plan lives as long as its training)
     def epoch(self, epoch: int) -> list[Indices]:
         """Return the steps of one pass over the data: every example that has a weight exactly once."""
+        if epoch not in self._epochs:
+            while len(self._epochs) >= KEPT:
+                del self._epochs[next(iter(self._epochs))]
+            self._epochs[epoch] = self._drawn(epoch)
+        return self._epochs[epoch]
+
+    def _drawn(self, epoch: int) -> list[Indices]:
         rng = np.random.default_rng(derive(self.seed, "plan", epoch))
         order = rng.permutation(len(self.lengths))
         order = order[self.weights[order] > 0]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Change = Callable[[Tensor], Tensor]
@@ -20,7 +21,7 @@ class Seen:
 
     Attributes:
         vectors: of the source's tokens, shape (batch, tokens, width), in the graph; their gradient is kept.
-        features: what the watched head received, likewise, shape (batch, width).
+        features: what the watched head received, likewise, shape (batch, width), or that of each token.
     """
 
     vectors: Tensor | None = None
@@ -59,6 +60,20 @@ def vectors_seen(model: nn.Module, seen: Seen) -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+def of_texts(features: Tensor, mask: Tensor) -> Tensor:
+    """Return one vector a text of what a head's last layer received, shape (batch, features).
+
+    The own heads of decoders score every token, and only then choose the last one.
+
+    Args:
+        features: shape (batch, features), or (batch, tokens, features).
+        mask: 1 for tokens, 0 for padding on the right, shape (batch, tokens).
+    """
+    if features.ndim == 2:
+        return features
+    return features[torch.arange(len(features), device=features.device), mask.sum(dim=1) - 1]
 
 
 @contextmanager

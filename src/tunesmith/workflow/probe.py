@@ -13,6 +13,7 @@ from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.infer import infer
 from tunesmith.metrics.baselines import best_c, fit_logistic
 from tunesmith.models.classifier import head_of
+from tunesmith.models.vectors import of_texts
 from tunesmith.tasks.base import Task
 from tunesmith.tasks.parts import Batch, Example
 
@@ -97,20 +98,16 @@ def fit_probe(vectors: Array, labels: Array, *, n_classes: int, bias: bool = Tru
 def head_features(model: nn.Module, examples: Sequence[Example], *, task: Task, pad_id: int) -> Array:
     """Return what the last linear layer receives for each example, shape (examples, features)."""
     head = head_of(model)
-    seen: list[Array] = []
+    seen: list[torch.Tensor] = []
     outputs: list[Array] = []
 
     class Reading(type(task)):  # type: ignore[misc]
         def run(self, model: nn.Module, batch: Batch) -> Array:
             model(**batch.inputs)
-            found = seen.pop()
-            if found.ndim == 2:
-                return found
-            last = batch.inputs["attention_mask"].sum(dim=1).cpu().numpy() - 1
-            last_found: Array = found[np.arange(len(found)), last]  # of heads that are pooled after them (GPT-2)
-            return last_found
+            found: Array = of_texts(seen.pop(), batch.inputs["attention_mask"]).float().cpu().numpy()
+            return found
 
-    hook = head.register_forward_pre_hook(lambda _head, args: seen.append(args[0].detach().float().cpu().numpy()))
+    hook = head.register_forward_pre_hook(lambda _head, args: seen.append(args[0].detach()))
     try:
         outputs = infer(model, examples, task=Reading(**dict(task)), pad_id=pad_id)
     finally:
