@@ -15,14 +15,20 @@ from tunesmith.models.vectors import Seen, features_seen, of_texts, vectors_chan
 def test_token_vectors_are_those_of_each_text(name, pooling, load):
     model, tokenizer = load(name, pooling=pooling)
     inputs, seen = batch_of(tokenizer, TEXTS), Seen()
-    with vectors_seen(model, seen):
+    mask = inputs["attention_mask"]
+    with vectors_seen(model, seen, mask):
         logits = model(**inputs).logits
     assert seen.vectors.shape[:2] == inputs["input_ids"].shape
-    logits[1].square().sum().backward()
-    reached = seen.vectors.grad.abs().sum(dim=(1, 2)) > 0
-    assert reached.tolist() == [i == 1 for i in range(len(TEXTS))]
+    n_tokens = mask.sum(dim=1)
+    row = int(n_tokens.argmin())
+    logits[row].square().sum().backward()
+    reached = seen.vectors.grad.abs().sum(dim=2) > 0
+    assert not reached[torch.arange(len(TEXTS)) != row].any()
+    assert reached[row].any()
+    assert n_tokens[row] < mask.shape[1]
+    assert not reached[row, n_tokens[row] :].any(), "padding says nothing"
     keep = (torch.arange(len(TEXTS)) != 1)[:, None, None]
-    with torch.no_grad(), vectors_changed(model, lambda vectors: vectors * keep):
+    with torch.no_grad(), vectors_changed(model, lambda vectors: vectors * keep, mask):
         changed = model(**inputs).logits
     same = torch.isclose(changed, logits, rtol=1e-4, atol=1e-6).all(dim=1)
     assert same.tolist() == [i != 1 for i in range(len(TEXTS))]

@@ -232,13 +232,13 @@ def noises(monkeypatch):
     """What is added to token vectors, pass by pass."""
     found = []
 
-    def noted(model, change):
+    def noted(model, change, mask):
         def changed(vectors):
             moved = change(vectors)
             found.append((moved - vectors).detach())
             return moved
 
-        return vectors_changed(model, changed)
+        return vectors_changed(model, changed, mask)
 
     monkeypatch.setattr(passes, "vectors_changed", noted)
     return found
@@ -283,6 +283,20 @@ def test_a_decoder_reads_a_mixed_text_to_its_end(family, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributions.Beta, "sample", lambda _: torch.tensor(0.0))
     next(Mixup().after(replace(p, loss_of=lambda out, *_: said.append(out.logits) or torch.zeros(()))))
     assert torch.allclose(said[0][0], p.out.logits[1], atol=1e-6), "the short text with no share is the long one"
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "vat", "smart"])
+def test_packed_texts_are_moved_as_texts_apart_are(name, tmp_path):
+    writer = tiny_writer(tmp_path / "gpt2", family="gpt2", dropout=0.0)
+
+    def first(pack):
+        torch.manual_seed(0)
+        settings = {**on(name), "task.pack": pack}
+        return gradients(*setup_for("text-generation", writer, tmp_path, **settings))
+
+    (report, slopes), (wanted, apart) = first(True), first(False)
+    assert report.terms[name] == pytest.approx(wanted.terms[name], rel=1e-3)
+    assert alike(slopes, apart, atol=1e-4)
 
 
 def test_the_slope_reaches_frozen_word_vectors(still, tmp_path):

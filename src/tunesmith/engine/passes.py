@@ -64,11 +64,12 @@ class Learner:
 
     def _pass(self, batch: Batch) -> Pass:
         seen, seed = Seen(), int(torch.randint(2**62, ())) if self._repeats else None
+        mask = batch.inputs["attention_mask"]
         with ExitStack() as watched:
             if seed is not None:
                 watched.enter_context(noise_of(seed))
             if any(one.sees_vectors for one in self.objectives):
-                watched.enter_context(vectors_seen(self._plain, seen))
+                watched.enter_context(vectors_seen(self._plain, seen, mask))
             if any(one.sees_features for one in self.objectives):
                 head = self.task.head(self._plain)
                 assert head is not None
@@ -76,7 +77,7 @@ class Learner:
             out = self.task.forward(self._model, batch)
 
         def again(change: Any = None, *, batch: Batch = batch) -> Any:
-            with vectors_changed(self._plain, change):
+            with vectors_changed(self._plain, change, batch.inputs["attention_mask"]):
                 return self.task.forward(self._model, batch)
 
         def repeat(change: Any) -> Any:
@@ -87,7 +88,7 @@ class Learner:
         def loss_of(out: Any, batch: Batch = batch) -> Tensor:
             return self._loss(out, batch)
 
-        features = None if seen.features is None else of_texts(seen.features, batch.inputs["attention_mask"])
+        features = None if seen.features is None else of_texts(seen.features, mask)
         return Pass(self.task, batch, out, seen.vectors, features, again, repeat, loss_of, self.part)
 
     def _loss(self, out: Any, batch: Batch) -> Tensor:

@@ -29,7 +29,7 @@ def fill_left_where_needed(model: PreTrainedModel) -> None:
         model.register_forward_pre_hook(_to_the_right, with_kwargs=True)
 
 
-def pools_last_position(model: PreTrainedModel) -> bool:
+def pools_last_position(model: nn.Module) -> bool:
     """Whether the text's vector is what stands at the last position, be it a token or not."""
     return getattr(getattr(model, "sequence_summary", None), "summary_type", "") == "last"
 
@@ -37,6 +37,19 @@ def pools_last_position(model: PreTrainedModel) -> bool:
 def _to_the_right(_model: nn.Module, args: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Move each row's tokens to the end of the row; inputs of shape (batch, tokens)."""
     mask: Tensor = inputs["attention_mask"]
-    n_empty = mask.shape[1] - mask.sum(dim=1, keepdim=True)
-    places = (torch.arange(mask.shape[1], device=mask.device) - n_empty) % mask.shape[1]
-    return args, {name: value.gather(1, places) for name, value in inputs.items()}
+    return args, {name: to_the_right(value, mask) for name, value in inputs.items()}
+
+
+def to_the_right(values: Tensor, mask: Tensor) -> Tensor:
+    """Return what stands for tokens with each row's padding at its beginning, shape (batch, tokens, ...)."""
+    return _moved(values, mask.sum(dim=1, keepdim=True) - mask.shape[1])
+
+
+def to_the_left(values: Tensor, mask: Tensor) -> Tensor:
+    """Return what `to_the_right` gave as it was; the mask is that of rows filled on the right."""
+    return _moved(values, mask.shape[1] - mask.sum(dim=1, keepdim=True))
+
+
+def _moved(values: Tensor, by: Tensor) -> Tensor:
+    places = (torch.arange(values.shape[1], device=values.device) + by) % values.shape[1]
+    return values[torch.arange(len(values), device=values.device)[:, None], places]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tunesmith.models.padding import pools_last_position, to_the_left, to_the_right
+
 Change = Callable[[Tensor], Tensor]
 TOKENS_FIRST = ("xlnet",)
 """Families whose token vectors have the shape (tokens, batch, width) inside the model."""
@@ -37,23 +39,48 @@ def source_embedding(model: nn.Module) -> nn.Module:
     return found
 
 
-def _turned(model: nn.Module, vectors: Tensor) -> Tensor:
-    """Return token vectors with the other of their first two axes first, in families that count tokens before texts."""
+def _told(model: nn.Module, read: Tensor, mask: Tensor) -> Tensor:
+    """Return the token vectors a model reads as objectives see them: (batch, tokens, width), padded on the right.
+
+    It may count tokens before texts, have the padding on the left, or all texts in one row without any.
+    """
+    vectors = read.transpose(0, 1) if _counts_tokens_first(model) else read
+    if vectors.shape[:2] != mask.shape:
+        apart = vectors.new_zeros(*mask.shape, vectors.shape[-1])
+        return apart.masked_scatter(mask.bool()[..., None], vectors)
+    return to_the_left(vectors, mask) if pools_last_position(model) else vectors
+
+
+def _as_read(model: nn.Module, vectors: Tensor, mask: Tensor, *, like: Tensor) -> Tensor:
+    """Return what `_told` gave as the model reads it, of the shape of `like`."""
+    if pools_last_position(model):
+        vectors = to_the_right(vectors, mask)
+    vectors = vectors.transpose(0, 1) if _counts_tokens_first(model) else vectors
+    return vectors if vectors.shape == like.shape else vectors[mask.bool()][None]
+
+
+def _counts_tokens_first(model: nn.Module) -> bool:
     config: Any = getattr(model.config, "backbone", model.config)
-    return vectors.transpose(0, 1) if config.model_type in TOKENS_FIRST else vectors
+    return config.model_type in TOKENS_FIRST
 
 
 @contextmanager
-def vectors_seen(model: nn.Module, seen: Seen) -> Iterator[None]:
-    """Note the token vectors of the first forward pass in the `with`."""
+def vectors_seen(model: nn.Module, seen: Seen, mask: Tensor) -> Iterator[None]:
+    """Note the token vectors of the first forward pass in the `with`.
+
+    Args:
+        model: a plain one.
+        seen: where they are noted.
+        mask: of the batch it reads, 1 for tokens, shape (batch, tokens), padded on the right.
+    """
 
     def note(_module: nn.Module, _inputs: Any, out: Tensor) -> Tensor | None:
         if seen.vectors is not None:
             return None
         # Frozen word vectors have no gradient of their own; the slope at the text is wanted all the same.
-        seen.vectors = _turned(model, out if out.requires_grad else out.detach().requires_grad_())
+        seen.vectors = _told(model, out if out.requires_grad else out.detach().requires_grad_(), mask)
         seen.vectors.retain_grad()
-        return _turned(model, seen.vectors)
+        return _as_read(model, seen.vectors, mask, like=out)
 
     hook = source_embedding(model).register_forward_hook(note)
     try:
@@ -92,7 +119,7 @@ def features_seen(head: nn.Module, seen: Seen) -> Iterator[None]:
 
 
 @contextmanager
-def vectors_changed(model: nn.Module, change: Change | None) -> Iterator[None]:
+def vectors_changed(model: nn.Module, change: Change | None, mask: Tensor) -> Iterator[None]:
     """Change the token vectors of the first forward pass in the `with`: a decoder that shares them sees its own."""
     if change is None:
         yield
@@ -100,7 +127,7 @@ def vectors_changed(model: nn.Module, change: Change | None) -> Iterator[None]:
     left = [change]
 
     def put(_module: nn.Module, _inputs: Any, out: Tensor) -> Tensor | None:
-        return _turned(model, left.pop()(_turned(model, out))) if left else None
+        return _as_read(model, left.pop()(_told(model, out, mask)), mask, like=out) if left else None
 
     hook = source_embedding(model).register_forward_hook(put)
     try:

@@ -18,7 +18,7 @@ from tunesmith.engine.mixture import MixedPlan, Mixture
 from tunesmith.engine.plan import Plan
 from tunesmith.engine.soup import Soup
 from tunesmith.engine.spec import amount
-from tunesmith.metrics.names import lower_is_better
+from tunesmith.metrics.names import is_open, lower_is_better
 from tunesmith.models.adapter import Adapter
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
@@ -289,16 +289,21 @@ class Session:
         with tried:
             values = self.dev_values()
         loss, best = values.pop("loss"), self.best.metric
-        margin = 0.0 if strict or best is None else chance(best, self.n_dev)
+        margin = 0.0 if strict or best is None else chance(best, self.n_dev, is_error=is_open(self.metric))
         kept = best is None or self.sign * (values[self.metric] - best) >= -margin
         n = self.average.n if what == "average" else len(self.soup.kept)
         self.emit({"event": what, "step": self.step, "n": n, "loss": loss, "metrics": values, "kept": kept})
         return kept
 
 
-def chance(share: float, n_rows: int) -> float:
-    """Return the standard error of a share measured on some rows."""
-    return math.sqrt(max(0.0, share * (1 - share)) / n_rows)
+def chance(value: float, n_rows: int, *, is_error: bool) -> float:
+    """Return the standard error of a metric measured on some rows: a share's, or about that of a typical error.
+
+    The root mean square of n normal errors has a standard error of its 1 / sqrt(2 n).
+    """
+    if is_error:
+        return abs(value) / math.sqrt(2 * n_rows)
+    return math.sqrt(max(0.0, value * (1 - value)) / n_rows)
 
 
 def measure_split(setup: Setup, encoded: Encoded, split: str) -> dict[str, float]:
