@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_clear_error_and_the_run_can_go_on(tiny, reviews, tmp
 @pytest.mark.parametrize("better", [True, False])
 def test_late_weights_are_averaged_unless_dev_rows_say_no(tiny, reviews, tmp_path, monkeypatch, better):
     if not better:
-        monkeypatch.setattr(session, "chance", lambda *_: -2.0)  # no average can reach that
+        monkeypatch.setattr(session, "chance", lambda *_, **__: -2.0)  # no average can reach that
     settings = {"train.average": 0.5, "train.length": "8 steps", "data.split.dev": 0.2}
     run = ts.train(reviews, out=tmp_path / "run", **quick(tiny, **settings)).run
     (event,) = (e for e in run.events() if e["event"] == "average")
