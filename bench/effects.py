@@ -1,8 +1,10 @@
 """What the lines of bench/techniques.py say: each switch's gain in RESULTS.md and in the guide.
 
-python bench/effects.py                      # write both pages anew from bench/lines/techniques.jsonl
-python bench/effects.py --add more.jsonl     # after adding what other files measured
-python bench/effects.py --table more.jsonl   # only show a file's table
+    python bench/effects.py                      # write both pages anew from bench/lines/techniques.jsonl
+    python bench/effects.py --add more.jsonl     # after adding what other files measured
+    python bench/effects.py --table more.jsonl   # only show a file's table
+
+A gain is that of a pair: the same rows and seed, with the switch and without.
 """
 
 from __future__ import annotations
