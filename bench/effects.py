@@ -36,6 +36,8 @@ NAMES = {
     "scicite-500": "SciCite, 500",
     "conll-500": "CoNLL, 500",
     "emotions-500": "GoEmotions, 500",
+    "emotions-2000": "GoEmotions, 2,000",
+    "kinds-500": "kinds of names in CoNLL, 500",
 }
 """Settings, as they are to stand, and their names in tables."""
 FEWEST = 3

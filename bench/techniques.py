@@ -24,9 +24,12 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import chdir
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -53,9 +56,19 @@ FILES = {
     "ag": ("ag_news/train.csv.gz", "ag_news/test.csv.gz"),
     "scicite": ("science/scicite/train.csv.gz", "science/scicite/test.csv"),
 }
+
+
+def read_kinds(path: Path) -> list[tuple[str, list[str]]]:
+    """Return each sentence of a CoNLL file, and which kinds of names there are in it."""
+    rows = tasks.read_tags(path)
+    return [(" ".join(words), sorted({tag[2:] for tag in tags if tag != "O"})) for words, tags in rows]
+
+
+CONLL, EMOTIONS = tasks.SETTINGS["conll-2000"], tasks.SETTINGS["emotions-4000"]
 OF_TASKS = {
-    "conll": (tasks.SETTINGS["conll-2000"], "entity_f1"),
-    "emotions": (tasks.SETTINGS["emotions-4000"], "macro_f1"),
+    "conll": (CONLL, "entity_f1"),
+    "emotions": (EMOTIONS, "macro_f1"),
+    "kinds": (replace(EMOTIONS, read=read_kinds, train=CONLL.train, test=CONLL.test), "macro_f1"),
 }
 """Settings of bench/tasks.py with fewer rows, and what is measured: for techniques that classes have no use for."""
 IMPORTED = (
@@ -67,6 +80,10 @@ IMPORTED = (
     "sklearn.linear_model",
     "scipy.stats",
 )
+
+
+ALSO = ("micro_f1", "mean_average_precision")
+"""Kept beside what is measured, where there are several labels."""
 
 
 def import_all() -> None:
@@ -196,6 +213,8 @@ def measured(name: str, switch: str, seed: int, n_test: int) -> dict[str, Any]:
             settings["data.unlabeled"] = [learning.write(Path(folder) / "others.csv", bare)]
         run = ts.train(paths[0], seed=seed, out=Path(folder) / "run", settings=settings)
         found = {"value": run.metrics[metric]}
+        if metric == "macro_f1":
+            found |= {name: run.metrics[name] for name in ALSO} | {"brier": _brier(run.run.predictions("test"))}
         found["seconds"], found["steps"] = run.run.manifest["seconds"]["train"], run.run.manifest["step"]
         found["memory"] = peak_memory_bytes()
         if of_classes and may_harden(switch):
@@ -211,6 +230,11 @@ def fill_mask(texts: list[str], folder: Path, seed: int) -> str:
     path, settings = folder / "others.txt", {"task.kind": "fill-mask", "evaluate.baselines": False}
     path.write_text("\n".join(" ".join(text.split()) for text in texts), encoding="utf-8")
     return str(ts.train(path, seed=seed, out=folder / "fill-mask", settings=settings).folder)
+
+
+def _brier(rows: Iterable[dict[str, Any]]) -> float:
+    """Return the mean squared error of all labels' probabilities."""
+    return fmean((p - (name in row["gold"])) ** 2 for row in rows for name, p in row["probabilities"].items())
 
 
 def _share_right(run: Any, test: list, edit: str) -> float:

@@ -116,10 +116,12 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(tiny):
 
 
 def test_out_of_memory_is_one_clear_error():
-    with pytest.raises(RunError, match="out of memory") as raised, memory_errors():
+    with pytest.raises(RunError, match="out of memory") as raised, memory_errors(1024):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 999 bytes")
-    assert "tokens_per_batch" in raised.value.problems[0].fix
-    with pytest.raises(RuntimeError, match="something else"), memory_errors():
+    assert "resume with smaller passes, for example --set train.tokens_per_batch=256" in raised.value.problems[0].fix
+    with pytest.raises(RunError, match="begin anew with smaller passes"), memory_errors(1024, compares=True):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="something else"), memory_errors(1024):
         raise RuntimeError("something else")
 
 

@@ -31,6 +31,21 @@ def turns(mixing, rows=(400, 100), epochs=(1, 1), **more):
     return mix(plans, rows, MixSpec(mixing=mixing, **more), names=["a", "b"], seed=3)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"temperature": 3.0}, "temperature has no effect where mixing is planned"),
+        ({"alpha": 0.5}, "alpha has no effect where weighting is fixed"),
+        ({"rate": 0.1}, "rate has no effect where weighting is fixed"),
+        ({"weights": {"a": 2.0}, "weighting": "uncertainty"}, "weights have no effect where weighting is uncertainty"),
+    ],
+)
+def test_settings_that_the_mixing_does_not_heed_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        MixSpec(**settings)
+    assert MixSpec(mixing="temperature", temperature=3.0, weighting="grad_norm", alpha=0.5, rate=0.1)
+
+
 def test_planned_turns_are_those_that_each_task_would_have_alone():
     found = turns("planned", epochs=(1, 3))
     assert np.bincount(found.turns).tolist() == [100, 75]

@@ -52,6 +52,7 @@ setup = replace(
 )
 plan = Plan(plan.lengths, plan.weights, plan.length, plan.step_size, plan.tokens_per_batch, plan.seed, device.world)
 losses = [report.loss + sum(report.terms.values()) for report in train_steps(setup, plan)]
+assert device.any(device.is_main) and not device.any(False)  # one process that is asked to stop stops all
 if device.is_main:
     print(device.world, losses)
     save_file(weights(device.plain(setup.model)), sys.argv[2])

@@ -28,7 +28,7 @@ from tunesmith.models.spec import AdaptSpec, ModelSpec
 from tunesmith.models.vectors import Seen, features_seen
 from tunesmith.tasks.fill_mask import FillMask
 from tunesmith.tasks.text_classification import TextClassification
-from tunesmith.workflow.idle import refuse_idle
+from tunesmith.workflow.idle import idle_beside, refuse_idle
 
 IDS = torch.tensor([[2, 7, 9, 11, 3], [2, 8, 3, 0, 0]])
 MASK = (IDS > 0).long()
@@ -183,6 +183,16 @@ def test_settings_that_would_do_nothing_are_refused():
             refuse_idle(recipe(**wrong), SimpleNamespace(pools=False, drops_before_head=False, kind="fill-mask"))
     with pytest.raises(RecipeError, match="has no dropout"):
         refuse_idle(recipe(head_dropout=0.2), FillMask())
+
+
+def test_settings_that_others_make_useless_are_said():
+    model = ModelSpec(weights="random", reinit_layers=1, adapt={"kind": "ia3", "rank": 4, "targets": ("query",)})
+    said = [note.message for note in idle_beside(SimpleNamespace(model=model))]
+    assert said == [
+        "model.adapt.rank has no effect: ia3 does not heed it",
+        "model.reinit_layers has no effect: all weights are random",
+    ]
+    assert not idle_beside(recipe(adapt={"kind": "lora", "rank": 4}, reinit_layers=1))
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,18 @@ def one_step(model, batch):
         optimizer.zero_grad()
 
 
+def test_rows_that_change_in_evaluation_mode_are_seen_by_the_next_who_asks_for_it(model):
+    batch = torch.tensor([[2, 5, 6, 3]])
+    train_rows_of(model.eval(), IDS, extra=[0])
+    before = model(input_ids=batch).logits
+    with torch.no_grad():
+        model.get_input_embeddings().rows.add_(1.0)  # as a checkpoint or averaged weights are put in
+    after = model.eval()(input_ids=batch).logits
+    assert not torch.allclose(before, after)
+    make_plain(model)
+    assert torch.equal(after, model(input_ids=batch).logits)
+
+
 def test_same_result_as_training_the_whole_vocabulary(model):
     batch = torch.tensor([[2, 5, 6, 3], [2, 9, 3, 0]])
     other = copy.deepcopy(model)

@@ -67,6 +67,23 @@ def test_dice_keeps_class_weights():
     assert float(weighted) == pytest.approx(3 * float(plain))
 
 
+@pytest.mark.parametrize("weights", [None, torch.tensor([3.0, 1.0])])
+def test_dice_smooths_labels_as_cross_entropy_does(weights):
+    each = [float(shaped("dice", one(target=k, class_weights=weights))) for k in (0, 1)]
+    smoothed = shaped("dice", one(class_weights=weights, smoothing=0.2))
+    assert float(smoothed) == pytest.approx(0.8 * each[0] + 0.2 * sum(each) / 2)
+
+
+def test_asymmetric_keeps_what_dice_made_of_the_losses():
+    logit, p = math.log(P / (1 - P)), P - 0.05
+    decisions = labels([logit, logit], [1.0, 0.0])
+    spec = ObjectivesSpec(dice=True, asymmetric={"gamma_there": 1})
+    dice = spec.dice.shaped(decisions, decisions.losses())
+    found = spec.asymmetric.shaped(decisions, dice)[0]
+    factors = [1 - P, p**4 * math.log(1 - p) / math.log(1 - P)]
+    assert found.tolist() == pytest.approx((dice[0] * torch.tensor(factors)).tolist())
+
+
 def test_asymmetric_is_equation_7():
     logit, shifted = math.log(P / (1 - P)), P - 0.05
     found = shaped("asymmetric", labels([logit, logit, -9.0], [1.0, 0.0, 0.0]))[0]

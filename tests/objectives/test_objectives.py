@@ -17,7 +17,8 @@ from tunesmith.models.vectors import source_embedding, vectors_changed
 from tunesmith.objectives import ObjectivesSpec
 from tunesmith.objectives.mixup import Mixup
 from tunesmith.recipe.compose import compose
-from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.build import make_setup
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve
 
@@ -66,7 +67,7 @@ def rows_of(kind, n=24):
     return [({"text": joined[i]} if has_text else {}) | of_task(i) for i in range(n)]
 
 
-def setup_for(kind, model, folder, **settings):
+def resolved_for(kind, model, folder, **settings):
     path = write_jsonl(folder / f"{kind}.jsonl", rows_of(kind))
     arguments = {
         "data.path": [str(path)],
@@ -83,7 +84,11 @@ def setup_for(kind, model, folder, **settings):
         **settings,
     }
     recipe, origins = compose(file=None, overrides=(), arguments=arguments)
-    resolved = resolve(recipe, origins, prepared=prepare(recipe))
+    return resolve(recipe, origins, prepared=prepare(recipe))
+
+
+def setup_for(kind, model, folder, **settings):
+    resolved = resolved_for(kind, model, folder, **settings)
     setup = make_setup(resolved)
     return setup, make_plan(resolved.recipe, setup.examples)
 
@@ -111,6 +116,17 @@ def gradients(setup, plan):
 
 def alike(a, b, factor=1.0, atol=1e-6):
     return a.keys() == b.keys() and all(torch.allclose(factor * a[n], b[n], atol=atol) for n in a)
+
+
+def test_texts_that_are_alone_where_they_should_be_compared_are_said(tiny, tmp_path):
+    def said(*names, **settings):
+        return [note for note in resolved_for("text-classification", tiny, tmp_path, **on(*names), **settings).notes]
+
+    (note,) = said("contrast", "mixup", **{"train.tokens_per_batch": 1})
+    assert note.message == "contrast and mixup compare the texts of one pass, and 16 of 16 are alone in theirs"
+    assert "train.tokens_per_batch=4" in note.fix
+    assert not said("contrast", "mixup")
+    assert not said("rdrop", **{"train.tokens_per_batch": 1})
 
 
 @pytest.mark.parametrize("kind", EMPTY)

@@ -157,6 +157,12 @@ def chosen(arguments=None, **changes):
     return {key: value for key, (value, reason) in choose(recipe, facts(**changes)).items() if reason}
 
 
+def test_what_compares_texts_has_some_to_compare():
+    assert chosen(mean_tokens=400.0)["train.tokens_per_batch"] == 1024
+    assert chosen({"objectives.mixup": True}, mean_tokens=400.0)["train.tokens_per_batch"] == 3328  # 8 x 400, in 256s
+    assert chosen({"objectives.mixup": True}, mean_tokens=40.0)["train.tokens_per_batch"] == 1024
+
+
 def test_few_rows_get_enough_updates():
     few, many = chosen(), chosen(n_rows=67_000, n_dev=2000)
     assert few["train.length"] == "15 epochs"

@@ -6,7 +6,8 @@ import pytest
 from tunesmith.engine import checkpoint
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow import rehearse, session
-from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.build import make_setup
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve
 from tunesmith.workflow.session import Watch

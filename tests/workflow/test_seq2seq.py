@@ -25,9 +25,10 @@ from tunesmith.recipe.compose import compose
 from tunesmith.tasks import TASKS
 from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.translation import Translation
-from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.build import make_setup
 from tunesmith.workflow.compare import compare
 from tunesmith.workflow.evaluate import evaluate
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.predict import predict_file
 from tunesmith.workflow.prepare import prepare
 from tunesmith.workflow.resolve import resolve

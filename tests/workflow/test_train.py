@@ -15,6 +15,7 @@ from tests.workflow.test_measure import leave_part
 from tunesmith.cli.train import how_training_ended
 from tunesmith.core.errors import DataError, ModelError, RecipeError, RunError, TunesmithError
 from tunesmith.inference.predictor import Predictor
+from tunesmith.objectives import ObjectivesSpec
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
@@ -319,6 +320,11 @@ def test_a_resumed_run_refuses_settings_that_change_its_result(tiny, tmp_path):
     with pytest.raises(RecipeError) as caught:
         resume(run.folder, overrides=("train.lr=1e-3", "seed=2", "train.tokens_per_batch=512"))
     assert [p.where.column for p in caught.value.problems] == ["train.lr", "seed"]
+    run.save_recipe(to_yaml(recipe.model_copy(update={"objectives": ObjectivesSpec(contrast=True)})))
+    with pytest.raises(RecipeError, match="may not change") as caught:
+        resume(run.folder, overrides=("train.tokens_per_batch=512",))
+    assert [p.where.column for p in caught.value.problems] == ["train.tokens_per_batch"]
+    run.save_recipe(to_yaml(recipe))
     moved = tmp_path / "moved.csv"
     data.rename(moved)
     with pytest.raises(DataError, match="no such file"):

@@ -41,6 +41,11 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def n_processes() -> int:
+    """Return how many processes a launcher started for one training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def free_disk_bytes(path: Path) -> int:
     """Return the free bytes of the disk that holds `path` (or its nearest existing parent)."""
     while not path.exists():

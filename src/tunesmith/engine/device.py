@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +13,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch import Tensor, nn
 
 from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.hardware import n_processes
 from tunesmith.engine.spec import TrainSpec
 
 T = TypeVar("T")
@@ -109,6 +109,10 @@ class Device:
         total: Tensor = self._accelerator.reduce(value, reduction="sum")
         return total
 
+    def any(self, said: bool) -> bool:
+        """Whether any process says so; every process is told the same."""
+        return said if self.world == 1 else bool(self.add_up(torch.tensor(float(said), device=self.torch_device)) > 0)
+
     def gather(self, values: list[Any]) -> list[Any]:
         """Return the lists of all processes, joined in rank order."""
         if self.world == 1:
@@ -124,7 +128,7 @@ class Device:
 
 def from_main(make: Callable[[], T], *, on_cpu: bool) -> T:
     """Return what `make` gives in the main process, in every process."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if n_processes() == 1:
         return make()
     from accelerate.utils import broadcast_object_list
 

@@ -146,7 +146,8 @@ def _update(
     if setup.thaw:
         setup.thaw.before(step, plan)
     scale = setup.device.world / n_items * (weighing.weight(turn) if weighing else 1.0)
-    with memory_errors():
+    compares = any(one.compares for one in setup.objectives)
+    with memory_errors(int(setup.spec.tokens_per_batch), compares=compares):
         with setup.anchor.mixed(seed=plan.seed, step=step) if setup.anchor else nullcontext():
             seed = derive(plan.seed, "twins", step)
             sums = _accumulate(setup, learner, examples, shares[setup.device.rank], scale=scale, seed=seed)
@@ -234,6 +235,16 @@ def _refuse_nan(loss: float, norm: float, step: int) -> None:
 class memory_errors:
     """Turn "out of memory", in torch's several spellings, into one clear RunError inside the `with`."""
 
+    def __init__(self, tokens: int, *, compares: bool = False) -> None:
+        """Know how many tokens a pass may hold, and whether its texts are compared: fewer of them are learnt from then.
+
+        A run may be resumed with smaller passes unless they are.
+        """
+        smaller = f"--set train.tokens_per_batch={max(1, tokens // 4)}"
+        self.fix = f"resume with smaller passes, for example {smaller} (slower; updates learn from as many rows)"
+        if compares:
+            self.fix = f"begin anew with smaller passes, for example {smaller} (fewer texts are compared)"
+
     def __enter__(self) -> None:
         return None
 
@@ -241,7 +252,4 @@ class memory_errors:
         spellings = ("out of memory", "can't allocate memory", "not enough memory")
         short = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if short or (isinstance(error, RuntimeError) and any(s in str(error) for s in spellings)):
-            raise RunError(
-                "out of memory",
-                fix="resume with smaller batches, for example --set train.tokens_per_batch=2048 (same result, slower)",
-            ) from error
+            raise RunError("out of memory", fix=self.fix) from error

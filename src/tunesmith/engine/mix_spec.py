@@ -8,6 +8,13 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from tunesmith.core.spec import Spec
 
+HEEDED_BY = {
+    "temperature": ("mixing", ("temperature",)),
+    "alpha": ("weighting", ("grad_norm",)),
+    "rate": ("weighting", ("uncertainty", "grad_norm")),
+}
+"""Settings of `MixSpec` that another has to have some value for."""
+
 
 class MixSpec(Spec):
     """How several tasks share one training."""
@@ -37,7 +44,11 @@ class MixSpec(Spec):
 
     @model_validator(mode="after")
     def _refuse_idle(self) -> MixSpec:
-        """Raise ValueError if weights are given where they are learnt."""
+        """Raise ValueError if a setting is changed that has no effect on the mixing or the weighting."""
         if self.weights and self.weighting != "fixed":
             raise ValueError(f"weights have no effect where weighting is {self.weighting}", "leave one of them out")
+        fields = type(self).model_fields
+        for name, (of, values) in HEEDED_BY.items():
+            if getattr(self, name) != fields[name].default and (value := getattr(self, of)) not in values:
+                raise ValueError(f"{name} has no effect where {of} is {value}", f"--set multitask.{of}={values[0]}")
         return self

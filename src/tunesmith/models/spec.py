@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -9,6 +10,19 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from tunesmith.core.spec import Spec
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+BESIDE_LINEAR = frozenset({"rank", "alpha", "dropout", "targets"})
+HEEDED: Mapping[str, frozenset[str]] = {
+    "lora": BESIDE_LINEAR,
+    "dora": BESIDE_LINEAR,
+    "ia3": frozenset({"targets"}),
+    "bitfit": frozenset(),
+    "adapter": BESIDE_LINEAR - {"targets"},
+    "prompt": frozenset({"tokens"}),
+    "prefix": frozenset({"tokens"}),
+}
+"""Which settings of `AdaptSpec` have an effect on each kind."""
 
 
 class AdaptSpec(Spec):
@@ -34,12 +48,16 @@ class AdaptSpec(Spec):
 
     @model_validator(mode="after")
     def _refuse_idle(self) -> AdaptSpec:
-        """Raise ValueError if a setting is changed that has no effect."""
-        fields = type(self).model_fields
-        idle = [name for name in fields if name != "kind" and getattr(self, name) != fields[name].default]
-        if self.kind == "none" and idle:
-            raise ValueError(f"{idle[0]} has no effect while kind is none", "--set model.adapt.kind=lora")
+        """Raise ValueError if a setting is changed and there is no adaptation."""
+        if self.kind == "none" and self.idle:
+            raise ValueError(f"{self.idle[0]} has no effect while kind is none", "--set model.adapt.kind=lora")
         return self
+
+    @property
+    def idle(self) -> list[str]:
+        """The settings that are changed and have no effect on this kind."""
+        fields, heeded = type(self).model_fields, {"kind", *HEEDED.get(self.kind, ())}
+        return [name for name in fields if name not in heeded and getattr(self, name) != fields[name].default]
 
 
 class ModelSpec(Spec):

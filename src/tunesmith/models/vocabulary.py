@@ -39,8 +39,8 @@ class RowsEmbedding(nn.Embedding):
         return found
 
     def train(self, mode: bool = True) -> RowsEmbedding:
-        """Switch the mode; on the way to evaluation, bring `weight` up to date."""
-        if self.training and not mode:
+        """Switch the mode; for evaluation, bring `weight` up to date, also where the mode was that already."""
+        if not mode:
             self.fold()
         super().train(mode)
         return self

@@ -64,21 +64,30 @@ class ObjectivesSpec(Spec):
     consistency: Annotated[Consistency | None, Switch] = None
     """Consistency training on texts without labels (UDA; Xie et al. 2020)."""
 
+    @property
+    def on(self) -> list[Objective]:
+        """What is switched on; what shapes losses in the order in which it does."""
+        return [one for name in type(self).model_fields if (one := getattr(self, name)) is not None]
+
+    @property
+    def comparing(self) -> list[str]:
+        """The names of those that are on and compare the texts of a pass."""
+        return [one.name for one in self.on if one.compares]
+
     def active(self, task: Task) -> Sequence[Objective]:
-        """Return what is switched on, made ready for a task; what shapes losses in the order in which it does.
+        """Return what is `on`, made ready for a task.
 
         Raises:
             RecipeError: with all that have no meaning for the task.
         """
         from tunesmith.core.errors import RecipeError
 
-        found: list[Objective] = [one for name in type(self).model_fields if (one := getattr(self, name)) is not None]
         errors = []
-        for one in found:
+        for one in self.on:
             try:
                 one.refuse(task)
             except RecipeError as error:
                 errors.append(error)
         if errors:
             raise RecipeError.of([problem for error in errors for problem in error.problems])
-        return [one.fitted(task) for one in found]
+        return [one.fitted(task) for one in self.on]

@@ -21,7 +21,7 @@ TINY = 1e-8
 class Asymmetric(Shaping):
     """Let labels that are not there count less the better they are known, and not at all once they are known well.
 
-    (Equations 5 and 7.)
+    (Equations 5 and 7.) What another objective has made of the losses stays: the factors are the same.
     """
 
     name: ClassVar[str] = "asymmetric"
@@ -41,6 +41,7 @@ class Asymmetric(Shaping):
 
         there = losses * (self.gamma_there * decisions.log_wrong()).exp()
         shifted = (decisions.logits.sigmoid() - self.margin).clamp(min=TINY)
-        log_rest = torch.logaddexp(F.logsigmoid(-decisions.logits), losses.new_tensor(self.margin).log())
-        absent = -(shifted**self.gamma_absent) * log_rest.clamp(max=0)
+        log_rest = F.logsigmoid(-decisions.logits)
+        log_shifted = torch.logaddexp(log_rest, losses.new_tensor(self.margin).log()).clamp(max=0)
+        absent = losses * shifted**self.gamma_absent * log_shifted / log_rest.clamp(max=-TINY)
         return there * decisions.targets + absent * (1 - decisions.targets)

@@ -92,6 +92,9 @@ class Objective(Spec):
     """Whether it needs what the head receives."""
     repeats: ClassVar[bool] = False
     """Whether it needs the same dropout in several passes."""
+    compares: ClassVar[bool] = False
+    """Whether it learns from several texts of a pass together, so that what it learns depends on which are read at
+    once."""
 
     def refuse(self, task: Task) -> None:
         """Raise RecipeError where it has no meaning for a task."""

@@ -22,6 +22,7 @@ class Contrast(Adding):
     """
 
     name: ClassVar[str] = "contrast"
+    compares: ClassVar[bool] = True
     sees_features: ClassVar[bool] = True
 
     weight: Annotated[float, Field(ge=0, lt=1)] = 0.5

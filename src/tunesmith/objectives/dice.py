@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tunesmith.tasks.decisions import Decisions
 
 
+TINY = 1e-6
+"""What is left of a class's probability to 1 is no smaller, where labels are smoothed."""
+
+
 class Dice(Shaping):
     """Learn an overlap instead of a likelihood: 1 - (2 w p y + s) / (w p + y + s) with w = (1 - p) ** alpha.
 
@@ -29,20 +33,34 @@ class Dice(Shaping):
     """What is added above and below, so that a label that is not there can be learnt as well."""
 
     def shaped(self, decisions: Decisions, losses: Tensor) -> Tensor:
-        """Return dice losses in the place of cross-entropies; class weights stay, labels are not smoothed."""
+        """Return dice losses in the place of cross-entropies; weights of classes and smoothing of labels stay."""
         import torch.nn.functional as F
+
+        targets, weights = decisions.targets, decisions.class_weights
+        if decisions.kind == "one":
+            return self._of_classes(decisions)
+        found = self._of(decisions.logits.sigmoid(), F.logsigmoid(-decisions.logits), targets)
+        return found if weights is None else found * (1 + (weights - 1) * targets)
+
+    def _of_classes(self, decisions: Decisions) -> Tensor:
+        """Return the loss of the right class, and where labels are smoothed their share of the mean of all classes'."""
+        import torch
 
         from tunesmith.models.words import IGNORED
 
-        targets = decisions.targets
-        is_one = decisions.kind == "one"
-        p, y = (decisions.right(), 1.0) if is_one else (decisions.logits.sigmoid(), targets)
-        log_rest = decisions.log_wrong() if is_one else F.logsigmoid(-decisions.logits)
+        targets, weights, smoothing = decisions.targets, decisions.class_weights, decisions.smoothing
+        found = self._of(decisions.right(), decisions.log_wrong(), 1.0)
+        if weights is not None:
+            found = found * weights[targets.clamp(min=0)]
+        if smoothing:
+            p = decisions.logits.softmax(dim=1)
+            each = self._of(p, torch.log1p(-p.clamp(max=1 - TINY)), 1.0)
+            each = each if weights is None else each * weights
+            found = (1 - smoothing) * found + smoothing * each.mean(dim=1)
+        return found * (targets != IGNORED)
+
+    def _of(self, p: Tensor, log_rest: Tensor, y: Tensor | float) -> Tensor:
+        """Return the loss of probabilities, of which the logarithms of what is left to 1 are given."""
         pulled = (self.alpha * log_rest).exp() * p
         found: Tensor = 1 - (2 * pulled * y + self.smooth) / (pulled + y + self.smooth)
-        weights = decisions.class_weights
-        if is_one:
-            if weights is not None:
-                found = found * weights[targets.clamp(min=0)]
-            return found * (targets != IGNORED)
-        return found if weights is None else found * (1 + (weights - 1) * targets)
+        return found

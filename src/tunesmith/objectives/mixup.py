@@ -23,6 +23,7 @@ class Mixup(Adding):
     """
 
     name: ClassVar[str] = "mixup"
+    compares: ClassVar[bool] = True
     sees_vectors: ClassVar[bool] = True
 
     alpha: PositiveFloat = 0.4

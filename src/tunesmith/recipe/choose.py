@@ -35,6 +35,8 @@ FASTER = {
 """How much faster the few weights learn that do in the place of all: of an adaptation, or above a frozen backbone."""
 LENGTH_FACTORS = {"fast": 0.5, "balanced": 1.0, "best": 1.5}
 MEMORY_TOKENS = {"cpu": 1024, "gpu": 32768}
+TEXTS_COMPARED = 8
+"""So many texts of usual length fit into a pass where objectives compare them; more would cost more memory."""
 
 
 def choose(recipe: Recipe, facts: Facts) -> Choices:
@@ -104,11 +106,16 @@ def _steps(recipe: Recipe, facts: Facts) -> Choices:
             "small steps give few rows more updates" if rows == 16 else "the usual size",
         ),
         "train.length": (count(length, "epoch"), reason),
-        "train.tokens_per_batch": (
-            MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"],
-            "little memory at full speed; larger steps are cut, the result is the same",
-        ),
+        "train.tokens_per_batch": _pass_size(recipe, facts),
     }
+
+
+def _pass_size(recipe: Recipe, facts: Facts) -> tuple[int, str]:
+    usual = MEMORY_TOKENS["gpu" if facts.has_gpu else "cpu"]
+    wanted = math.ceil(TEXTS_COMPARED * facts.mean_tokens / 256) * 256
+    if (names := recipe.objectives.comparing) and wanted > usual:
+        return wanted, f"{' and '.join(names)}: about {TEXTS_COMPARED} texts in a pass are to be compared"
+    return usual, "little memory at full speed; a larger step is cut, and learns from as many rows"
 
 
 def _rates(facts: Facts) -> Choices:

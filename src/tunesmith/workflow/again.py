@@ -28,6 +28,7 @@ FREE = (
     "train.save_every", "train.keep_checkpoints", "track",
 )  # fmt: skip
 """What may change in a resumed run: where things are and what they cost. The files' content may not."""
+PASS_SIZE = "train.tokens_per_batch"
 FILES = ("path", "dev", "test", "unlabeled")
 
 
@@ -49,9 +50,12 @@ def refuse_changes(before: Spec, recipe: Spec, *, part: str = "") -> None:
         RecipeError: with every setting that may not change now.
     """
     old, new = flat(before), flat(recipe)
-    changed = [key for key in new if new[key] != old.get(key) and key not in FREE]
+    # Where texts of a pass are compared, its size is more than a cost.
+    compares = isinstance(recipe, Recipe) and recipe.objectives.comparing
+    free = [key for key in FREE if not (compares and key == PASS_SIZE)]
+    changed = [key for key in new if new[key] != old.get(key) and key not in free]
     if changed:
-        fix = f"a resumed run ends as it would have; only {', '.join(FREE)} may change"
+        fix = f"a resumed run ends as it would have; only {', '.join(free)} may change"
         raise RecipeError.of(
             [
                 Problem("may not change in a resumed run", Where(column=part + key, value=new[key]), fix)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -15,7 +14,6 @@ from tunesmith.engine.device import Device
 from tunesmith.engine.freeze import Thaw, freeze
 from tunesmith.engine.loop import Setup
 from tunesmith.engine.optim import make_optimizer
-from tunesmith.engine.plan import Plan
 from tunesmith.engine.twins import Twins
 from tunesmith.models.adapt import adapt
 from tunesmith.models.dropout import use_byte_dropout
@@ -25,31 +23,9 @@ from tunesmith.models.prefix import add_prefixes
 from tunesmith.models.prompt import add_vectors
 from tunesmith.models.source import find
 from tunesmith.models.vocabulary import train_rows_of
-from tunesmith.recipe.recipe import Recipe
-from tunesmith.tasks.parts import Example
 from tunesmith.workflow.editors import near_words
 from tunesmith.workflow.probe import start_head
 from tunesmith.workflow.resolve import Resolved
-
-
-def make_plan(recipe: Recipe, examples: Sequence[Example], *, world: int = 1) -> Plan:
-    """Return the plan of a resolved recipe."""
-    return Plan(
-        np.array([example.n_tokens for example in examples]),
-        row_shares(examples),
-        recipe.train.length,
-        recipe.train.step_size,
-        int(recipe.train.tokens_per_batch),
-        recipe.seed,
-        world,
-    )
-
-
-def row_shares(examples: Sequence[Example]) -> np.ndarray:
-    """Return which part of its row each example is; what a step of "32 rows" is counted by."""
-    rows = np.array([example.row for example in examples])
-    shares: np.ndarray = 1 / np.bincount(rows)[rows]
-    return shares
 
 
 def make_setup(resolved: Resolved) -> Setup:

@@ -18,7 +18,7 @@ from tunesmith.models.adapter import take
 from tunesmith.models.source import find
 from tunesmith.models.vocabulary import make_plain
 from tunesmith.run.folder import Run
-from tunesmith.workflow.build import make_plan
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.resolve import Resolved
 from tunesmith.workflow.session import Fitted, Session, Watch
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.hardware import n_processes
 from tunesmith.core.notes import Note
 from tunesmith.engine.spec import amount
 from tunesmith.recipe.recipe import Recipe
+from tunesmith.tasks.parts import Example
+from tunesmith.workflow.order import make_plan
 
 OF_A_VECTOR = {"pooling": ("auto", "first"), "head_layers": ("auto",), "head_start": ("auto", "random")}
 """Settings of the model that are for one vector of the whole text, and their values that are not."""
+SOME_ALONE = 0.1
+"""Up to this share of texts, the last of a step may be read alone though an objective compares them."""
 
 
 def refuse_idle(recipe: Recipe, task: Any) -> None:
@@ -38,6 +44,40 @@ def idle_without_dev(recipe: Recipe, *, patience: str = "evaluate.patience") -> 
     asked = [name for name, (value, without) in values.items() if value not in without]
     message = "has no effect: there are no dev rows to measure by on the way"
     return [Note("warning", "no effect", f"{name} {message}", "--set data.split.dev=0.2") for name in asked]
+
+
+def idle_beside(recipe: Recipe) -> list[Note]:
+    """Return what is to be said of settings of the model that others of its settings make useless."""
+    model, adapt = recipe.model, recipe.model.adapt
+    found = [
+        (f"model.adapt.{name}", f"{adapt.kind} does not heed it", "leave it out, or --set model.adapt.kind=lora")
+        for name in adapt.idle
+    ]
+    if model.weights == "random" and model.reinit_layers:
+        found.append(("model.reinit_layers", "all weights are random", "--set model.weights=pretrained"))
+    return [Note("warning", "no effect", f"{name} has no effect: {why}", fix) for name, why, fix in found]
+
+
+def read_alone(recipe: Recipe, examples: Sequence[Example]) -> list[Note]:
+    """Return what is to be said of examples that are read alone where an objective compares them with others.
+
+    Args:
+        recipe: without any "auto".
+        examples: that are learnt from.
+    """
+    names = recipe.objectives.comparing
+    if not names or not examples:
+        return []
+    plan = make_plan(recipe, examples, world=n_processes())
+    steps = [plan[i] for i in range(min(len(plan), len(plan.epoch(0))))]
+    passes = [batch for shares in steps for share in shares if not share.blank for batch in share.batches]
+    alone, n = sum(len(batch) == 1 for batch in passes), sum(map(len, passes))
+    if alone <= SOME_ALONE * n:
+        return []
+    does = "compares" if len(names) == 1 else "compare"
+    message = f"{' and '.join(names)} {does} the texts of one pass, and {alone:,} of {n:,} are alone in theirs"
+    fix = f"--set train.tokens_per_batch={4 * int(recipe.train.tokens_per_batch)}, or larger steps (train.step_size)"
+    return [Note("warning", "no effect", message, fix)]
 
 
 def too_late(recipe: Recipe) -> list[Note]:

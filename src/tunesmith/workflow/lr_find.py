@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from tunesmith.core.errors import RunError
 from tunesmith.engine.loop import train_steps
-from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.build import make_setup
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.resolve import Resolved
 
 LOWEST, HIGHEST = 1e-7, 1e-1

@@ -32,11 +32,12 @@ from tunesmith.recipe.several import Several
 from tunesmith.run.folder import Run
 from tunesmith.workflow.again import free_of, parts_again
 from tunesmith.workflow.before import rows_of, seen_before
-from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, make_plan, put_together
+from tunesmith.workflow.build import draws_tokens, ids_of, make_fast, make_model, put_together
 from tunesmith.workflow.finish import finish
 from tunesmith.workflow.fit import go, merged
 from tunesmith.workflow.idle import idle_without_dev
 from tunesmith.workflow.once import refuse_own
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.prepare import Prepared, prepare
 from tunesmith.workflow.resolve import Resolved, resolve
 from tunesmith.workflow.session import Session, Watch, measure_split

@@ -22,7 +22,8 @@ from tunesmith.engine.plan import Plan, pack_all
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
 from tunesmith.workflow.assess import TRAIN_SAMPLE
-from tunesmith.workflow.build import make_plan, make_setup
+from tunesmith.workflow.build import make_setup
+from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.resolve import Resolved
 from tunesmith.workflow.session import SECONDS_BETWEEN_SAVES, due
 

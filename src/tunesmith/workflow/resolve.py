@@ -25,7 +25,7 @@ from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.trackers import refuse_missing
 from tunesmith.tasks.facts import Facts
 from tunesmith.tasks.parts import Example
-from tunesmith.workflow.idle import idle_without_dev, refuse_idle, too_late
+from tunesmith.workflow.idle import idle_beside, idle_without_dev, read_alone, refuse_idle, too_late
 from tunesmith.workflow.prepare import Prepared
 
 REFUSED = "refused by the model's chat template"
@@ -85,7 +85,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
     idle = idle_without_dev(recipe) if alone and "dev" not in prepared.tables else []
     recipe, origins = origins.choose(recipe, choices)
-    idle += too_late(recipe) if alone else []
+    idle += [*idle_beside(recipe), *(too_late(recipe) if alone else [])]
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     recipe.objectives.active(task)  # refused here, if at all
@@ -94,7 +94,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
         task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
     read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
-    notes = [*refused, *idle, *task.announce(find(recipe.model), recipe.model)]
+    notes = [*refused, *idle, *read_alone(recipe, examples["train"]), *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)
     taught = None if prepared.taught is None else task.as_learnt(prepared.taught.outputs)
     return Resolved(recipe, origins, task, tokenizer, encoded, lengths, n_cut, notes, prepared.unlabeled, taught)

@@ -181,7 +181,8 @@ class Session:
             self.log_step(report)
             if self.has_dev and due(self.recipe.evaluate.every, report.step, self.plan):
                 self.measure()
-            stop = "interrupted" if asked_to_stop.is_set() else "patience" if self.over_patience() else ""
+            interrupted = self.setup.device.any(asked_to_stop.is_set())
+            stop = "interrupted" if interrupted else "patience" if self.over_patience() else ""
             if stop or self.save_is_due():
                 self.save()
             if stop:
