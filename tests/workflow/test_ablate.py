@@ -103,7 +103,11 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     train, test = rows
     arguments = {"data.path": [str(train)], "data.test": [str(test)], "model.source": str(tiny), **FEW}
     recipe, _ = compose(file=None, overrides=(), arguments=arguments)
-    switches = {"fast": ("train.lr=0.01",), "odd": ("objectives.asymmetric=true",)}
+    switches = {
+        "fast": ("train.lr=0.01",),
+        "same": ("train.average=0.0",),
+        "odd": ("objectives.asymmetric=true",),
+    }
     told = []
 
     def tell(trial, what):
@@ -119,6 +123,7 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     assert [what for _, what in told].count("training") == 2, "the trial that was interrupted, and the odd one again"
     assert found == json.loads((tmp_path / "out/ablation.json").read_text())
     assert list(found["switches"]) == ["fast"]
+    assert found["skipped"]["same"] == "the baseline has it already", "by choice: there are few updates"
     assert "asymmetric has no meaning for text-classification" in found["skipped"]["odd"]
     fast = found["switches"]["fast"]
     runs = [[Run.open(tmp_path / f"out/runs/{n}-seed{s}") for s in (0, 1)] for n in ("baseline", "fast")]

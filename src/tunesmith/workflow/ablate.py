@@ -15,12 +15,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tunesmith.core.errors import RunError, Where
+from tunesmith.core.errors import RecipeError, RunError, Where
 from tunesmith.core.files import write_json
 from tunesmith.engine import checkpoint
 from tunesmith.metrics.compare import paired
 from tunesmith.metrics.gains import gain
 from tunesmith.metrics.names import lower_is_better
+from tunesmith.recipe.compose import compose
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.run.folder import Run
 from tunesmith.run.report.ablation import FOUND, write_page
@@ -104,12 +105,29 @@ def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], ou
             if name in skipped:
                 continue
             refuse_changed(out, facts(out, {name: settings}))
-            why = _train(Trial(name, tuple(settings), seed, _folder(out, name, seed)), out / RECIPE, tell)
+            trial = Trial(name, tuple(settings), seed, _folder(out, name, seed))
+            if name != BASELINE and _has(_folder(out, BASELINE, seed), settings):
+                why = "the baseline has it already"
+                tell(trial, why)
+            else:
+                why = _train(trial, out / RECIPE, tell)
             if why and name == BASELINE:
                 raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
             if why:
                 skipped[name] = why
     return skipped
+
+
+def _has(baseline: Path, settings: Sequence[str]) -> bool:
+    """Whether a trained baseline has what a switch would set: its recipe says so, or it was chosen."""
+    path = Run(baseline).recipe_path
+    if not path.exists():
+        return False
+    try:
+        one, other = (compose(file=path, overrides=more, arguments={})[0] for more in ((), settings))
+    except RecipeError:  # it is refused when it is tried
+        return False
+    return one == other
 
 
 def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
