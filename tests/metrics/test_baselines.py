@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from tunesmith.core.errors import DataError
 from tunesmith.metrics import tfidf
 from tunesmith.metrics.baselines import majority, tfidf_logistic
+from tunesmith.metrics.baselines_values import shared_threshold
 
 GOOD = ["a lovely warm film", "lovely acting, warm story", "what a lovely evening", "warm and lovely"]
 BAD = ["a dull cold film", "dull acting, cold story", "what a dull evening", "cold and dull"]
@@ -126,3 +127,15 @@ def test_long_reviews_stay_cheap(data_folder):
     # 25,000 reviews may take 60 s: an eighth of them a quarter of that, at most.
     assert time.process_time() - start < 15
     assert np.mean(found.argmax(axis=1) == gold) > 0.83
+
+
+def test_labels_that_words_do_not_tell_are_given_from_a_lower_probability_on():
+    rng = np.random.default_rng(0)
+    words = [rng.choice(["sun", "rain", "wind", "snow", "fog", "heat"], 3) for _ in range(120)]
+    texts = [" ".join(one) for one in words]
+    told = np.array([["sun" in one, "rain" in one] for one in words])
+    by_chance = rng.random((120, 2)) < 0.1
+    assert shared_threshold(texts, told) == shared_threshold(texts, told) > 0.3
+    assert shared_threshold(texts, by_chance) < 0.2
+    assert shared_threshold(texts[:4], told[:4]) == 0.5, "too few"
+    assert shared_threshold(texts, np.zeros((120, 2))) == 0.5, "no labels"

@@ -84,6 +84,26 @@ def test_thresholds_are_tuned_and_saved(run):
         assert said.labels == [name for name in task.labels if said.probabilities[name] >= limits[name]]
 
 
+def test_without_dev_rows_the_threshold_is_what_words_tell(tiny, data, tmp_path):
+    def trained(name, **more):
+        settings = {"train.length": "1 steps", "data.split.dev": 0, "evaluate.baselines": False, **more}
+        return ts.train(data, out=tmp_path / name, **quick(tiny, **settings))
+
+    run = trained("plain")
+    found, limits = run.run.metrics["calibration"], run.predictor.task.thresholds
+    assert (found["temperature"], found["fitted_on"]) == (1.0, None)
+    assert len({*limits}) == 1
+    assert 0 < limits[0] < 1
+    assert limits[0] != 0.5
+    assert {one["threshold"] for one in found["thresholds"].values()} == {*limits}
+    assert all("words" in one["reason"] for one in found["thresholds"].values())
+    for name, more in {
+        "shaped": {"objectives.asymmetric": True},
+        "weighted": {"task.class_weights": "balanced"},
+    }.items():
+        assert trained(name, **more).predictor.task.thresholds == (0.5,) * 3, "these move probabilities"
+
+
 def test_transformers_gives_the_same(run):
     rows = list(run.run.predictions("test"))
     pipe = transformers.pipeline("text-classification", str(run.run.model_folder), top_k=None)

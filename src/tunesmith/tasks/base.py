@@ -373,6 +373,16 @@ class Task(Spec):
         """Return point values for learning curves, `main_metric` and "loss" among them (no intervals)."""
         raise _missing(self, "quick_metrics")
 
+    def without_dev(self, train: Table, *, seed: int) -> Self:
+        """Return the task with what is else set on dev rows, as far as the training rows tell.
+
+        Args:
+            train: the training rows.
+            seed: of what is random in it.
+        """
+        del train, seed
+        return self
+
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
         """Return what is set after training, on dev rows: a temperature, thresholds.
 

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 LR_AT_384 = 3e-4
 """Peak rate for a model of width 384."""
 UNTUNED = 0.5
-"""From which probability on a label is given where no dev rows say better."""
+"""From which probability on a label is given where nothing says better."""
+FROM_WORDS = "no dev rows: the best for a logistic regression on words, on training rows held back from it in turn"
 
 
 class MultiLabelClassification(ColumnsTask):
@@ -332,6 +333,18 @@ class MultiLabelClassification(ColumnsTask):
         loss = np.logaddexp(0, logits) - logits * gold
         return {"loss": float(loss.mean()), **{n: float(np.nan_to_num(values[n][0])) for n in self.metric_names}}
 
+    def without_dev(self, train: Table, *, seed: int) -> Self:
+        """Return the task with one threshold for all labels; see `metrics.baselines_values.shared_threshold`.
+
+        Weights of labels move probabilities, to where 0.5 is as good.
+        """
+        from tunesmith.metrics.baselines_values import shared_threshold
+
+        if self.class_weights != "none":
+            return self
+        found = shared_threshold(self.key(train), self.indicators(train[self.label]), seed=seed)
+        return self.model_copy(update={"thresholds": (found,) * self.n_outputs})
+
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
         """Find the temperature that makes probabilities believable, then each label's threshold with the best F1."""
         import numpy as np
@@ -342,8 +355,7 @@ class MultiLabelClassification(ColumnsTask):
         from tunesmith.models.classifier import divide_logits
 
         if table is None:
-            saved = self.model_copy(update={"thresholds": (UNTUNED,) * self.n_outputs})
-            return Tuned(saved, {"temperature": 1.0, "fitted_on": None, "reason": why_not, "thresholds": {}})
+            return self._untuned(why_not)
         logits, gold = np.asarray(outputs), self.indicators(table[self.label])
         scaled = find_shared_temperature(logits, gold)
         t = scaled.temperature
@@ -353,6 +365,13 @@ class MultiLabelClassification(ColumnsTask):
         saved = self.model_copy(update={"thresholds": tuple(found.values)})
         said = {"temperature": t, "fitted_on": "dev", "reason": scaled.reason, "thresholds": facts}
         return Tuned(saved, said, lambda values: np.asarray(values) / t, lambda model: divide_logits(model, t))
+
+    def _untuned(self, why_not: str) -> Tuned:
+        limits = self.thresholds or (UNTUNED,) * self.n_outputs
+        each = zip(self.labels, limits, strict=True)
+        known = {name: {"threshold": value, "reason": FROM_WORDS} for name, value in each} if self.thresholds else {}
+        facts = {"temperature": 1.0, "fitted_on": None, "reason": why_not, "thresholds": known}
+        return Tuned(self.model_copy(update={"thresholds": limits}), facts)
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[LabelsPrediction]]:
         """Return each label's share, and logistic regressions on words (TF-IDF); with thresholds of their own."""

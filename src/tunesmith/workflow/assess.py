@@ -14,6 +14,7 @@ from tunesmith.metrics.compare import paired
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.metrics.scorer import Scorer, measure
 from tunesmith.models.source import find
+from tunesmith.objectives.base import Shaping
 from tunesmith.tasks.parts import Tuned
 from tunesmith.workflow.session import Fitted
 
@@ -55,14 +56,17 @@ def outputs(resolved: Any, fitted: Fitted, split: str) -> Sequence[Any]:
 
 
 def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
-    task: Any = resolved.task
+    task, recipe, tables = resolved.task, resolved.recipe, resolved.encoded.tables
     tuned: Tuned
-    if not resolved.recipe.evaluate.calibrate:
+    if not recipe.evaluate.calibrate:
         tuned = task.tune(None, None, why_not="switched off")
     elif "dev" not in raw:
+        # Losses that are shaped make probabilities that training rows tell nothing of.
+        if not any(isinstance(one, Shaping) for one in recipe.objectives.on):
+            task = task.without_dev(tables["train"], seed=recipe.seed)
         tuned = task.tune(None, None, why_not="no dev rows to calibrate on")
     else:
-        tuned = task.tune(raw["dev"], resolved.encoded.tables["dev"])
+        tuned = task.tune(raw["dev"], tables["dev"])
     return tuned
 
 
