@@ -191,6 +191,10 @@ def test_texts_go_there_and_back_once_unless_they_may_come_back_in_another_form(
     assert (once.too_long, once.again, often.again) == ({1}, {0}, set())
     assert once(rows[1:2]) == [rows[1].words]
     assert len(sent) == 2, "what is too long is not sent again"
+    trip = RoundTrip(list, varies=False)
+    same = copies(cut("a b"))
+    assert trip(same) == trip(same) == [same[0].words]
+    assert not trip.again, "no other copy was wanted: the only one came back as it was"
 
 
 def test_one_side_that_is_too_long_leaves_the_whole_row_alone():

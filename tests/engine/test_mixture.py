@@ -1,6 +1,7 @@
 """Turns of several tasks, what weighs their losses, and one backbone under several models: formulas by hand."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from tests.engine.test_loop import make
 from tests.tiny import tiny_bert
 from tunesmith.core.errors import RecipeError
+from tunesmith.engine.freeze import Thaw
 from tunesmith.engine.loop import train_steps
 from tunesmith.engine.mix_spec import MixSpec
 from tunesmith.engine.mixture import Members, MixedPlan, Mixture, mix
@@ -68,6 +70,19 @@ def test_turns_have_the_shares_that_the_rule_says_in_every_stretch(mixing, more,
     found = turns(mixing, rows=(4000, 1000), **more).turns
     assert abs(found.mean() - share) < 0.005
     assert all(abs(part.mean() - share) < 0.05 for part in np.array_split(found, 20))
+
+
+def test_epochs_are_those_of_the_task_whose_turn_it_is():
+    found = turns("uniform", rows=(3200, 320))
+    n = len(found)
+    assert [found.epochs(k) for k in (0, 1)] == [
+        pytest.approx(n / 2 / len(plan(rows).epoch(0)), rel=0.02) for rows in (3200, 320)
+    ]
+    first = int(np.flatnonzero(found.turns == 1)[0])
+    thaw = SimpleNamespace(_first="2 epochs", _every="none", _lowest=3)
+    depths = [Thaw.depth(thaw, step, found) for step in range(first, n) if found.turn(step) == 1]
+    rows_alone = [found.plans[1].epoch_of(k) for k, depth in enumerate(depths) if depth == 0]
+    assert max(rows_alone) == pytest.approx(2, abs=0.1)
 
 
 def test_annealed_turns_begin_in_proportion_and_end_nearly_even():

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 from tests.tiny import tiny_bert
 from tunesmith.core.errors import DataError
 from tunesmith.core.seed import seed_all
+from tunesmith.data.augment.edits import EDITS
+from tunesmith.data.augment.words import join
 from tunesmith.data.findings import inspect
 from tunesmith.data.spec import DataSpec
 from tunesmith.data.split import divide
@@ -27,7 +30,7 @@ from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 from tunesmith.models.tokenize import load_tokenizer
 from tunesmith.tasks.answer_prediction import AnswerPrediction
-from tunesmith.tasks.contexts import NOTHING, Read
+from tunesmith.tasks.contexts import NOTHING, Read, context_words, moved
 from tunesmith.tasks.question_answering import QuestionAnswering
 
 TASK = QuestionAnswering(question="question", context="context", label="answers", max_answer_chars=40)
@@ -400,6 +403,17 @@ def test_what_is_learnt_from_the_rows():
     assert "50%" in TASK.look(table)[0].message
     assert "always give one" in TASK.look(table.take([0]))[0].message
     assert TASK.look(table.take([1]))[0].level == "warning"
+
+
+@pytest.mark.parametrize("edit", ["insert", "delete", "swap", "typos"])
+def test_answers_that_share_a_word_stay_whole_when_words_are_edited(edit):
+    context = "it was played in the 2010-2012 season at home"
+    answers = [{"text": text, "start": context.index(text)} for text in ("2010", "2012 season")]
+    for seed in range(200):
+        words = EDITS[edit](context_words(context, answers), random.Random(seed), 0.5, lambda _: ["xx"])
+        now = join(words)
+        for one in moved(answers, words):
+            assert now[one["start"] :].startswith(one["text"])
 
 
 def test_questions_about_one_context_stay_in_one_split_and_are_no_copies():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from tunesmith.recipe.compose import compose
 from tunesmith.recipe.write import to_yaml
 from tunesmith.run.folder import Run
 from tunesmith.run.listing import list_runs
-from tunesmith.run.report.ablation import sentence
+from tunesmith.run.report.ablation import sentence, write_page
 from tunesmith.workflow import ablate as ablating
 from tunesmith.workflow import start, trials
 from tunesmith.workflow.ablate import ablate, best_first
@@ -43,6 +44,8 @@ def test_seeds_and_rows_both_count_on_the_same_rows():
     found = gain(pairs, same_rows=True)
     assert found["high"] - found["value"] == pytest.approx((0.03**2 + of_seeds**2) ** 0.5, rel=1e-5)
     assert gain(pairs, same_rows=False)["high"] == pytest.approx(0.05 + of_seeds)
+    alike = gain([pair(0.01, 0.05)] * 3, same_rows=False)
+    assert (alike["high"], alike["verdict"]) == (pytest.approx(0.01 + 0.05 / 3**0.5), "no visible effect")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,20 @@ def test_verdicts_know_which_way_is_better(metric, value, verdict):
 
 def test_a_metric_that_is_undefined_has_no_gain():
     assert gain([{**pair(0, 0), "value": None}], same_rows=True)["verdict"] == "no visible effect"
+
+
+def test_an_ablation_whose_metric_is_undefined_says_so(tmp_path, monkeypatch):
+    values = {"test": {"values": {"accuracy": {"value": None}}}}
+    run = SimpleNamespace(
+        metrics={"main": "accuracy", "splits": values},
+        manifest={"seconds": {"train": 1.0}, "peak_memory_bytes": 1},
+        predictions=lambda split: [],
+    )
+    monkeypatch.setattr(ablating, "_pair", lambda *_: {**pair(0, 0), "value": None})
+    found = ablating._measured({"baseline": [run], "fast": [run]}, {"fast": ()}, [0]) | {"skipped": {}}
+    assert found["baseline"]["value"] is None
+    write_page(tmp_path / "report.html", found, title="mine")
+    assert "undefined on these rows" in (tmp_path / "report.html").read_text()
 
 
 def test_switches_are_names_settings_or_several():
@@ -70,6 +87,8 @@ def test_switches_are_names_settings_or_several():
         settings_of("fgm+label_smoothing")
     with pytest.raises(RecipeError, match="the same stands twice"):
         settings_of("rdrop + rdrop")
+    with pytest.raises(RecipeError, match=r"model\.adapt\.kind can't be both lora and dora"):
+        settings_of("lora + dora")
 
 
 @pytest.mark.parametrize("name", SWITCHES)

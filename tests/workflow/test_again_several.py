@@ -143,6 +143,30 @@ def test_a_stage_with_settings_of_its_own_for_the_model_goes_on_from_the_one_bef
     assert sources == ["./tiny", str(tmp_path / "run/1-first"), "./other"]
 
 
+def test_a_model_of_the_command_line_stays_where_a_part_names_its_own(tmp_path):
+    own = {"broad": "one.csv", "mine": {"data": "two.csv", "model": "other"}, "last": {"data": "two.csv"}}
+    own["last"]["model"] = {"dropout": 0.1}
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"stages": own}))
+    said = ["model.source=./tiny", "model.dropout=0.3"]
+    several = compose_several(tmp_path / "recipe.yaml", overrides=said)
+    (tmp_path / "again.yaml").write_text(several.text)
+    again = compose_several(tmp_path / "again.yaml")
+    for name, part in several.parts.items():
+        assert part.recipe.model == again.parts[name].recipe.model
+        assert (part.recipe.model.source, part.recipe.model.dropout) == ("./tiny", 0.3)
+    assert "model.source" not in again.parts["broad"].own, "it goes on from the stage before"
+
+
+def test_names_and_short_forms_of_parts(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps({"tasks": {"v1.0": "one.csv", "b": "two.csv"}}))
+    with pytest.raises(RecipeError, match="letters, digits, - and _ only"):
+        compose_several(path)
+    path.write_text(json.dumps({"tasks": {"a": "one.csv", "b": "two.csv"}}))
+    found = compose_several(path, overrides=["tasks.a=new.csv"])
+    assert found.parts["a"].recipe.data.path == ("new.csv",)
+
+
 def test_a_stage_that_another_process_trains_is_not_removed(tmp_path):
     stage = Run.create(tmp_path / "stage")
     with stage.lock():

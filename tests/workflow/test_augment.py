@@ -39,6 +39,14 @@ def test_new_rows_keep_the_target_of_their_source(tmp_path, kind):
     assert [note for note in found.notes if note.topic == "augmented"]
 
 
+def test_a_column_may_have_any_name(tmp_path):
+    path = write_jsonl(
+        tmp_path / "rows.jsonl", [{**row, "self": i} for i, row in enumerate(rows_of("text-classification"))]
+    )
+    found = prepared(path, **{"task.kind": "text-classification", "augment.copies": 1}).made
+    assert found.table["self"][found.n_old] == found.table["self"][found.sources[0]]
+
+
 def test_answers_are_where_they_say_they_are(tmp_path):
     found = made(tmp_path, "question-answering", **{"augment.edits": ALL, "augment.rate": 0.5})
     table = found.tables["train"]

@@ -18,7 +18,7 @@ from tests.tiny_writers import grammar, write_text
 from tests.workflow.small import ended_after, prepared, quick
 from tests.writers import SPREAD, write_jsonl
 from tunesmith.cli.main import app
-from tunesmith.core.errors import RecipeError, TunesmithError
+from tunesmith.core.errors import RecipeError, RunError, TunesmithError
 from tunesmith.data.augment.by_models import in_context
 from tunesmith.data.augment.copies import Copy
 from tunesmith.data.augment.words import cut
@@ -287,6 +287,8 @@ def test_rows_that_were_kept_come_back_as_they_were(kind, tmp_path):
     keep(found, tmp_path / "augmented.jsonl")
     again = kept(tmp_path / "augmented.jsonl", found.table.take(range(found.n_old)))
     assert (again.table, again.sources, again.edits) == (found.table, found.sources, found.edits)
+    with pytest.raises(RunError, match="do not fit the data any more"):
+        kept(tmp_path / "augmented.jsonl", found.table.take([0]))
 
 
 def test_the_model_that_is_trained_guesses_where_it_can(filler, rated):

@@ -16,7 +16,7 @@ from tunesmith.cli import show
 from tunesmith.cli.train import command_line
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.wording import count
-from tunesmith.metrics.names import shown, titled
+from tunesmith.metrics.names import titled
 from tunesmith.recipe.compose import compose
 from tunesmith.recipe.several import kind_of
 from tunesmith.run.folder import RUNS
@@ -109,12 +109,11 @@ class Trials:
 
 
 def _print(console: Console, found: Mapping[str, Any]) -> None:
-    from tunesmith.run.report.ablation import HOW, between, sentence, signed
+    from tunesmith.run.report.ablation import HOW, between, of_baseline, sentence, signed
 
     metric = found["metric"]
     seeds = count(len(found["seeds"]), "seed")
-    value = shown(metric, found["baseline"]["value"])
-    console.print(f"\nThe recipe as it is: {titled(metric)} {value}, the mean of {seeds}")
+    console.print(f"\nThe recipe as it is: {titled(metric)} {of_baseline(found)}, the mean of {seeds}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("switch", "gain", "95% interval", "verdict", "time", "memory"):
         table.add_column(column)

@@ -84,7 +84,7 @@ class Table:
         kept = {new: self[old] for new, old in columns.items()}
         return Table(kept, self.files, self.file_ids, self.row_numbers)
 
-    def replace(self, **columns: Sequence[Any]) -> Table:
+    def replace(self, /, **columns: Sequence[Any]) -> Table:
         """Return the same rows with some columns replaced or added."""
         return Table({**self.columns, **columns}, self.files, self.file_ids, self.row_numbers)
 

@@ -59,6 +59,10 @@ class MixedPlan:
         """Return whose turn a step is."""
         return int(self.turns[step])
 
+    def epochs(self, turn: int) -> float:
+        """Return how many passes over its data a task makes."""
+        return self.plans[turn].epochs(0)
+
     def epoch_of(self, step: int) -> float:
         """Return how many passes over the first task's data are complete after `step` steps."""
         return self.plans[0].epoch_of(int((self.turns[:step] == 0).sum()))

@@ -79,6 +79,11 @@ class Plan:
         del step
         return 0
 
+    def epochs(self, turn: int) -> float:
+        """Return how many passes over the data there are, of the task whose turn is given (see `MixedPlan`)."""
+        del turn
+        return self.epoch_of(len(self))
+
     def epoch_of(self, step: int) -> float:
         """Return how many passes over the data are complete after `step` steps."""
         if step >= len(self):

@@ -15,8 +15,8 @@ def gain(pairs: Sequence[Mapping[str, Any]], *, same_rows: bool) -> dict[str, An
     """Return the mean difference over seeds, with a 95% interval and a verdict.
 
     Two things could have fallen otherwise: the seeds (Student's t over their differences) and the rows that were
-    measured (the paired bootstrap). Where every seed was measured on rows of its own, the first holds the second;
-    on the same rows both count, as independent errors.
+    measured (the paired bootstrap). On the same rows both count, as independent errors. Where every seed was measured
+    on rows of its own, the first holds the second; but few seeds may be alike by chance, so that the larger counts.
 
     Args:
         pairs: of `compare.paired`, one a seed: a without the change, b with it.
@@ -34,7 +34,7 @@ def gain(pairs: Sequence[Mapping[str, Any]], *, same_rows: bool) -> dict[str, An
     value, n = fmean(each), len(each)
     of_rows = fmean((pair["high"] - pair["low"]) / 2 for pair in pairs)
     of_seeds = float(t.ppf(0.975, n - 1)) * stdev(each) / n**0.5 if n > 1 else 0.0
-    half = (of_rows**2 + of_seeds**2) ** 0.5 if same_rows or n == 1 else of_seeds
+    half = (of_rows**2 + of_seeds**2) ** 0.5 if same_rows else max(of_seeds, of_rows / n**0.5)
     low, high = value - half, value + half
     sign = -1 if lower_is_better(pairs[0]["metric"]) else 1
     verdict: Verdict = "no visible effect"

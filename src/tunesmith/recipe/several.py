@@ -30,6 +30,7 @@ from tunesmith.recipe.write import dump
 
 Kind = Literal["tasks", "stages"]
 KINDS: tuple[Kind, ...] = ("tasks", "stages")
+SOURCE = "model.source"
 MIX = "multitask"
 RESERVED = ("adapter", "checkpoints", "model", "predictions", "tensorboard")
 ENDINGS = (".json", ".jsonl", ".yaml", ".html", ".safetensors")
@@ -108,6 +109,7 @@ def compose_several(
             places[key] = Where(SET + text)
         else:
             shared.append(text)
+    _write_out(tree[kind], kind, places)
     mix, parts = tree.pop(MIX, {}), tree.pop(kind)
     problems: list[Problem] = []
     found: dict[str, Part] = {}
@@ -129,14 +131,22 @@ def compose_several(
 def _all_of(tree: dict[str, Any], kind: str, parts: Mapping[str, Any], said: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a recipe that also holds what the command line said of all parts, which goes before what they say.
 
-    But for the model: of stages, only those name one that are to start from it.
+    But for the model, which goes before what those parts say of it that do: of stages, only those name one that are to
+    start from it.
     """
     whole = {**copy.deepcopy(tree), kind: {name: copy.deepcopy(own) for name, own in parts.items()}}
     for key, value in said:
-        of_all = key.split(".")[0] == "model"
-        for target in [whole] if of_all else whole[kind].values():
+        of_model = key.split(".")[0] == "model"
+        targets = [part for part in whole[kind].values() if not of_model or _says(part, key)]
+        for target in [whole, *targets] if of_model else targets:
             put(target, key, value)
     return whole
+
+
+def _says(own: Mapping[str, Any], key: str) -> bool:
+    """Whether the settings of a part name a key, or what it is in or holds."""
+    named = [SOURCE if name == "model" else name for name, _ in leaves(own)]
+    return any(name == key or is_inside(name, key) or is_inside(key, name) for name in named)
 
 
 def _refuse_other_part(key: str, tree: Mapping[str, Any]) -> None:
@@ -167,7 +177,7 @@ def _refuse(parts: Any, kind: str, tree: Mapping[str, Any], places: Mapping[str,
         fix = f"write two or more under {kind}, for example  first: a.csv  and  second: b.csv"
         raise RecipeError("there are less than two", where=where, fix=fix)
     for name in parts:
-        if not re.fullmatch(r"[\w-][\w.-]*", name):
+        if not re.fullmatch(r"[\w-]+", name):
             place = places.get(f"{kind}.{name}", where)
             message = "a name has letters, digits, - and _ only"
             raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")

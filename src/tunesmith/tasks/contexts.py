@@ -108,14 +108,24 @@ def read_windows(found: Sequence[tuple[Example, np.ndarray]]) -> Read:
 
 def context_words(context: str, answers: Sequence[Mapping[str, Any]]) -> list[Word]:
     """Return the words of a context; those of answers have a group, and where they were as their kind."""
-    spans = _merged((one["start"], one["start"] + len(one["text"])) for one in answers)
-    found, at = [], 0
-    for word in cut(context):
+    words, places, at = cut(context), [], 0
+    for word in words:
         begin = context.index(word.text, at)
         at = begin + len(word.text)
-        group = next((i for i, (start, end) in enumerate(spans) if begin < end and start < at), None)
+        places.append((begin, at))
+    spans = _merged(_whole_words(one, places) for one in answers)
+    found = []
+    for word, (begin, end) in zip(words, places, strict=True):
+        group = next((i for i, (start, stop) in enumerate(spans) if begin < stop and start < end), None)
         found.append(word if group is None else replace(word, group=group, kind=begin))
     return found
+
+
+def _whole_words(answer: Mapping[str, Any], places: Places) -> tuple[int, int]:
+    """Return where an answer stands, the rest of its first and last word included: a word may be of two answers."""
+    start, end = answer["start"], answer["start"] + len(answer["text"])
+    touched = [place for place in places if place[0] < end and start < place[1]]
+    return min([start, *(begin for begin, _ in touched)]), max([end, *(stop for _, stop in touched)])
 
 
 def moved(answers: Sequence[Mapping[str, Any]], words: Sequence[Word]) -> list[dict[str, Any]]:

@@ -66,7 +66,8 @@ def ablate(
         command: the command line that began it.
 
     Returns:
-        `metric`, `seeds`, `baseline` (value, seconds, memory), `switches` (see `_row`), `skipped` (name to why).
+        `metric`, `seeds`, `baseline` (value, None where the metric is undefined; seconds, memory), `switches` (see
+        `metrics.gains.gain`, and what it costs), `skipped` (name to why).
 
     Raises:
         RecipeError: there are no rows to measure on.
@@ -204,12 +205,12 @@ def _measured(
         for name, mine in runs.items()
         if name != BASELINE
     }
-    values = [float(run.metrics["splits"]["test"]["values"][metric]["value"]) for run in base]
+    values = [run.metrics["splits"]["test"]["values"][metric]["value"] for run in base]
     return {
         "metric": metric,
         "seeds": list(seeds),
         "same_rows": same_rows,
-        "baseline": {"value": fmean(values), "each": values, **_of(base)},
+        "baseline": {"value": None if None in values else fmean(values), "each": values, **_of(base)},
         "switches": best_first(found, metric),
     }
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.errors import RecipeError, RunError, Where
 from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
@@ -157,8 +157,16 @@ def keep(found: Augmented, path: Path) -> None:
 
 
 def kept(path: Path, table: Table) -> Augmented:
-    """Return the rows that were made from a table when the run was started."""
-    with path.open(encoding="utf-8") as stream:
-        found = [json.loads(line) for line in stream]
-    made = [table.row(one["row"]) | one["changed"] for one in found]
+    """Return the rows that were made from a table when the run was started.
+
+    Raises:
+        RunError: the file is damaged, or of another table.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            found = [json.loads(line) for line in stream]
+        made = [table.row(one["row"]) | one["changed"] for one in found]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        message = "the rows that were made when the run was started do not fit the data any more"
+        raise RunError(message, where=Where(str(path)), fix="bring the old files back, or start anew") from error
     return _with_rows(table, made, [one["row"] for one in found], [one["edit"] for one in found], [])

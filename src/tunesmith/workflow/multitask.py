@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -190,7 +191,7 @@ def _plan(members: Sequence[Member], spec: MixSpec, *, world: int = 1) -> MixedP
 
 def _with_turns(member: Member, plan: MixedPlan, k: int, spec: MixSpec) -> Member:
     """Return a member whose recipe says how often it has its turn, and how often all are measured."""
-    every = max(1, len(plan) // spec.measurements)
+    every = math.ceil(len(plan) / spec.measurements)
     choices = {
         "train.length": (plan.plans[k].length, f"its turns, of {len(plan):,} updates of all tasks"),
         "evaluate.every": (f"{every} steps", f"multitask.measurements: {spec.measurements}"),

@@ -75,7 +75,19 @@ def settings_of(switch: str) -> tuple[str, ...]:
             near = f'did you mean "{apart}"?' if apart != part else ""
             fix = near or did_you_mean(part, list(SWITCHES)) or f"a setting such as train.mixout=0.3, or {listed()}"
             raise RecipeError("there is no such switch", where=Where("--switch", value=part), fix=fix)
+    _refuse_double(switch, found)
     return tuple(found)
+
+
+def _refuse_double(switch: str, settings: Sequence[str]) -> None:
+    """Raise RecipeError if the parts of a switch set the same to different values: one of them would be lost."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if (other := values.setdefault(key, value)) != value:
+            message = f"{key} can't be both {other} and {value}"
+            fix = f'name a switch for each, or write what is meant: --switch "{key}=..."'
+            raise RecipeError(message, where=Where("--switch", value=switch), fix=fix)
 
 
 def listed(names: Sequence[str] = tuple(SWITCHES)) -> str:

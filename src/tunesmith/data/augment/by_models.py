@@ -103,7 +103,7 @@ class RoundTrip:
             varies: whether a text may come back in another form the next time.
         """
         self._translate, self._varies = translate, varies
-        self._tried: set[int] = set()
+        self._tried: dict[int, Copy] = {}
         self.too_long: set[int] = set()
         self.again: set[int] = set()
 
@@ -124,8 +124,9 @@ class RoundTrip:
     def _is_wanted(self, copy: Copy) -> bool:
         if copy.row in self.too_long:
             return False
-        if not self._varies and copy.row in self._tried:
+        if self._varies or copy.row not in self._tried:
+            self._tried[copy.row] = copy
+            return True
+        if self._tried[copy.row] is not copy:  # that one is asked for again where it came back as it was
             self.again.add(copy.row)
-            return False
-        self._tried.add(copy.row)
-        return True
+        return False

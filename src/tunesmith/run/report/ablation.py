@@ -44,7 +44,7 @@ def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
     content = {
         "title": title,
         "seeds": len(found["seeds"]),
-        "baseline": shown(metric, found["baseline"]["value"]),
+        "baseline": of_baseline(found),
         "metric": titled(metric),
         "sentence": sentence(found),
         "how": HOW.format(n=count(len(switches), "switch")),
@@ -53,6 +53,12 @@ def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
         "skipped": found["skipped"],
     }
     write_text(path, templates().get_template("ablation.html").render(**content))
+
+
+def of_baseline(found: Mapping[str, Any]) -> str:
+    """Return the metric of the recipe as it is."""
+    value = found["baseline"]["value"]
+    return "undefined on these rows" if value is None else shown(found["metric"], value)
 
 
 def write_again(run: Run) -> Path:
