@@ -141,8 +141,10 @@ def test_capitals_alone_are_not_edited_for_a_model_that_does_not_see_them():
     for edits, is_refused in ((("case",), True), (("case", "typos"), False)):
         spec = AugmentSpec(copies=1, edits=edits)
         with pytest.raises(RecipeError, match="capitals as small letters") if is_refused else nullcontext():
-            refuse_unseen(spec, ModelSpec())
-    refuse_unseen(AugmentSpec(edits=("case",)), ModelSpec())
+            refuse_unseen(spec, (), ModelSpec())
+        with pytest.raises(RecipeError, match=r"consistency\.edits") if is_refused else nullcontext():
+            refuse_unseen(AugmentSpec(), edits, ModelSpec())
+    refuse_unseen(AugmentSpec(edits=("case",)), (), ModelSpec())
 
 
 def test_several_labels_count_as_the_rarest(tmp_path):

@@ -74,6 +74,11 @@ class ObjectivesSpec(Spec):
         """The names of those that are on and compare the texts of a pass."""
         return [one.name for one in self.on if one.compares]
 
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """The edits of words that `consistency` makes; none where it is off."""
+        return self.consistency.edits if self.consistency else ()
+
     def active(self, task: Task) -> Sequence[Objective]:
         """Return what is `on`, made ready for a task.
 

@@ -221,7 +221,7 @@ def _mistakes_of(mix: Any, names: Sequence[str], kind: str, places: Mapping[str,
         inside = {k.removeprefix(f"{MIX}."): where for k, where in places.items() if k.startswith(f"{MIX}.")}
         for found in problems_of(error, model=MixSpec, places=inside):
             where = found.where
-            key = f"{MIX}.{where.column}"
+            key = f"{MIX}.{where.column}".rstrip(".")
             yield Problem(found.message, Where(where.file, where.row, key, where.value), found.fix)
         return
     for name in spec.weights:

@@ -90,7 +90,7 @@ def _refuse(stage: Stage, chain: Sequence[Stage], teacher: Stage | None) -> None
         checks += [
             partial(refuse_edits, task, recipe.augment),
             partial(refuse_models, spec, recipe.model),
-            partial(refuse_unseen, recipe.augment, start.model),
+            partial(refuse_unseen, recipe.augment, recipe.objectives.noise, start.model),
         ]
     refuse_all_of(stage.name, *checks)
 

@@ -159,9 +159,11 @@ def refuse_models(spec: AugmentSpec, model: ModelSpec) -> None:
             refuse_other_kind(Run.with_model(name).model_folder, name)
 
 
-def refuse_unseen(spec: AugmentSpec, model: ModelSpec) -> None:
-    """Raise RecipeError if capitals alone are edited and the model that is trained does not see them."""
-    if not spec.is_on or {*spec.edits} != {"case"}:
+def refuse_unseen(augment: AugmentSpec, noise: Sequence[str], model: ModelSpec) -> None:
+    """Raise RecipeError if capitals alone are edited, in rows or as noise, and the model that is trained sees none."""
+    edited = {"augment.edits": augment.edits if augment.is_on else (), "objectives.consistency.edits": noise}
+    blind = [key for key, names in edited.items() if {*names} == {"case"}]
+    if not blind:
         return
     from tunesmith.models.source import find
     from tunesmith.models.tokenize import load_tokenizer
@@ -169,9 +171,9 @@ def refuse_unseen(spec: AugmentSpec, model: ModelSpec) -> None:
     source = find(model)
     seen = load_tokenizer(source, model).ids(["a film", "A FILM"])
     if seen[0] == seen[1]:
-        where = Where(column="augment.edits", value="case")
-        message = f"{source.name} reads capitals as small letters: no copy would differ from its row"
-        raise RecipeError(message, where=where, fix="name others: --set augment.edits=typos")
+        where = Where(column=blind[0], value="case")
+        message = f"{source.name} reads capitals as small letters: nothing would change for it"
+        raise RecipeError(message, where=where, fix=f"name others: --set {blind[0]}=typos")
 
 
 def _guesser(spec: AugmentSpec, model: ModelSpec) -> ModelSpec:

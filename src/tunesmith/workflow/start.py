@@ -186,7 +186,7 @@ def refuse_model(recipe: Recipe, *, begun: Run | None = None) -> None:
         lambda: find(recipe.model),
         lambda: None if begun and begun.made_path.exists() else refuse_models(recipe.augment, recipe.model),
         lambda: None if begun and begun.taught_path.exists() else refuse_teacher(recipe),
-        lambda: refuse_unseen(recipe.augment, recipe.model),
+        lambda: refuse_unseen(recipe.augment, recipe.objectives.noise, recipe.model),
     )
 
 
