@@ -44,7 +44,7 @@ SAMPLES = {
         {"task.kind": "summarization", "task.decoder_layers": 2, "train.length": "200 steps"},
         "Hello everybody, the projector in the library has stopped working. A mechanic comes on Friday.",
     ),
-    # Without dev rows there would be nothing to set thresholds on.
+    # Each label has a threshold of its own where there are dev rows to set it on.
     "multilabel": Sample("town.csv", {"data.split.dev": 0.2}),
     "regression": Sample("stay.csv", {}),
 }
