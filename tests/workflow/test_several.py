@@ -189,7 +189,7 @@ def test_the_recipe_of_the_whole_holds_what_was_set(both, tmp_path):
         ({"parts": {"mood": "mood.csv"}}, "there are less than two"),
         ({"parts": {"a b": "x.csv", "c": "y.csv"}}, "a name has letters"),
         ({"parts": {"Checkpoints": "x.csv", "c": "y.csv"}}, "a run keeps something else"),
-        ({"parts": {"recipe.yaml": "x.csv", "c": "y.csv"}}, "a run keeps something else"),
+        ({"parts": {"recipe.yaml": "x.csv", "c": "y.csv"}}, "a name has letters"),
         ({"parts": {"a": 3, "c": "y.csv"}}, r"tasks\.a.*is no recipe.*write a: FILE"),
         ({"multitask": {"weights": {"moot": 2}}}, r"there is no such task.*moot.*mood"),
         ({"multitask": {"weights": {"mood": 2}, "weighting": "grad_norm"}}, "weights have no effect"),

@@ -33,8 +33,7 @@ KINDS: tuple[Kind, ...] = ("tasks", "stages")
 SOURCE = "model.source"
 MIX = "multitask"
 RESERVED = ("adapter", "checkpoints", "model", "predictions", "tensorboard")
-ENDINGS = (".json", ".jsonl", ".yaml", ".html", ".safetensors")
-"""What a run calls its own folders and files: those of its parts lie beside them."""
+"""What a run calls its own folders: those of its parts lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _refuse(parts: Any, kind: str, tree: Mapping[str, Any], places: Mapping[str,
             place = places.get(f"{kind}.{name}", where)
             message = "a name has letters, digits, - and _ only"
             raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")
-        if name.casefold() in RESERVED or name.casefold().endswith(ENDINGS):
+        if name.casefold() in RESERVED:
             place, message = places.get(f"{kind}.{name}", where), "a run keeps something else under this name"
             raise RecipeError(message, where=Where(place.file, place.row, f"{kind}.{name}"), fix="choose another name")
 
