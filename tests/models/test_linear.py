@@ -49,6 +49,22 @@ def test_strided_inputs_and_gradients():
 
 
 @needs_onednn
+@pytest.mark.parametrize("learns", ["input", "weight", "bias"])
+def test_what_learns_alone_has_its_gradient(learns):
+    layers = pair(64, 96)
+    x = torch.randn(4, 64)
+    found = []
+    for layer in layers:
+        tensors = {"input": x.clone(), "weight": layer.weight, "bias": layer.bias}
+        for name, tensor in tensors.items():
+            tensor.requires_grad_(name == learns)
+        layer(tensors["input"]).square().sum().backward()
+        assert {name for name, tensor in tensors.items() if tensor.grad is not None} == {learns}
+        found.append(tensors[learns].grad)
+    torch.testing.assert_close(found[1], found[0])
+
+
+@needs_onednn
 def test_frozen_parts_other_types_and_no_rows():
     plain, fast = pair(64, 64)
     fast.weight.requires_grad_(False)

@@ -35,7 +35,8 @@ class OneDNNLinear(nn.Linear):
         plain = input.device.type == "cpu" and input.dtype == weight.dtype == torch.float32
         if not plain or input.numel() == 0 or torch.is_autocast_enabled("cpu"):
             return super().forward(input)
-        if torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad):
+        learns = any(tensor is not None and tensor.requires_grad for tensor in (input, weight, self.bias))
+        if torch.is_grad_enabled() and learns:
             found: Tensor = _Multiply.apply(input, weight, self.bias)  # type: ignore[no-untyped-call]
             return found
         return _multiply(input.contiguous(), weight, self.bias)
