@@ -126,6 +126,7 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
         "fast": ("train.lr=0.01",),
         "same": ("train.average=0.0",),
         "odd": ("objectives.asymmetric=true",),
+        "idle": ("evaluate.resamples=21",),
     }
     told = []
 
@@ -143,6 +144,7 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     assert found == json.loads((tmp_path / "out/ablation.json").read_text())
     assert list(found["switches"]) == ["fast"]
     assert found["skipped"]["same"] == "the baseline has it already", "by choice: there are few updates"
+    assert found["skipped"]["idle"] == "it changes nothing: weights and answers are the baseline's"
     assert "asymmetric has no meaning for text-classification" in found["skipped"]["odd"]
     fast = found["switches"]["fast"]
     runs = [[Run.open(tmp_path / f"out/runs/{n}-seed{s}") for s in (0, 1)] for n in ("baseline", "fast")]
@@ -217,7 +219,7 @@ def test_data_that_changes_between_trials_ends_them(begun, tmp_path, monkeypatch
 
     monkeypatch.setattr(ablating, "_train", train)
     with pytest.raises(RunError, match="the data changed"):
-        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=out, tell=stop)
+        ablate(recipe, {"fast": ("train.lr=0.01",)}, seeds=[0], out=out, tell=lambda *_: None)
 
 
 def test_an_ablation_that_is_done_stays_so_where_it_is_refused_to_go_on(begun, tmp_path):

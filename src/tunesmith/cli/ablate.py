@@ -75,6 +75,7 @@ class Trials:
 
     def __init__(self, console: Console, *, n: int) -> None:
         self._console, self._n, self._done, self._trained = console, n, 0, 0
+        self._skipped: set[str] = set()
         self._began = time.monotonic()
         columns = (TextColumn("trained"), BarColumn(), TextColumn("{task.completed}/{task.total}  {task.description}"))
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
@@ -96,7 +97,8 @@ class Trials:
                 self._console.print(escape(f"{self._done + 1}/{self._n}  {name}{self._left()}"))
         else:
             self._done += 1
-            if what != "done":
+            if what != "done" and trial.variant not in self._skipped:
+                self._skipped.add(trial.variant)
                 self._console.print(f"[yellow]skipped[/yellow]  {escape(trial.variant)}: {escape(what)}")
         self._bar.update(self._task, completed=self._done, description=escape(name + self._left()))
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from filecmp import cmp, cmpfiles
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -43,7 +44,7 @@ class Trial:
 INTERRUPTED = 130
 """What a command ends with after a Ctrl-C."""
 Tell = Callable[[Trial, str], None]
-"""Told of each trial when it begins and ends: "training", "done", or why it could not be trained."""
+"""Told of each trial when it begins and ends: "training", "done", or why its switch is left out."""
 
 
 def ablate(
@@ -99,24 +100,44 @@ def _folder(out: Path, variant: str, seed: int) -> Path:
 
 
 def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], out: Path, tell: Tell) -> dict[str, str]:
-    """Train what is not trained yet; return the variants that can't be, and why."""
+    """Train what is not trained yet; return the variants that can't be or change nothing, and why."""
     skipped: dict[str, str] = {}
     for seed in seeds:
         for name, settings in variants.items():
-            if name in skipped:
-                continue
-            refuse_changed(out, facts(out, {name: settings}))
             trial = Trial(name, tuple(settings), seed, _folder(out, name, seed))
-            if name != BASELINE and _has(_folder(out, BASELINE, seed), settings):
-                why = "the baseline has it already"
-                tell(trial, why)
-            else:
-                why = _train(trial, out / RECIPE, tell)
-            if why and name == BASELINE:
-                raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
-            if why:
-                skipped[name] = why
+            if name not in skipped:
+                refuse_changed(out, facts(out, {name: settings}))
+                if why := _tried(trial, out, tell):
+                    skipped[name] = why
+            tell(trial, skipped.get(name, "done"))
     return skipped
+
+
+def _tried(trial: Trial, out: Path, tell: Tell) -> str:
+    """Train one trial unless it is done; return why its switch has no place in the table, "" if it has one.
+
+    Raises:
+        RunError: it is the baseline, and can't be trained.
+    """
+    if trial.variant == BASELINE:
+        if why := _train(trial, out / RECIPE, tell):
+            raise RunError(f"the baseline can't be trained: {why}", where=Where(str(out)))
+        return ""
+    baseline = _folder(out, BASELINE, trial.seed)
+    if _has(baseline, trial.settings):
+        return "the baseline has it already"
+    return _train(trial, out / RECIPE, tell) or _idle(trial.folder, baseline)
+
+
+def _idle(folder: Path, baseline: Path) -> str:
+    """Return why a switch changed nothing at all, weights and answers being the baseline's; "" if it did."""
+    mine, theirs = Run.open(folder), Run.open(baseline)
+    weights = sorted(path.name for path in mine.model_folder.glob("*.safetensors"))
+    _, *others = cmpfiles(mine.model_folder, theirs.model_folder, weights, shallow=False)
+    if any(others) or not cmp(mine.predictions_path("test"), theirs.predictions_path("test"), shallow=False):
+        return ""
+    said = [note.message for note in mine.notes if note.topic == "no effect"]
+    return "; ".join(said) or "it changes nothing: weights and answers are the baseline's"
 
 
 def _has(baseline: Path, settings: Sequence[str]) -> bool:
@@ -134,7 +155,6 @@ def _has(baseline: Path, settings: Sequence[str]) -> bool:
 def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
     """Train one trial unless it is done; return why that is not possible, "" if it is."""
     if (trial.folder / "manifest.json").exists() and Run.open(trial.folder).status == "done":
-        tell(trial, "done")
         return ""
     tell(trial, "training")
     log = recipe.parent / "logs" / f"{trial.folder.name}.txt"
@@ -149,9 +169,7 @@ def _train(trial: Trial, recipe: Path, tell: Tell) -> str:
     code = _run(command, log)
     if code == INTERRUPTED:
         raise KeyboardInterrupt(f"{trial.folder.name} was interrupted; the same command goes on")
-    why = "" if code == 0 else _reason(log)
-    tell(trial, why or "done")
-    return why
+    return "" if code == 0 else _reason(log)
 
 
 def _run(command: Sequence[str], log: Path) -> int:
