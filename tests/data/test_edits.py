@@ -204,3 +204,13 @@ def test_one_side_that_is_too_long_leaves_the_whole_row_alone():
     found = trip([pair, empty])
     assert found[0] == pair.words
     assert [join(words) for words in found[1].values()] == ["short!", "!"]
+
+
+def test_case_has_three_ways():
+    words, chance = cut("It's (NEW) in McAllen, 4th \u00e9tage"), random.Random(0)
+    found = {join(EDITS["case"](words, chance, 0.1, None)) for _ in range(40)}
+    assert found == {
+        "it's (new) in mcallen, 4th \u00e9tage",
+        "IT'S (NEW) IN MCALLEN, 4TH \u00c9TAGE",
+        "It's (New) In Mcallen, 4Th \u00c9tage",
+    }

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
 from tests.engine.test_loop import make, make_spec, state
@@ -93,6 +94,22 @@ def test_decay_to_the_start_is_by_hand():
     assert torch.allclose(model.weight, start + 0.8)
 
 
+def test_decay_to_the_start_is_in_the_place_of_decay_to_zero(tiny):
+    for decay, wanted in ((0.0, 0.1), (2.0, 0.0)):
+        setup, _ = make(tiny, decay_to_start=decay, weight_decay=0.1)
+        decays = {name: group["weight_decay"] for group in setup.optimizer.param_groups for name in group["names"]}
+        assert decays["bert.encoder.layer.0.output.dense.weight"] == wanted
+        assert decays["classifier.weight"] == 0.1, "the head has no start to go back to"
+
+
+def test_word_vectors_that_are_tied_to_a_linear_layer_are_not_mixed(tmp_path):
+    config = transformers.BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    model = transformers.BertForMaskedLM(config)
+    mixed = Anchor(model, make_spec(mixout=0.5), head=None)._mixed
+    assert "bert.encoder.layer.0.output.dense.weight" in mixed
+    assert not [name for name in mixed if "embeddings" in name or "decoder" in name]
+
+
 def test_decay_to_the_start_holds_the_backbone(tiny):
     name = "bert.encoder.layer.0.output.dense.weight"
     far = []
@@ -119,7 +136,7 @@ def test_layers_that_were_drawn_anew_are_held_to_nothing(tiny):
     optimizer = torch.optim.SGD([{"params": list(model.parameters()), "lr": 0.1}])
     named = dict(model.named_parameters())
     free = let_go(anchor, optimizer, named)
-    assert free == {name for name in named if name.startswith(("classifier.", "bert.encoder.layer.1."))}
+    assert free == {name for name in named if name.startswith(("classifier.", "bert.encoder.layer.1.", "bert.pooler."))}
 
 
 @pytest.mark.parametrize(

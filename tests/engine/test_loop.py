@@ -148,6 +148,20 @@ def test_schedule(schedule):
     assert lr_factor(spec, 0.05) == pytest.approx(0.5)
     assert lr_factor(spec, 0.1) == pytest.approx(1.0)
     assert lr_factor(spec, 1.0) == pytest.approx(1.0 if schedule == "constant" else 0.0)
+    way = {"linear": (0.75, 0.5, 0.25), "cosine": (0.853553, 0.5, 0.146447), "constant": (1.0, 1.0, 1.0)}[schedule]
+    assert [lr_factor(spec, 0.1 + 0.9 * part) for part in (0.25, 0.5, 0.75)] == pytest.approx(way, abs=1e-6)
+
+
+def test_each_step_has_the_rate_of_its_middle(tiny):
+    setup, plan = make(tiny, schedule="linear", warmup_ratio=0.25, length="8 steps", lr=1e-3)
+    seen = []
+    real = setup.optimizer.step
+    setup.optimizer.step = lambda: (seen.append([group["lr"] for group in setup.optimizer.param_groups]), real())
+    peaks = [group["peak_lr"] for group in setup.optimizer.param_groups]
+    reports = list(train_steps(setup, plan))
+    wanted = [1 / 4, 3 / 4, *(1 - (step + 0.5 - 2) / 6 for step in range(2, 8))]
+    assert [report.lr for report in reports] == pytest.approx([1e-3 * one for one in wanted])
+    assert seen == [pytest.approx([one * peak for peak in peaks]) for one in wanted]
 
 
 def test_one_cycle_is_torchs():
@@ -161,6 +175,7 @@ def test_one_cycle_is_torchs():
         torchs.step()
     assert lr_factor(spec, 0.0) == pytest.approx(1 / 25)
     assert lr_factor(spec, 0.3) == pytest.approx(1.0)
+    assert lr_factor(spec, 1.0) == pytest.approx(1 / 25e4)
 
 
 def test_slanted_triangles_are_equation_3():

@@ -86,11 +86,17 @@ def test_epochs_are_those_of_the_task_whose_turn_it_is():
 
 
 def test_annealed_turns_begin_in_proportion_and_end_nearly_even():
-    found = turns("annealed", rows=(4000, 1000)).turns
-    first, *_, last = np.array_split(found, 50)
-    late = 1000**0.2 / (4000**0.2 + 1000**0.2)
-    assert first.mean() == pytest.approx(0.2, abs=0.06)
-    assert last.mean() == pytest.approx(late, abs=0.06)
+    rows, n = (40_000, 400), 20
+    found = turns("annealed", rows=rows).turns
+    first, *_, last = np.array_split(found, n)
+
+    def share(progress):
+        """Stickland and Murray 2019, section 4.1: sizes to the power of 1 - 0.8 times the progress."""
+        sizes = [size ** (1 - 0.8 * progress) for size in rows]
+        return sizes[1] / sum(sizes)
+
+    assert first.mean() == pytest.approx(share(0.5 / n), abs=0.005)
+    assert last.mean() == pytest.approx(share(1 - 0.5 / n), abs=0.02)
 
 
 def test_a_task_without_any_turn_is_refused_with_a_way_out():
@@ -131,6 +137,15 @@ def test_grad_norm_pulls_weights_towards_equal_norms_and_those_that_lag_behind()
     weighing.losses.copy_(torch.tensor([1.0, 0.1]))  # task 0 lags behind: r = 1 / 0.55, wanted norm 3 * 1.8 = 5.5
     weighing.learn(0, 1.0, [shared])
     assert slopes(weighing) == [-4.0, None]
+    slow = Weighing([1, 1], "grad_norm", alpha=0.1)  # r ** 0.1 = 1.06: wanted are 3.2, less than there are
+    for task, norm in ((0, 4.0), (1, 2.0)):
+        shared.grad = torch.tensor([norm])
+        slow.learn(task, 1.0, [shared])
+    slow.losses.copy_(torch.tensor([1.0, 0.1]))
+    shared.grad = torch.tensor([4.0])
+    slow.learn(0, 1.0, [shared])
+    assert slopes(slow) == [4.0, None]
+    shared.grad = torch.tensor([4.0])
     mean = SMOOTHING * 1.0 + (1 - SMOOTHING) * 3.0
     weighing.learn(0, 3.0, [shared])
     assert float(weighing.losses[0]) == pytest.approx(mean)

@@ -9,6 +9,7 @@ import transformers
 import tunesmith as ts
 from tests.tiny import sentences, tiny_bert, write_csv
 from tunesmith.core.errors import ModelError, RecipeError
+from tunesmith.engine.optim import depths
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.classifier import head_of
 from tunesmith.models.layers import drop_layers, reinit_top, stacks
@@ -69,6 +70,27 @@ def test_merged_the_model_is_plain_and_answers_alike(tiny, family, kind):
     assert torch.allclose(model(input_ids=IDS).logits, changed, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["lora", "dora", "ia3"])
+def test_what_is_merged_is_the_papers_formula(tiny, kind):
+    """Hu et al. 2022, equation 3; Liu et al. 2024, equation 5; Liu et al. 2022, section 3.3."""
+    model, name = build(tiny), "bert.encoder.layer.0.attention.self.value"
+    start = dict(model.named_parameters())[f"{name}.weight"].detach().clone().double()
+    settings = {"rank": 4, "alpha": 12} if kind != "ia3" else {}
+    adapt(model, AdaptSpec(kind=kind, targets=("value",), **settings), head=head_of(model))
+    shaken(model)
+    added = {n.removeprefix(f"{name}."): p.detach().double() for n, p in model.named_parameters() if n.startswith(name)}
+    if kind == "ia3":
+        wanted = start * added["ia3_l.default"]
+    else:
+        wanted = start + 12 / 4 * added["lora_B.default.weight"] @ added["lora_A.default.weight"]
+    if kind == "dora":
+        wanted *= (added["lora_magnitude_vector.default.weight"] / wanted.norm(dim=1))[:, None]
+    merge(model)
+    found = dict(model.named_parameters())[f"{name}.weight"].detach().double()
+    assert not torch.allclose(found, start, atol=1e-3)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
 def test_bitfit_learns_biases_alone(tiny):
     model = build(tiny)
     adapt(model, AdaptSpec(kind="bitfit"), head=head_of(model))
@@ -114,9 +136,12 @@ def test_a_run_with_few_weights_opens_in_plain_transformers(tiny, tmp_path, kind
 def test_top_layers_start_anew(tiny):
     plain, again = build(tiny), build(tiny, reinit_layers=1)
     a, b = dict(plain.named_parameters()), dict(again.named_parameters())
-    changed = {n for n in a if "encoder" in n and not torch.equal(a[n], b[n])}
-    assert changed
-    assert all(".layer.1." in name for name in changed)
+    changed = {n for n in a if n.startswith("bert.") and not torch.equal(a[n], b[n])}
+    assert {n.split(".dense")[0] for n in changed if "dense" in n} >= {"bert.encoder.layer.1.output", "bert.pooler"}
+    assert all(name.startswith(("bert.encoder.layer.1.", "bert.pooler.")) for name in changed)
+    assert depths(again, head=head_of(again))["bert.pooler.dense.weight"] == 0, "it learns as the head does"
+    mean = [dict(build(tiny, pooling="mean", reinit_layers=n).named_parameters()) for n in (0, 1)]
+    assert torch.equal(*(one["bert.pooler.dense.weight"] for one in mean)), "the identity is no pre-trained weight"
     assert float(b["bert.encoder.layer.1.output.dense.weight"].detach().std()) == pytest.approx(0.02, rel=0.15)
     assert torch.equal(
         b["bert.encoder.layer.1.output.LayerNorm.weight"],

@@ -155,6 +155,20 @@ def test_what_is_new_learns_as_the_head_does(tiny, pooling):
     merge(model)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_a_layer_that_pools_is_no_layer_of_the_model(tiny, pooling):
+    plain, model = build(tiny, pooling="first"), build(tiny, pooling=pooling)
+    heads = [new_parts(one, head_of(one)) for one in (plain, model)]
+    wanted, found = (depths(one, head=head) for one, head in zip((plain, model), heads, strict=True))
+    assert {name: found[name] for name in wanted} == wanted
+    assert {found[name] for name in found.keys() - wanted.keys()} <= {0, 1}
+    with pytest.raises(RecipeError, match="a stack of this model has 2 layers"):
+        freeze(model, ["3 layers"], head=heads[1])
+    freeze(model, ["2 layers"], head=heads[1])
+    still = {name for name, p in model.named_parameters() if ".layer." in name and not p.requires_grad}
+    assert {name.split(".layer.")[1][0] for name in still if "value" in name} == {"0", "1"}
+
+
 def test_layers_are_found_in_the_own_class(tiny):
     model = build(tiny, pooling="layers", reinit_layers=1)
     plain = build(tiny, pooling="first")

@@ -129,12 +129,23 @@ def test_class_balanced_is_equation_2():
     assert ClassBalanced(beta=0).fitted(task).factors() == pytest.approx([1, 1])
 
 
+def test_class_balanced_multiplies_the_losses_of_the_right_class_or_of_each_label():
+    found = ClassBalanced(beta=0.99).fitted(TextClassification(labels=("a", "b"), class_counts=(10, 1000)))
+    rare, often = found.factors()
+    logits = torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.5, 0.0]])
+    classes = Decisions("one", logits, torch.tensor([1, 0, 1]), torch.ones(3), torch.arange(3))
+    assert found.shaped(classes, torch.tensor([1.0, 2.0, 3.0])).tolist() == pytest.approx([often, 2 * rare, 3 * often])
+    several = Decisions("any", logits, torch.tensor([[0.0, 1.0]] * 3), torch.ones(3), torch.arange(3))
+    each = found.shaped(several, torch.tensor([[1.0, 1.0], [2.0, 3.0], [0.0, 4.0]]))
+    torch.testing.assert_close(each, torch.tensor([[rare, often], [2 * rare, 3 * often], [0.0, 4 * often]]))
+
+
 def test_the_contrastive_loss_is_equation_2():
     torch.manual_seed(0)
-    features, targets, tau = torch.randn(5, 3), torch.tensor([0, 1, 0, 0, 1]), 0.3
+    features, targets, tau = torch.randn(6, 3), torch.tensor([0, 1, 0, 0, 1, 2]), 0.3
 
     class Batch:
-        weights = torch.ones(5)
+        weights = torch.tensor([1.0, 0.5, 0.0, 1.0, 1.0, 1.0])
 
     Batch.targets = targets
 
@@ -144,12 +155,16 @@ def test_the_contrastive_loss_is_equation_2():
     Read.features = features
     z = torch.nn.functional.normalize(features, dim=1)
     wanted = 0.0
-    for i in range(5):
-        others = [j for j in range(5) if j != i]
+    for i, weight in enumerate(Batch.weights.tolist()):
+        others = [j for j in range(6) if j != i]
         below = sum(math.exp(float(z[i] @ z[k]) / tau) for k in others)
-        same = [j for j in others if targets[j] == targets[i]]
-        wanted -= sum(math.log(math.exp(float(z[i] @ z[j]) / tau) / below) for j in same) / len(same)
-    assert float(Contrast(weight=0.5, temperature=tau).beside(Read)) == pytest.approx(0.5 * wanted, rel=1e-5)
+        same = [j for j in others if targets[j] == targets[i]]  # none for the last one: it learns nothing
+        each = [math.log(math.exp(float(z[i] @ z[j]) / tau) / below) for j in same]
+        wanted -= weight * sum(each) / max(1, len(same))
+    found = Contrast(weight=0.5, temperature=tau)
+    assert float(found.beside(Read)) == pytest.approx(0.5 * wanted, rel=1e-5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert float(found.beside(Read)) == pytest.approx(0.5 * wanted, rel=1e-5), "no less exact on a GPU"
 
 
 def test_noise_has_the_size_that_is_asked_for():

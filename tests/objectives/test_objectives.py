@@ -15,6 +15,7 @@ from tunesmith.engine import checkpoint, passes
 from tunesmith.engine.loop import load, train_steps
 from tunesmith.models.vectors import source_embedding, vectors_changed
 from tunesmith.objectives import ObjectivesSpec
+from tunesmith.objectives.consistency import Consistency
 from tunesmith.objectives.mixup import Mixup
 from tunesmith.recipe.compose import compose
 from tunesmith.workflow.build import make_setup
@@ -169,6 +170,45 @@ def test_every_pair_works_together(kind, tiny, tmp_path):
         report = next(train_steps(setup, plan))
         assert np.isfinite([report.loss, report.grad_norm, *report.terms.values()]).all()
         assert set(report.terms) == {*pair} - {*FORMULA}
+
+
+@pytest.mark.parametrize("pair", [("fgm", "pgd"), ("fgm", "vat"), ("fgm", "smart")])
+def test_what_a_pair_learns_is_the_sum_of_what_each_does(pair, still, tmp_path):
+    """Terms beside the task's loss see nothing of each other."""
+    plain, one, other, both = (
+        gradients(*setup_for("text-classification", still, tmp_path, **on(*names)))[1]
+        for names in ((), pair[:1], pair[1:], pair)
+    )
+    assert alike({name: one[name] + other[name] - plain[name] for name in plain}, both, atol=1e-5)
+
+
+def test_all_objectives_learn_in_half_precision(still, tmp_path, monkeypatch):
+    """As on GPUs that have bf16: what is learnt is about what float32 learns."""
+    kind = "text-classification"
+    for name in sorted({*NAMES} - EMPTY[kind]):
+        setup, plan = setup_for(kind, still, tmp_path, **on(name))
+        report, wanted = gradients(setup, plan)
+        setup, plan = setup_for(kind, still, tmp_path, **on(name))
+        monkeypatch.setattr(setup.device._accelerator, "autocast", lambda: torch.autocast("cpu", dtype=torch.bfloat16))
+        half, found = gradients(setup, plan)
+        assert half.loss == pytest.approx(report.loss, rel=0.02)
+        for term in report.terms:
+            assert half.terms[term] == pytest.approx(report.terms[term], rel=0.1, abs=0.02), (name, term)
+        one, other = (torch.cat([g[n].flatten() for n in sorted(wanted)]) for g in (wanted, found))
+        assert torch.cosine_similarity(one, other, dim=0) > 0.95, name
+
+
+def test_the_answers_that_are_learnt_from_unlabeled_texts_have_no_slope(still, tmp_path, monkeypatch):
+    """Xie et al. 2020, section 2.4: what the model says of the text itself is held fixed."""
+    learnt, plain = [], Consistency.term
+
+    def noted(self, answers, edited):
+        learnt.append((answers.logits.requires_grad, edited.logits.requires_grad))
+        return plain(self, answers, edited)
+
+    monkeypatch.setattr(Consistency, "term", noted)
+    next(train_steps(*setup_for("text-classification", still, tmp_path, **on("consistency"))))
+    assert {*learnt} == {(False, True)}
 
 
 def test_all_at_once_resume_bit_for_bit(tiny, tmp_path):

@@ -122,7 +122,7 @@ def test_pgd_takes_every_step_where_the_last_one_led(step, radius):
     assert terms(on("pgd", step=step, radius=radius, steps=3, weight=2.0), told) == pytest.approx(
         [2 * WEIGHTS @ losses(X + noise)]
     )
-    assert len(told.noises) == 3
+    assert told.new == [False] * 3, "each step goes up the same slope"
     assert told.noises[-1] == pytest.approx(noise)
 
 
@@ -134,7 +134,9 @@ def test_freelb_learns_each_step_of_its_ascent(step, radius):
         wanted.append(0.25 * WEIGHTS @ losses(X + noise))
     objective = on("freelb", step=step, radius=radius, steps=4)
     assert 1 / (1 + objective.passes) == 0.25
-    assert terms(objective, quadratic(part=0.25)) == pytest.approx(wanted)
+    told = quadratic(part=0.25)
+    assert terms(objective, told) == pytest.approx(wanted)
+    assert told.new == [False] * 3, "with the dropout of the first pass (section 3.3)"
 
 
 def linear(factor=None, **more):

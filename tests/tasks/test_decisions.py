@@ -21,6 +21,9 @@ def test_losses_are_those_of_torch():
     found = one(logits, class_weights=weights, smoothing=0.1)
     wanted = F.cross_entropy(logits, found.targets, weight=weights, label_smoothing=0.1, reduction="none")
     assert torch.equal(found.losses(), wanted)
+    shares = -logits.log_softmax(dim=1)  # Szegedy et al. 2016, section 7
+    by_hand = 0.9 * shares[range(3), [0, 1, 2]] + 0.1 * shares.mean(dim=1)
+    torch.testing.assert_close(one(logits, smoothing=0.1).losses(), by_hand)
     assert found.total(found.losses()) == pytest.approx(float(wanted[0] + wanted[1] / 2))
     labels = torch.tensor([[1.0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]])
     some = Decisions("any", logits, labels, WEIGHTS, NUMBERS, class_weights=weights)

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.seed import derive
+from tunesmith.engine.optim import new_ids
 from tunesmith.engine.spec import TrainSpec
-from tunesmith.models.layers import NEW, is_linear
+from tunesmith.models.layers import is_linear
 
 
 class Anchor:
@@ -31,12 +32,12 @@ class Anchor:
         self._decay, self._p = spec.decay_to_start, spec.mixout
         self._start: dict[str, Tensor] = {}
         self._model = model
-        new = {id(p) for p in head.parameters()} if head is not None else set()
-        new |= {id(p) for p in model.parameters() if hasattr(p, NEW)}
+        new = new_ids(model, head)
         if self._decay or self._p:
             named = model.named_parameters()
             self._start = {n: p.detach().clone() for n, p in named if p.requires_grad and id(p) not in new}
         linear = {id(m.weight) for m in model.modules() if is_linear(m)}
+        linear -= {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}  # tied: word vectors as well
         self._mixed = [n for n, p in model.named_parameters() if n in self._start and id(p) in linear and self._p]
         if self._decay and not self._start:
             where = Where(column="train.decay_to_start", value=self._decay)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from torch import nn
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.engine.optim import depths, embedding_ids
 from tunesmith.engine.spec import TrainSpec, amount
-from tunesmith.models.layers import LAYER, NEW
+from tunesmith.models.layers import NEW, within_layers
 
 if TYPE_CHECKING:
     from tunesmith.engine.mixture import MixedPlan
@@ -44,12 +44,13 @@ def freeze(model: nn.Module, wanted: Sequence[str], *, head: nn.Module | None, a
     parameters = dict(model.named_parameters())
     in_embeddings = embedding_ids(model)
     tables = {name for name in depth_of if id(parameters[name]) in in_embeddings and depth_of[name] > 0}
-    n_layers = 1 + max((int(match[1]) for name in parameters if (match := LAYER.search(name))), default=-1)
+    layer_of = {name: int(match[1]) for name, match in within_layers(model).items()}
+    n_layers = 1 + max(layer_of.values(), default=-1)
     for one in wanted:
         if (count := LAYERS.fullmatch(one)) and int(count[1]) > n_layers > 0:
             where, fix = Where(column="train.freeze", value=one), f"freeze {n_layers} layers at most"
             raise RecipeError(f"a stack of this model has {n_layers} layers", where=where, fix=fix)
-        chosen = list(filter(_matcher(one, depth_of, tables), depth_of))
+        chosen = list(filter(_matcher(one, depth_of, layer_of, tables), depth_of))
         if not chosen:
             raise RecipeError(
                 "the model has no such part", where=Where(column="train.freeze", value=one), fix=f"one of: {EXAMPLES}"
@@ -74,15 +75,17 @@ def _depths(model: nn.Module, head: nn.Module | None, *, frozen: bool = False) -
     return {name: 0 if head is not None and hasattr(parameters[name], NEW) else n for name, n in found.items()}
 
 
-def _matcher(wanted: str, depth_of: dict[str, int], tables: set[str]) -> Callable[[str], bool]:
+def _matcher(
+    wanted: str, depth_of: Mapping[str, int], layer_of: Mapping[str, int], tables: Collection[str]
+) -> Callable[[str], bool]:
     """Return what tells whether a weight belongs to a part; `tables` are those of the embeddings."""
     if wanted == "backbone":
         return lambda name: depth_of[name] > 0
     if wanted == "embeddings":
-        return lambda name: name in tables and not LAYER.search(name)
+        return lambda name: name in tables and name not in layer_of
     if count := LAYERS.fullmatch(wanted):
         n = int(count[1])
-        return lambda name: bool((match := LAYER.search(name)) and int(match[1]) < n and depth_of[name] > 0)
+        return lambda name: layer_of.get(name, n) < n and depth_of[name] > 0
     return lambda name: fnmatchcase(name, wanted)
 
 

@@ -136,7 +136,7 @@ def _update(
     """Do one update of the task whose turn it is."""
     began = time.perf_counter()
     seed_all(plan.seed, "noise", step, setup.device.rank)
-    # The rate of a step is that of its end: the first step of a warm-up learns, the last one of a decay too.
+    # The rate of a step is that of its middle: the first step of a warm-up learns, the last one of a decay too.
     progress = (step + 0.5) / len(plan)
     factor = setup.schedule(progress) if setup.schedule else lr_factor(setup.spec, progress)
     set_lr(setup.optimizer, factor)
@@ -224,9 +224,13 @@ def _tokens(examples: Mapping[int, Example], shares: Sequence[Share]) -> int:
     return sum(examples[int(i)].n_tokens for s in shares if not s.blank for batch in s.batches for i in batch)
 
 
+class DivergedError(RunError):
+    """The loss or its slope is no finite number any more."""
+
+
 def _refuse_nan(loss: float, norm: float, step: int) -> None:
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise RunError(
+        raise DivergedError(
             f"training broke at step {step}: loss {loss:g}, gradient norm {norm:g}",
             fix="lower the learning rate, for example --set train.lr=1e-5, or use --set train.precision=float32",
         )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tunesmith.engine.spec import TrainSpec
-from tunesmith.models.layers import LAYER, NEW
+from tunesmith.models.layers import NEW, within_layers
 
 FACTORS = ("norm", "ia3_l")
 """In names of weights that multiply and begin at 1: decay would take them to 0."""
@@ -18,8 +18,9 @@ FACTORS = ("norm", "ia3_l")
 def depths(model: nn.Module, *, head: nn.Module | None = None, frozen: bool = False) -> dict[str, int]:
     """Return how far below the head each trained parameter is: 0 for the head, 1 for the top layer and so on.
 
-    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler) counts as top, and to
-    the head if the checkpoint does not hold it, as the first of two layers of RoBERTa's head. The layers of an encoder
+    Embeddings are one below the lowest layer; anything between the layers and the head (a pooler, an added layer that
+    pools) counts as top, and to the head if the checkpoint does not hold it, as the first of two layers of RoBERTa's
+    head. The layers of an encoder
     and of its decoder are counted each from their own top. A layer used many times (ALBERT) is on top.
 
     Args:
@@ -28,11 +29,11 @@ def depths(model: nn.Module, *, head: nn.Module | None = None, frozen: bool = Fa
         frozen: count what does not learn as well.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad or frozen}
-    matches = {name: match for name in trained if (match := LAYER.search(name))}
+    matches = {name: match for name, match in within_layers(model).items() if name in trained}
     n_layers: dict[str, int] = {}
-    for match in matches.values():
-        stack = match.string[: match.start(1)]
-        n_layers[stack] = max(n_layers.get(stack, 0), int(match[1]) + 1)
+    for within in matches.values():
+        stack = within.string[: within.start(1)]
+        n_layers[stack] = max(n_layers.get(stack, 0), int(within[1]) + 1)
     lowest = max(n_layers.values(), default=0) + 1
     in_head = {id(p) for p in head.parameters()} if head is not None else set()
     in_embeddings = embedding_ids(model)
@@ -95,14 +96,21 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak_lr"] * factor
 
 
+def new_ids(model: nn.Module, head: nn.Module | None) -> set[int]:
+    """Return the ids of parameters that no checkpoint holds: of the head, and of layers that were drawn anew."""
+    in_head = {id(p) for p in head.parameters()} if head is not None else set()
+    return in_head | {id(p) for p in model.parameters() if hasattr(p, NEW)}
+
+
 def _groups(model: nn.Module, spec: TrainSpec, head: nn.Module | None) -> Iterator[dict[str, Any]]:
-    depth_of = depths(model, head=head)
+    depth_of, new = depths(model, head=head), new_ids(model, head)
     parts: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in model.named_parameters():
         if name in depth_of:
-            decays = (
-                parameter.ndim > 1 and not name.endswith("bias") and not any(one in name.lower() for one in FACTORS)
-            )
+            is_weight = parameter.ndim > 1 and not name.endswith("bias")
+            is_factor = any(one in name.lower() for one in FACTORS)
+            is_held = spec.decay_to_start > 0 and id(parameter) not in new
+            decays = is_weight and not is_factor and not is_held
             parts.setdefault((depth_of[name], decays), []).append((name, parameter))
     for (depth, decays), members in sorted(parts.items(), key=lambda part: part[0]):
         peak = _peak(spec, depth)

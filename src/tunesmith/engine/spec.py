@@ -86,7 +86,8 @@ class TrainSpec(Spec):
     weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay (Loshchilov and Hutter 2019); never on biases and norms."""
     decay_to_start: NonNegativeFloat = 0.0
-    """Likewise decay, of all pre-trained weights, towards where they started (L2-SP; Li et al. 2018); 0: none."""
+    """Likewise decay, of all pre-trained weights, towards where they started (L2-SP; Li et al. 2018), in the place
+    of `weight_decay`; 0: none."""
     mixout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the pre-trained linear weights that each step sees as they started (Lee et al. 2020); 0: none."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9

@@ -123,7 +123,7 @@ def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str
     _refuse_other_weights(source, model, report)
     if renamed:  # or the old names would be saved, which the class can't open
         del model._weight_conversions
-    reinit_top(model, spec.reinit_layers)
+    reinit_top(model, spec.reinit_layers, pooler=spec.pooling in ("auto", "first"))
     missing = set(report["missing_keys"])
     for name, parameter in model.named_parameters():
         if name in missing:

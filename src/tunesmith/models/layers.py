@@ -31,6 +31,13 @@ def stacks(model: nn.Module) -> dict[str, list[nn.Module]]:
     return found
 
 
+def within_layers(model: nn.Module) -> dict[str, re.Match[str]]:
+    """Return for each weight of a pre-trained layer the part of its name that says which; those added have none."""
+    added = tuple(f"{name}." for name, module in model.named_modules() if hasattr(module, ADDED))
+    names = (name for name, _ in model.named_parameters() if not name.startswith(added))
+    return {name: match for name in names if (match := LAYER.search(name))}
+
+
 def is_linear(module: nn.Module) -> bool:
     """Whether a module is a linear layer: torch's, or GPT-2's, whose weights are turned."""
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
@@ -49,8 +56,10 @@ def _stacks_for(model: nn.Module, setting: str, value: float) -> list[list[nn.Mo
     return found
 
 
-def reinit_top(model: PreTrainedModel, n: int) -> None:
+def reinit_top(model: PreTrainedModel, n: int, *, pooler: bool = False) -> None:
     """Give the top `n` layers of each stack new random weights (Zhang et al. 2021, section 4.2).
+
+    With `pooler` likewise what is made of the top layer's first token, if the model has that.
 
     Raises:
         ModelError: there are fewer.
@@ -60,11 +69,18 @@ def reinit_top(model: PreTrainedModel, n: int) -> None:
             where = Where(column="model.reinit_layers", value=n)
             raise ModelError(f"a stack of this model has {len(layers)} layers", where=where, fix="choose fewer")
         for layer in layers[-n:]:
-            for tensor in (*layer.parameters(), *layer.buffers()):
-                # transformers marks what a checkpoint filled, and initialises no such tensor again.
-                tensor._is_hf_initialized = False  # type: ignore[attr-defined]
-                setattr(tensor, NEW, True)
-            layer.apply(model._init_weights)
+            _draw_anew(model, layer)
+    above = getattr(model.base_model, "pooler", None)
+    if n and pooler and above is not None:
+        _draw_anew(model, above)
+
+
+def _draw_anew(model: PreTrainedModel, part: nn.Module) -> None:
+    for tensor in (*part.parameters(), *part.buffers()):
+        # transformers marks what a checkpoint filled, and initialises no such tensor again.
+        tensor._is_hf_initialized = False  # type: ignore[attr-defined]
+        setattr(tensor, NEW, True)
+    part.apply(model._init_weights)
 
 
 def drop_layers(model: nn.Module, probability: float) -> None:

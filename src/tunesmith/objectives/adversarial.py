@@ -44,11 +44,13 @@ class Fgm(Adding):
 class Pgd(Adding):
     """Projected gradient descent: as FGM, in several smaller steps, each up the slope where the last one led.
 
-    (Madry et al. 2018; section 2.1.) Costs `steps` more passes, and learns from the last.
+    (Madry et al. 2018; section 2.1.) Costs `steps` more passes, and learns from the last. All have the dropout of the
+    first, so that each step goes up the same slope.
     """
 
     name: ClassVar[str] = "pgd"
     sees_vectors: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     radius: NonNegativeFloat = 0.3
     """How far a text is moved at most (epsilon), in lengths of a token vector."""
@@ -68,22 +70,23 @@ class Pgd(Adding):
         noise = within(step * unit(p.slope), radius)
         for _ in range(self.steps - 1):
             noise = noise.detach().requires_grad_()
-            loss = p.loss_of(p.again(moved(noise)))
+            loss = p.loss_of(p.repeat(moved(noise)))
             (slope,) = torch.autograd.grad(loss, noise)
             noise = within(noise.detach() + step * unit(slope * p.mask), radius)
-        yield self.weight * p.loss_of(p.again(moved(noise)))
+        yield self.weight * p.loss_of(p.repeat(moved(noise)))
 
 
 class FreeLb(Objective):
     """FreeLB: the mean loss over the steps of an ascent, whose slopes come free with what is learnt on the way.
 
     (Zhu et al. 2020, "FreeLB: Enhanced Adversarial Training for Natural Language Understanding", algorithm 1, beginning
-    at the text itself.) The first step is the pass that is learnt from anyway; costs `steps` - 1 more. One step, or a
-    radius of 0, is plain training.
+    at the text itself.) The first step is the pass that is learnt from anyway; costs `steps` - 1 more, with its dropout
+    (section 3.3). One step, or a radius of 0, is plain training.
     """
 
     name: ClassVar[str] = "freelb"
     sees_vectors: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     radius: NonNegativeFloat = 0.3
     """How far a text is moved at most (epsilon), in lengths of a token vector."""
@@ -108,7 +111,7 @@ class FreeLb(Objective):
         noise, slope = torch.zeros_like(p.slope), p.slope
         for _ in range(self.steps - 1):
             noise = within(noise + step * unit(slope), radius).detach().requires_grad_()
-            yield p.part * p.loss_of(p.again(moved(noise)))
+            yield p.part * p.loss_of(p.repeat(moved(noise)))
             assert noise.grad is not None
             slope, noise = noise.grad * p.mask, noise.detach()
 

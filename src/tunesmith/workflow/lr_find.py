@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tunesmith.core.errors import RunError
-from tunesmith.engine.loop import train_steps
+from tunesmith.engine.loop import DivergedError, train_steps
 from tunesmith.workflow.build import make_setup
 from tunesmith.workflow.order import make_plan
 from tunesmith.workflow.resolve import Resolved
@@ -19,6 +18,8 @@ from tunesmith.workflow.resolve import Resolved
 LOWEST, HIGHEST = 1e-7, 1e-1
 SMOOTHING = 0.9
 """Of the running mean of the loss."""
+REACH = 0.7
+"""So many powers of ten of the rate, on either side, a slope is seen over: the losses of single steps say little."""
 TOO_FAR = 3.0
 """The test ends where the smoothed loss is this many times its lowest."""
 
@@ -29,8 +30,8 @@ class Found:
 
     Attributes:
         points: (rate, loss, smoothed loss) of each step.
-        steepest: the rate at which the smoothed loss fell fastest, to one digit; None where it never fell.
-        lowest: the rate at which it was lowest: beyond it training breaks.
+        steepest: the rate around which the loss fell fastest, to one digit; None where it never fell.
+        lowest: the rate at which the smoothed loss was lowest: beyond it training breaks.
     """
 
     points: Sequence[tuple[float, float, float]]
@@ -64,17 +65,27 @@ def find_rate(resolved: Resolved, *, steps: int = 100, on_step: Callable[[int], 
             on_step(report.step)
             if smooth > TOO_FAR * least:
                 break
-    except RunError:
+    except DivergedError:
         if not points:
             raise
     return read(points)
 
 
 def read(points: Sequence[tuple[float, float, float]]) -> Found:
-    """Return where the loss fell fastest, looked for up to where it was lowest."""
-    smooth = [one[2] for one in points]
-    bottom = min(range(len(points)), key=lambda i: smooth[i])
-    slopes = [(smooth[i + 1] - smooth[i - 1], i) for i in range(1, bottom)]
-    slope, at = min(slopes, default=(0.0, 0))
+    """Return where the loss fell fastest, as straight lines through parts of it see it, up to where it was lowest.
+
+    The lines go through the losses themselves: the smoothed ones come after them, by a factor of about two in the rate.
+    """
+    import numpy as np
+
+    losses, smooth = [one[1] for one in points], [one[2] for one in points]
+    bottom = int(np.argmin(smooth))
+    step = math.log10(points[1][0] / points[0][0]) if len(points) > 1 else REACH
+    reach = max(1, round(REACH / step))
+    found = (0.0, -1)
+    for i in range(reach, min(bottom, len(points) - reach)):
+        part = losses[i - reach : i + reach + 1]
+        found = min(found, (float(np.polyfit(range(len(part)), part, 1)[0]), i))
+    slope, at = found
     steepest = float(f"{points[at][0]:.0e}") if slope < 0 else None
     return Found(points, steepest, points[bottom][0])

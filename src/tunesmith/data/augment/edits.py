@@ -77,8 +77,14 @@ def typos(words: list[Word], chance: random.Random, rate: float, near: Near) -> 
 def case(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Write all in small letters, in capitals, or each word with one."""
     del near, rate
-    how = chance.choice((str.lower, str.upper, str.title))
+    how = chance.choice((str.lower, str.upper, _with_capital))
     return [word if word.group is not None else replace(word, text=how(word.text)) for word in words]
+
+
+def _with_capital(text: str) -> str:
+    """Return a word with its first letter large and the others small: those after an apostrophe, too."""
+    start = next((i for i, character in enumerate(text) if character.isalpha()), 0)
+    return text[:start] + text[start:].capitalize()
 
 
 def shuffle(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
