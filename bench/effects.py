@@ -4,7 +4,8 @@
     python bench/effects.py --add more.jsonl     # after adding what other files measured
     python bench/effects.py --table more.jsonl   # only show a file's table
 
-A gain is that of a pair: the same rows and seed, with the switch and without.
+A gain is that of a pair: the same rows and seed, with the switch and without, of one edition of the defaults (`EDITION`
+in bench/techniques.py). Of pairs of several editions the last one counts.
 """
 
 from __future__ import annotations
@@ -67,18 +68,23 @@ def add(lines: Path, more: Sequence[Path]) -> None:
     lines.write_text("".join(json.dumps(row) + "\n" for row in found.values()), encoding="utf-8")
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str, int]:
-    return row["setting"], row["arm"], row["seed"]
+def _key(row: dict[str, Any]) -> tuple[str, str, int, int]:
+    return row["setting"], row["arm"], row["seed"], row.get("edition", 1)
+
+
+def latest(rows: Rows) -> Rows:
+    """Return of each arm, setting and seed what was measured last."""
+    return list({_key(row)[:3]: row for row in sorted(rows, key=_key)}.values())
 
 
 def gains_of(rows: Rows, over: str = PLAIN) -> Gains:
     """Return what each arm gains over another in points, by setting and by edit, and the ratios of its costs."""
     found = {_key(row): row for row in rows if "refused" not in row}
     gains: Gains = defaultdict(lambda: defaultdict(list))
-    for (setting, arm, seed), row in sorted(found.items()):
-        base = found.get((setting, over, seed))
-        if base is None or arm == over:
-            continue
+    paired = [row for row in found.values() if (row["setting"], over, *_key(row)[2:]) in found and row["arm"] != over]
+    for row in latest(paired):
+        setting, arm, *of = _key(row)
+        base = found[setting, over, *of]
         gains[arm][setting].append(100 * (row["value"] - base["value"]))
         for edit in EDITS:
             if edit in row and edit in base:
@@ -124,7 +130,7 @@ def against_trainer(rows: Rows) -> str:
     for arm, said in arms.items():
         cells = []
         for name in names:
-            values = [100 * row["value"] for row in rows if (row["setting"], row["arm"]) == (name, arm)]
+            values = [100 * row["value"] for row in latest(rows) if (row["setting"], row["arm"]) == (name, arm)]
             cells.append(f"{_said(values, '.1f')} ({len(values)})" if values else "")
         lines.append(_row(said, *cells, _counted(_all(gains[arm]), half=True) if arm != PLAIN else ""))
     return "\n".join(lines)

@@ -44,6 +44,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLABELED, CONTEXT = "unlabeled", "context"
+EDITION = 2
+"""Of the defaults; pairs are made within one. 2: the layers of BERT learn at the rates that `train.layer_decay` says,
+and not at 0.9 of them."""
 AS_LONG = "train.length=448 steps"
 """No technique: as many updates of 100 rows as `eda` makes, so that what its words do is told from what these do."""
 N_UNLABELED = 6000
@@ -145,7 +148,7 @@ def one(name: str, switch: str, seed: int, *, n_test: int) -> dict[str, Any]:
         found = measure(name, switch, seed, n_test)
     except TunesmithError as error:
         found = {"refused": str(error)}
-    return {"setting": name, "arm": switch, "seed": seed, **found}
+    return {"setting": name, "arm": switch, "seed": seed, "edition": EDITION, **found}
 
 
 def of_trainer(name: str, arm: str, seed: int, n_test: int) -> dict[str, Any]:

@@ -63,3 +63,20 @@ def test_lines_are_added_once(effects: ModuleType, tmp_path: Path) -> None:
     effects.add(here, [more])
 
     assert [row.get("value") for row in effects.read(here)] == [0.8, 0.9]
+
+
+def test_pairs_are_of_one_edition_and_the_last_one_counts(effects: ModuleType) -> None:
+    def row(arm: str, edition: int, value: float) -> dict[str, object]:
+        of = {"edition": edition} if edition > 1 else {}
+        return {"setting": "ag-100", "arm": arm, "seed": 0, "value": value, "cpu_seconds": 1, "memory": 1, **of}
+
+    rows = [
+        row("plain", 1, 0.80),
+        row("lora", 1, 0.81),
+        row("fgm", 1, 0.82),
+        row("plain", 2, 0.90),
+        row("lora", 2, 0.93),
+    ]
+    gains = effects.gains_of([*rows, row("pgd", 3, 0.99)])
+
+    assert {arm: pytest.approx(one["ag-100"]) for arm, one in gains.items()} == {"lora": [3], "fgm": [2]}
