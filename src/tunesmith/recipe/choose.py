@@ -26,7 +26,7 @@ FASTER = {
     "lora": 5.0,
     "dora": 5.0,
     "ia3": 50.0,
-    "bitfit": 10.0,
+    "bitfit": 50.0,
     "adapter": 20.0,
     "prompt": 50.0,
     "prefix": 50.0,
