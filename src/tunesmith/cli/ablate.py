@@ -124,5 +124,4 @@ def _print(console: Console, found: Mapping[str, Any]) -> None:
         table.add_row(escape(name), signed(metric, one["value"]), between(metric, one), one["verdict"], *costs)
     console.print(table)
     console.print(escape(sentence(found)))
-    how = HOW.format(n=count(len(found["switches"]), "switch"))
-    console.print(f"[dim]{escape(how)}[/dim]")
+    console.print(f"[dim]{escape(HOW)}[/dim]")

@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from tunesmith.core.errors import RunError, Where
 from tunesmith.core.files import read_json, write_text
-from tunesmith.core.wording import count
 from tunesmith.metrics.names import shown, titled
 from tunesmith.metrics.wording import bare
 from tunesmith.run.folder import Run
@@ -21,7 +20,7 @@ FOUND = "ablation.json"
 """What `workflow.ablate` found, in the folder of the ablation."""
 HOW = (
     "Pairs with the same seed are measured on the same rows. A gain is called one where its whole interval lies on one "
-    "side of zero; of {n} that do nothing, about one in twenty would be called so by chance."
+    "side of zero; of switches that do nothing, about one in twenty would be called so by chance."
 )
 
 
@@ -47,7 +46,7 @@ def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
         "baseline": of_baseline(found),
         "metric": titled(metric),
         "sentence": sentence(found),
-        "how": HOW.format(n=count(len(switches), "switch")),
+        "how": HOW,
         "rows": rows,
         "chart": Markup(charts.forest(drawn, label=f"gain in {titled(metric)}, with 95% intervals")),
         "skipped": found["skipped"],
