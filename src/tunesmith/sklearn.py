@@ -69,7 +69,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: "minilm" (the default, comes with tunesmith), a folder, or a hub id.
         preset: "fast", "balanced" (the default) or "best": how long training is where `length` is None.
         length: how long to train, for example "5 epochs" or "500 steps".
-        lr: peak learning rate of the top layer, more than 0.
+        lr: peak learning rate of the top layer, more than 0 and at most 1.
         pooling: "first", "mean", "max", "attention", "last" or "layers": how token vectors become one text vector.
         class_weight: "balanced" lets rows of rare classes count more, in inverse proportion to their class's share.
         device: "cpu", "cuda" or "mps", to train and to predict on; None is the GPU where there is one.

@@ -91,6 +91,13 @@ def test_what_is_merged_is_the_papers_formula(tiny, kind):
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
 
+def test_a_low_rank_is_lower_than_the_layers(tiny):
+    width = build(tiny).config.hidden_size
+    adapt(build(tiny), AdaptSpec(kind="lora", rank=width - 1), head=None)
+    with pytest.raises(RecipeError, match=rf"a change of rank {width}.* is a full one.*model\.adapt\.rank"):
+        adapt(build(tiny), AdaptSpec(kind="dora", rank=width), head=None)
+
+
 def test_bitfit_learns_biases_alone(tiny):
     model = build(tiny)
     adapt(model, AdaptSpec(kind="bitfit"), head=head_of(model))

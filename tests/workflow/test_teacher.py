@@ -206,6 +206,16 @@ def test_a_dry_run_rehearses_all_stages_and_asks_no_teacher(folder, tmp_path, mo
     assert "6 updates, about" in said
 
 
+def test_looking_at_the_data_asks_no_teacher_and_tells_one_that_can_not_teach_it(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tunesmith.workflow.prepare.answers", lambda *_, **__: pytest.fail("the teacher was asked"))
+    settings = [part for key, value in taught(folder).items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    said = CliRunner().invoke(app, ["check", str(folder / "rows.csv"), *settings], catch_exceptions=False)
+    assert (said.exit_code, "Next:" in said.output) == (0, True)
+    other = write_csv(tmp_path / "other.csv", [(text, len(text) / 7) for text, _ in sentences(60)])
+    with pytest.raises(RecipeError, match="this one is text-regression"):
+        CliRunner().invoke(app, ["check", str(other), *settings], catch_exceptions=False)
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_what_never_thaws_is_said(folder, late):
     settings = {**QUICK, "train.unfreeze_every": "6 steps" if late else "2 steps"}

@@ -29,10 +29,12 @@ def check(arguments: Mapping[str, Any], settings: Sequence[str], *, fix: Path | 
     from tunesmith.data.fixed import write_fixed
     from tunesmith.workflow.lengths import measure_lengths
     from tunesmith.workflow.prepare import prepare
+    from tunesmith.workflow.teach import refuse_unfit
 
     console = show.console()
     with MakingDisplay(console) as display:
-        prepared = prepare(recipe, tell=display)
+        prepared = prepare(recipe, tell=display, asks=False)
+    refuse_unfit(recipe, prepared.task)
     if fix is not None and prepared.task.reads_words:
         where = Where(str(fix))
         raise DataError("a cleaned copy is only written of texts and labels", where=where, fix="tunesmith convert")

@@ -63,7 +63,7 @@ class TrainSpec(Spec):
     """What one update learns from: "32 rows" or "4096 tokens" (padding counted), over all processes."""
     tokens_per_batch: PositiveInt | Auto = "auto"
     """Most tokens (padding counted) in one forward pass; a larger step is cut into several, gradients are added up."""
-    lr: PositiveFloat | Auto = "auto"
+    lr: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
     """Peak learning rate of the top layer."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
     """Each layer below the top learns at this factor of the one above it (Howard and Ruder 2018, section 3.2)."""

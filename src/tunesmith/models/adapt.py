@@ -99,6 +99,7 @@ def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
         forward = [name for name in targets if _feeds_forward(name, model.get_submodule(name))]
         settings = peft.IA3Config(target_modules=targets, feedforward_modules=forward, fan_in_fan_out=is_turned)
     else:
+        _refuse_full_rank(model, spec, targets)
         settings = peft.LoraConfig(
             r=spec.rank,
             lora_alpha=spec.alpha,
@@ -108,6 +109,16 @@ def _inject(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
             fan_in_fan_out=is_turned,
         )
     peft.inject_adapter_in_model(settings, model)
+
+
+def _refuse_full_rank(model: nn.Module, spec: AdaptSpec, targets: list[str]) -> None:
+    """Raise RecipeError if no change that is asked for is of a lower rank than the weights it is added to."""
+    layers: list[Any] = [model.get_submodule(name) for name in targets]
+    most = max(min(layer.weight.shape) for layer in layers)
+    if spec.rank >= most:
+        where = Where(column="model.adapt.rank", value=str(spec.rank))
+        message = f"a change of rank {most:,} to the model's layers is a full one"
+        raise RecipeError(message, where=where, fix="--set model.adapt.rank=8")
 
 
 def _feeds_forward(name: str, module: Any) -> bool:
