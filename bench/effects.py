@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from turns import half_width
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = ROOT / "bench/lines/techniques.jsonl"
@@ -193,18 +194,9 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _half(values: list[float]) -> float:
-    """Return half the width of a mean's 95% Student-t interval; infinite of one value."""
-    import numpy as np
-    from scipy.stats import t
-
-    n = len(values)
-    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else math.inf
-
-
 def _said(values: list[float], shape: str = "+.1f") -> str:
     """Return a mean with its interval, where there are several."""
-    return f"{_mean(values):{shape}}" + (f" ± {_half(values):.1f}" if len(values) > 1 else "")
+    return f"{_mean(values):{shape}}" + (f" ± {half_width(values):.1f}" if len(values) > 1 else "")
 
 
 def _counted(values: list[float], *, half: bool = False) -> str:
@@ -218,7 +210,9 @@ def _verdict(values: list[float]) -> str:
     """Return what the pairs say; of twenty switches without effect one seems to have one."""
     if len(values) < FEWEST:
         return "too few"
-    return "no visible effect" if abs(_mean(values)) <= _half(values) else "helps" if _mean(values) > 0 else "hurts"
+    return (
+        "no visible effect" if abs(_mean(values)) <= half_width(values) else "helps" if _mean(values) > 0 else "hurts"
+    )
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import subprocess
 import sys
@@ -86,10 +87,15 @@ TIMES = ("seconds", "cpu_seconds")
 
 def mean(rows: Sequence[dict[str, Any]], name: str) -> str:
     """Return a metric's mean, with an interval where there are several seeds."""
+    values = [row[name] * 100 for row in rows if name in row]
+    half = f" ± {half_width(values):.1f}" if len(values) > 1 else ""
+    return f"{sum(values) / len(values):.1f}{half}" if values else ""
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Return half the width of a mean's 95% Student-t interval; infinite of one value."""
     import numpy as np
     from scipy.stats import t
 
-    values = np.array([row[name] for row in rows if name in row]) * 100
     n = len(values)
-    half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.1f}" if n > 1 else ""
-    return f"{values.mean():.1f}{half}" if n else ""
+    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5) if n > 1 else math.inf
