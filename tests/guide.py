@@ -97,7 +97,7 @@ def _compose(arguments: list[str], folder: Path) -> None:
     values = parse(arguments).params
     file = values.get("recipe")
     known = folder / file if file and (folder / file).is_file() else None
-    named = {"preset": values.get("preset"), "task.kind": values.get("task")}
+    named = {"preset": values.get("preset"), "task.kind": values.get("task"), "augment.copies": values.get("copies")}
     arguments_ = {key: value for key, value in named.items() if value}
     if kind_of(known):
         compose_several(known, overrides=values.get("settings") or [], arguments=arguments_)

@@ -863,6 +863,9 @@ def test_plain_text(tmp_path):
     assert list(table.row_numbers) == [1, 4]
     lined = put(tmp_path, "b.txt", "A long paragraph.\nAnother one.\n\nA third.\n")
     assert len(train(lined, task="text-generation")) == 3
+    texts = [" ".join(["mail"] * (3 + 7 * i % 9)) for i in range(40)]
+    listed = put(tmp_path, "c.txt", "\n".join([*texts[:30], "", *texts[30:]]))
+    assert len(train(listed, format="text")) == 40, "one blank line makes no paragraphs of a list"
 
 
 # Reading in pieces, for prediction.

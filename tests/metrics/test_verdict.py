@@ -672,3 +672,55 @@ def test_a_tagger_that_finds_nothing_is_said_to_first_of_all():
     assert not said(verdict({"main": "entity_f1", "splits": {"test": one}}), "no entity")
     none = measure_scorer(SpanScorer([["O"] * 3] * 60, [["O"] * 3] * 60), resamples=20)
     assert not said(verdict({"main": "entity_f1", "splits": {"test": none}}), "no entity")
+
+
+def test_few_test_rows_are_the_reason_where_the_interval_is_none():
+    found = verdict(run_metrics(model=0.3, baseline=0.95, n_test=15, dev=None, train=0.9), n_train=60)
+    assert found["worth_it"] == "unclear"
+    assert said(found, "but 15 test rows are too few to tell by.") and not said(found, "which may be chance.")
+
+
+def test_rows_that_are_all_alike_tell_nothing_of_the_others():
+    """Resampled, they have an interval without a width."""
+    metrics = run_metrics(model=0.85, dev=1.0, train=0.9, n_test=40, n_dev=20, confidence=0.9)
+    assert metrics["splits"]["dev"]["values"]["macro_f1"]["low"] == 1
+    assert not said(verdict(metrics, n_train=200), "harder than the dev rows")
+    value = {"value": 24_000.0, "low": 24_000.0, "high": 24_000.0}
+    lone = {
+        "test": {"n_rows": 1, "values": {"perplexity": value}},
+        "train": {"n_rows": 1, "values": {"perplexity": {"value": 1300.0}}},
+    }
+    found = verdict({"main": "perplexity", "splits": lone}, n_train=1)
+    assert found["fit"] == "unknown" and said(found, "with 1 row such a gap may be chance")
+
+
+def test_less_than_twenty_rows_are_not_said_to_come_from_elsewhere():
+    found = [verdict(run_metrics(model=0.5, dev=0.95, train=0.95, n_test=200, n_dev=n)) for n in (19, 200)]
+    assert [said(one, "harder than the dev rows") for one in found] == [False, True]
+
+
+def test_what_over_fits_or_makes_no_mistake_is_not_to_learn_longer():
+    over = verdict(run_metrics(model=0.7, baseline=0.69, dev=0.7, train=0.99), events=GOOD_CURVE, n_train=90)
+    assert over["fit"] == "over" and not advised(over, "half as long again")
+    perfect = verdict(run_metrics(model=1.0, baseline=0.7, dev=1.0, train=1.0), events=GOOD_CURVE, n_train=90)
+    assert perfect["worth_it"] == "yes" and not advised(perfect, "half as long again")
+
+
+@pytest.mark.parametrize("learnt", [30, 300])
+def test_weights_are_advised_for_what_is_rare_where_it_is_learnt(learnt):
+    metrics = run_metrics(model=0.7, n_classes=3, dev=None, n_test=300, shares=(0.48, 0.48, 0.04))
+    classes = metrics["splits"]["test"]["per_class"]
+    blue = next(entry for entry in classes if entry["label"] == "blue")
+    blue["f1"] = {"value": 0.2}
+    counts = {"red": 300, "green": 300, "blue": learnt}
+    metrics["splits"]["train"] = {
+        "n_rows": sum(counts.values()),
+        "values": {name: {"value": 0.72} for name in ("accuracy", "macro_f1", "loss")},
+        "per_class": [{**entry, "support": counts[entry["label"]]} for entry in classes],
+    }
+    assert advised(verdict(metrics, n_train=600 + learnt), "class_weights=balanced") is (learnt == 30)
+
+
+def test_a_share_that_few_rows_fell_short_of_is_not_advised():
+    found = verdict(run_metrics(model=0.8, dev=None, train=0.8, n_test=13), n_train=76)
+    assert advised(found, "data.split.test=0.3") and not advised(found, "data.split.test=0.2")

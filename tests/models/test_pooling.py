@@ -16,6 +16,7 @@ from tests.workflow.small import ended_after, quick
 from tunesmith.core.errors import ModelError, RecipeError
 from tunesmith.engine.freeze import freeze
 from tunesmith.engine.optim import depths
+from tunesmith.engine.spec import TrainSpec
 from tunesmith.models.adapt import adapt, merge
 from tunesmith.models.classifier import build_classifier, head_of
 from tunesmith.models.language import build_language_model
@@ -184,7 +185,7 @@ def test_layers_are_found_in_the_own_class(tiny):
 
 
 def recipe(**model):
-    return SimpleNamespace(model=ModelSpec(**model))
+    return SimpleNamespace(model=ModelSpec(**model), train=TrainSpec())
 
 
 def test_settings_that_would_do_nothing_are_refused():
@@ -201,10 +202,14 @@ def test_settings_that_would_do_nothing_are_refused():
 
 def test_settings_that_others_make_useless_are_said():
     model = ModelSpec(weights="random", reinit_layers=1, adapt={"kind": "ia3", "rank": 4, "targets": ("query",)})
-    said = [note.message for note in idle_beside(SimpleNamespace(model=model))]
+    train = TrainSpec(mixout=0.5, decay_to_start=1, freeze=("backbone",), head_first="1 epoch")
+    said = [note.message for note in idle_beside(SimpleNamespace(model=model, train=train))]
     assert said == [
         "model.adapt.rank has no effect: ia3 does not heed it",
         "model.reinit_layers has no effect: all weights are random",
+        "train.mixout has no effect: all weights are random",
+        "train.decay_to_start has no effect: all weights are random",
+        "train.head_first has no effect: the head alone learns anyway",
     ]
     assert not idle_beside(recipe(adapt={"kind": "lora", "rank": 4}, reinit_layers=1))
 

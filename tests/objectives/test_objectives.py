@@ -126,6 +126,8 @@ def test_texts_that_are_alone_where_they_should_be_compared_are_said(tiny, tmp_p
     (note,) = said("contrast", "mixup", **{"train.tokens_per_batch": 1})
     assert note.message == "contrast and mixup compare the texts of one pass, and 16 of 16 are alone in theirs"
     assert "train.tokens_per_batch=4" in note.fix
+    (note,) = said("mixup", **{"train.step_size": "1 rows"})
+    assert note.fix == "larger steps: --set train.step_size='16 rows'", "no pass can hold more than a step"
     assert not said("contrast", "mixup")
     assert not said("rdrop", **{"train.tokens_per_batch": 1})
 

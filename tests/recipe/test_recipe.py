@@ -43,6 +43,7 @@ def test_all_mistakes_at_once_with_lines_and_fixes(tmp_path):
     assert "text-classification" in found[2, ""].fix
     assert found[0, "train.lr"].where.file == "--set train.lr=abc"
     printed = format_problems(raised.value.problems)
+    assert 'is not a number (got "abc")' in printed
     assert printed.splitlines()[-1] == "7 problems, nothing was started."
 
 
@@ -324,10 +325,16 @@ def test_every_setting_and_section_is_described():
     [
         ("train.epochs=3", 'here it is train.length="3 epochs"'),
         ("train.leraning_rate=3", "here it is train.lr=5e-5"),
-        ("task.crf=true", "it belongs to token-classification: --task token-classification"),
-        ("task.mask_share=0.3", "it belongs to fill-mask: --task fill-mask"),
-        ("task.num_beams=2", "it belongs to translation, summarization: --task translation or --task summarization"),
-        ("task.separator=;", "it belongs to multi-label-classification: --task multi-label-classification"),
+        ("task.crf=true", "leave it out; it belongs to token-classification: --task token-classification"),
+        ("task.mask_share=0.3", "leave it out; it belongs to fill-mask: --task fill-mask"),
+        (
+            "task.num_beams=2",
+            "leave it out; it belongs to translation, summarization: --task translation or --task summarization",
+        ),
+        (
+            "task.separator=;",
+            "leave it out; it belongs to multi-label-classification: --task multi-label-classification",
+        ),
         ("task.long_txt=head", 'did you mean "long_text"?'),
     ],
 )
@@ -349,7 +356,7 @@ def test_the_template_holds_each_setting_once_and_takes_what_is_changed(tmp_path
 def test_a_setting_of_another_task_is_no_slip_of_the_fingers():
     with pytest.raises(RecipeError) as raised:
         compose(file=None, overrides=["task.separator=;"], arguments={"task.kind": "translation"})
-    assert raised.value.problems[0].fix.startswith("it belongs to multi-label-classification")
+    assert raised.value.problems[0].fix.startswith("leave it out; it belongs to multi-label-classification")
 
 
 @pytest.mark.parametrize(

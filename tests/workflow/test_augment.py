@@ -1,5 +1,6 @@
 """Augmentation of rows: training rows alone, targets that stay true, and a file with its provenance."""
 
+import random
 from collections import Counter
 from contextlib import nullcontext
 
@@ -10,10 +11,13 @@ from tests.tiny import sentences, write_csv
 from tests.workflow.small import prepared
 from tests.writers import write_jsonl
 from tunesmith.core.errors import RecipeError
+from tunesmith.data.augment.balance import even_copies
 from tunesmith.data.augment.edits import EDITS
 from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.models.neighbours import Neighbours
 from tunesmith.models.spec import ModelSpec
+from tunesmith.recipe.compose import compose
+from tunesmith.workflow.augment import class_counts
 from tunesmith.workflow.editors import refuse_unseen
 
 ALL = [*EDITS]
@@ -137,21 +141,109 @@ def test_where_no_row_is_made_it_is_said(tmp_path, settings, message):
         prepared(write_csv(tmp_path / "rows.csv", rows), **settings, **WHOLE)
 
 
-def test_capitals_alone_are_not_edited_for_a_model_that_does_not_see_them():
-    for edits, is_refused in ((("case",), True), (("case", "typos"), False)):
-        spec = AugmentSpec(copies=1, edits=edits)
-        with pytest.raises(RecipeError, match="capitals as small letters") if is_refused else nullcontext():
-            refuse_unseen(spec, (), ModelSpec())
-        with pytest.raises(RecipeError, match=r"consistency\.edits") if is_refused else nullcontext():
-            refuse_unseen(AugmentSpec(), edits, ModelSpec())
-    refuse_unseen(AugmentSpec(edits=("case",)), (), ModelSpec())
+@pytest.mark.parametrize(
+    ("edits", "named"),
+    [
+        (("case",), "=typos"),
+        (("case", "swap"), "=swap"),
+        (("typos", "case", "shuffle"), "=[typos, shuffle]'"),
+        (("typos", "shuffle"), ""),
+    ],
+)
+def test_capitals_are_not_edited_for_a_model_that_does_not_see_them(edits, named):
+    for key, given in (
+        ("augment.edits", (AugmentSpec(copies=1, edits=edits), ())),
+        ("objectives.consistency.edits", (AugmentSpec(), edits)),
+    ):
+        with pytest.raises(RecipeError, match="capitals as small letters") if named else nullcontext() as error:
+            refuse_unseen(*given, ModelSpec())
+        if error:
+            (problem,) = error.value.problems
+            assert (problem.where.column, problem.where.value) == (key, "case")
+            assert problem.fix.endswith(key + named)
 
 
-def test_several_labels_count_as_the_rarest(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"edits": "typos"}, "edits has no effect while copies is 0 and balance is false"),
+        ({"rate": 0.2, "sample": True}, "rate and sample have no effect"),
+        ({"model": "elsewhere", "balance": False}, "model has no effect"),
+        ({"translators": ["a", "b"]}, "translators has no effect"),
+    ],
+)
+def test_settings_that_make_no_row_are_refused(settings, message):
+    named = {f"augment.{name}": value for name, value in settings.items()}
+    with pytest.raises(RecipeError, match=message) as error:
+        compose(file=None, overrides=[], arguments=named)
+    assert error.value.problems[0].fix == "--set augment.copies=1"
+    for more in ({"augment.copies": 1}, {"augment.balance": True}):
+        compose(file=None, overrides=[], arguments={**named, **more})
+
+
+def test_defaults_that_are_written_out_are_no_idle_settings():
+    assert AugmentSpec.model_validate(AugmentSpec().model_dump()) == AugmentSpec()
+
+
+def labels_of(rows, numbers):
+    return Counter(name for names, n in zip(rows, numbers, strict=True) for name in names * (1 + n))
+
+
+def test_labels_beside_a_rare_one_grow_as_little_as_can_be(tmp_path):
     rows = [{"text": f"some good film number {i}", "labels": ["a", "b"] if i < 5 else ["a"]} for i in range(30)]
     arguments = {"task.kind": "multi-label-classification", "augment.balance": True, **WHOLE}
     table = prepared(write_jsonl(tmp_path / "rows.jsonl", rows), **arguments).tables["train"]
-    assert Counter(label for labels in table["labels"] for label in labels) == {"a": 50, "b": 25}
+    found = Counter(label for labels in table["labels"] for label in labels)
+    assert found == {"a": 42, "b": 17}, "another copy would take a as far from 30 as it brings b near"
+
+
+def test_rows_whose_other_labels_are_rare_are_copied_first():
+    rows = [("a",)] * 20 + [("a", "b")] * 4 + [("b",)] * 2 + [()] * 3
+    numbers = even_copies(rows)
+    assert numbers == [0] * 24 + [9, 9] + [0] * 3
+    assert labels_of(rows, numbers) == {"a": 24, "b": 24}
+    scarce = even_copies([*rows[:24], ("b",)])
+    assert scarce[24] == 10, "as often as can be"
+    assert sum(scarce[20:24]) == 4, "then those beside the frequent label"
+
+
+@pytest.mark.parametrize("grown", [1, 3])
+def test_single_labels_come_to_one_size_and_rows_are_copied_ten_times_at_most(grown):
+    rows = [("a",)] * 500 + [("b",)] * 123 + [("c",)] * 7
+    numbers = even_copies(rows, grown=grown)
+    sizes = labels_of(rows, [grown - 1 + n for n in numbers])
+    assert sizes == {"a": 500 * grown, "b": 500 * grown, "c": 7 * (grown + 10)}
+    assert max(numbers[500:623]) - min(numbers[500:623]) <= 1
+
+
+def test_copies_never_take_labels_further_apart():
+    chance = random.Random(1)
+    for _ in range(300):
+        names, weights = "abcdef", [0.02 + chance.random() ** 2 for _ in range(6)]
+        sets = [{*chance.choices(names, weights, k=chance.randint(0, 3))} for _ in range(chance.randint(5, 60))]
+        rows = [tuple(sorted(one)) for one in sets if one]
+        before, after = labels_of(rows, [0] * len(rows)), labels_of(rows, even_copies(rows))
+        assert max(after.values()) / min(after.values()) <= max(before.values()) / min(before.values())
+
+
+def test_labels_of_one_size_are_left(tmp_path):
+    rows = [{"text": f"some good film number {i}", "labels": ["a", "b"]} for i in range(20)]
+    arguments = {"task.kind": "multi-label-classification", "augment.balance": True, **WHOLE}
+    with pytest.raises(RecipeError, match="no copies bring the labels nearer to each other"):
+        prepared(write_jsonl(tmp_path / "rows.jsonl", rows), **arguments)
+
+
+def test_classes_are_counted_before_and_after(tmp_path):
+    rows = rows_of("question-answering")
+    rows += [{**row, "answers": {"text": [], "answer_start": []}} for row in rows[:6]]
+    path = write_jsonl(
+        tmp_path / "rows.jsonl", [{**row, "context": f"{row['context']} {i}"} for i, row in enumerate(rows)]
+    )
+    found = prepared(path, **{"task.kind": "question-answering", "augment.balance": True, **WHOLE})
+    old = found.tables["train"].take(range(found.made.n_old))
+    counts = class_counts({"before": old, "after": found.tables["train"]}, found.task)
+    assert counts["before"] == {"answerable": 24, "unanswerable": 6}
+    assert counts["after"]["unanswerable"] > 20
 
 
 def test_the_embedded_model_knows_words_near_words():

@@ -51,6 +51,34 @@ def test_what_an_edit_must_not_touch_is_shown(tmp_path):
     assert re.search(r"\[[^\]]+\][A-Z]+", said)
 
 
+def test_an_answer_is_shown_without_what_touches_it(tmp_path):
+    rows = [
+        {"question": f"where is {i} ?", "context": f"{i} boxes went to (New York.) It rains.",
+         "answers": {"text": ["New York"], "answer_start": [len(f"{i} boxes went to (")]}}
+        for i in range(20)
+    ]  # fmt: skip
+    path = write_jsonl(tmp_path / "qa.jsonl", rows)
+    said, _ = augmented(path, tmp_path / "more.jsonl", "--show", "20", "--set", "augment.edits=swap")
+    assert len(re.findall(r"\(\[New\s+York\]\.\)(?!\d)", said)) > 10
+    assert not re.search(r"\]\d", said)
+
+
+def test_rows_that_are_shown_are_not_promised_again(tmp_path):
+    said, _ = augmented(write_csv(tmp_path / "rows.csv", sentences(40)), tmp_path / "more.csv")
+    assert "training rows were made from 40 rows" in said
+    assert "see them with" not in said
+
+
+def test_the_rows_of_each_class_are_shown_before_and_after(tmp_path):
+    rows = [(f"some good film number {i}", "pos") for i in range(40)]
+    data = write_csv(tmp_path / "rows.csv", rows + [(f"a bad book {i} here", "neg") for i in range(9)])
+    settings = ["--copies", "0", "--set", "augment.balance=true", "--set", "data.near_duplicates=off"]
+    said, _ = augmented(data, tmp_path / "more.csv", *settings)
+    assert re.search(r"class +before +after *\nneg +9 +40 *\npos +40 +40 *\n", said)
+    said, _ = augmented(data, tmp_path / "most.csv", "--set", "augment.edits=swap")
+    assert not re.search(r"class +before +after", said)
+
+
 def test_what_is_not_written_is_said(tmp_path):
     data = write_csv(tmp_path / "rows.csv", [*sentences(40), ("no label at all", ""), ("", "pos"), sentences(40)[0]])
     said, _ = augmented(data, tmp_path / "more.csv")
@@ -112,7 +140,10 @@ def test_targets_are_written_as_they_stood(kind, tmp_path):
 def test_spans_are_written_as_tags(tmp_path):
     rows = [{"text": f"Anna Berg saw {i} towns near Rome.", "label": [[0, 9, "PER"]], "id": i} for i in range(20)]
     data = write_jsonl(tmp_path / "rows.jsonl", rows)
-    _, found = augmented(data, tmp_path / "more.jsonl", "--set", "augment.edits=swap")
+    said, found = augmented(data, tmp_path / "more.jsonl", "--set", "augment.edits=swap")
+    assert '("tokens" and "tags") are written in the place of "text" and "spans": both are read alike' in said
+    again, _ = augmented(tmp_path / "more.jsonl", tmp_path / "most.jsonl", "--set", "augment.edits=swap")
+    assert "in the place of" not in again
     table = prepared(tmp_path / "more.jsonl", **WHOLE).tables["train"]
     assert len(table) == len(found) == 40
     assert [row["id"] for row in found] == [*range(20)] * 2

@@ -216,9 +216,11 @@ def test_looking_at_the_data_asks_no_teacher_and_tells_one_that_can_not_teach_it
         CliRunner().invoke(app, ["check", str(other), *settings], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("late", [True, False])
-def test_what_never_thaws_is_said(folder, late):
-    settings = {**QUICK, "train.unfreeze_every": "6 steps" if late else "2 steps"}
+@pytest.mark.parametrize(
+    ("every", "late"), [("6 steps", True), ("2 steps", False), ("20 epochs", True), ("0.1 epochs", False)]
+)
+def test_what_never_thaws_is_said(folder, every, late):
+    settings = {**QUICK, "train.unfreeze_every": every}
     found = compose(file=None, overrides=(), arguments={"data.path": [str(folder / "rows.csv")], **settings})
     notes = resolve(*found, prepared=prepare(found[0])).notes
     assert any("the head alone learns" in note.message for note in notes) is late

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -17,6 +18,12 @@ from tunesmith.core.wording import count
 from tunesmith.data.augment.words import Word, join
 from tunesmith.recipe.compose import compose
 
+if TYPE_CHECKING:
+    from tunesmith.workflow.augment import Augmented
+
+MOST_CLASSES = 40
+"""That are listed."""
+
 
 def augment(
     overrides: Sequence[str], *, arguments: Mapping[str, Any], copies: int, out: Path | None, n_shown: int
@@ -25,6 +32,7 @@ def augment(
     whole = {"data.split.test": 0.0, "data.split.dev": 0.0}
     recipe, _ = compose(file=None, overrides=overrides, arguments={**whole, "augment.copies": copies, **arguments})
     from tunesmith.workflow.augment import augment as make
+    from tunesmith.workflow.augment import class_counts, note_of_columns
     from tunesmith.workflow.editors import refuse_models
     from tunesmith.workflow.prepare import prepare
     from tunesmith.workflow.written import refuse_cells, refuse_file, write
@@ -45,27 +53,58 @@ def augment(
         )
     if out is not None:
         write(found, out, task=task, read=read)
-    show.notes(console, found.notes)
-    grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 1, 0))
-    for column in ("edit", "before", "after"):
-        grid.add_column(column, overflow="fold")
+        show.notes(console, note_of_columns(table, task, read))
+    show.notes(console, (replace(note, fix="") if note.topic == "augmented" else note for note in found.notes))
+    if recipe.augment.balance:
+        console.print(_classes(task, class_counts({"before": table, "after": found.table}, task)))
     places = range(len(found.edits))
-    for k in sorted(random.Random(recipe.seed).sample(places, min(n_shown, len(places)))):
-        before, after = (table.row(found.sources[k]), found.table.row(found.n_old + k))
-        grid.add_row(found.edits[k], *(escape(_told(task, row)) for row in (before, after)))
-    console.print(grid)
+    console.print(_rows(task, found, sorted(random.Random(recipe.seed).sample(places, min(n_shown, len(places))))))
     if out is not None:
         console.print(f"{count(len(found.table), 'row')}, old and new: {escape(str(out))}")
 
 
+def _classes(task: Any, counts: Mapping[str, Mapping[str, int]]) -> Grid:
+    """Return the rows of each class, or with each label, before and after."""
+    grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    grid.add_column(task.counted[1].lower())
+    for name in counts:
+        grid.add_column(name, justify="right")
+    for name in list(counts["before"])[:MOST_CLASSES]:
+        grid.add_row(escape(name), *(f"{some.get(name, 0):,}" for some in counts.values()))
+    return grid
+
+
+def _rows(task: Any, found: Augmented, places: Sequence[int]) -> Grid:
+    """Return some of the rows that were made, each beside the one it was made from."""
+    grid = Grid(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 1, 0))
+    for column in ("edit", "before", "after"):
+        grid.add_column(column, overflow="fold")
+    for k in places:
+        rows = (found.table.row(i) for i in (found.sources[k], found.n_old + k))
+        grid.add_row(found.edits[k], *(escape(_told(task, row)) for row in rows))
+    return grid
+
+
 def _told(task: Any, row: dict[str, Any]) -> str:
-    return "\n".join(_marked(words) for words in task.words(row).values())
+    cell = row.get(task.target_column)
+    answers = [one["text"] for one in cell if isinstance(one, dict)] if isinstance(cell, list | tuple) else []
+    return "\n".join(_marked(words, answers) for words in task.words(row).values())
 
 
-def _marked(words: Sequence[Word]) -> str:
-    """Return words as a text, what is one thing in brackets, and what kind of thing after it: "in [New York]LOC"."""
+def _marked(words: Sequence[Word], answers: Sequence[str]) -> str:
+    """Return words as a text, what is one thing in brackets, and what type of entity it is: "in [New York]LOC"."""
     told = []
     for group, each in itertools.groupby(words, key=lambda word: word.group):
         some = list(each)
-        told += [join(some) if group is None else f"[{join(some)}]{some[-1].kind or ''}", some[-1].space or " "]
+        told += [join(some) if group is None else _bracketed(some, answers), some[-1].space or " "]
     return "".join(told).strip()
+
+
+def _bracketed(words: Sequence[Word], answers: Sequence[str]) -> str:
+    """Return one thing in brackets; of an answer's words what touches it, such as a full stop, stays outside."""
+    text, kind = join(words), words[-1].kind
+    if isinstance(kind, str):
+        return f"[{text}]{kind}"
+    places = [(text.index(one), text.index(one) + len(one)) for one in answers if one in text]
+    start, end = min((at for at, _ in places), default=0), max((at for _, at in places), default=len(text))
+    return f"{text[:start]}[{text[start:end]}]{text[end:]}"

@@ -252,9 +252,11 @@ def _set_aside(table: Table, found: Inspected, rows: list[int], reason: str, *, 
         found.ledger.add("set aside", reason, file=where.file, row=where.row)
     kept = table.take(i for i in range(len(table)) if i not in gone)
     if not (may_go or len(kept)):
-        raise DataError(
-            f"no row is left: all {len(rows):,} were set aside ({reason})",
-            where=Where(table.files[0]),
-            fix=f"--set data.{'conflicts' if reason == 'conflicting label' else 'leaks'}=keep",
+        fix = (
+            "--set data.conflicts=keep"
+            if reason == "conflicting label"
+            else "name other files: these rows are the same"
         )
+        message = f"no row is left: all {len(rows):,} were set aside ({reason})"
+        raise DataError(message, where=Where(table.files[0]), fix=fix)
     return kept

@@ -129,10 +129,10 @@ class Thaw:
     def depth(self, step: int, plan: Plan | MixedPlan) -> int:
         """Return how many layers below the head learn in a step (from 0); see `optim.depths`."""
         epochs = plan.epochs(plan.turn(step))
-        first = _steps(self._first, plan, epochs) if self._first != NONE else 0
+        first = in_steps(self._first, plan, epochs) if self._first != NONE else 0
         if step < first:
             return 0
-        return 1 + (step - first) // _steps(self._every, plan, epochs) if self._every != NONE else self._lowest
+        return 1 + (step - first) // in_steps(self._every, plan, epochs) if self._every != NONE else self._lowest
 
     def before(self, step: int, plan: Plan | MixedPlan) -> None:
         """Let learn what is to learn in a step."""
@@ -142,7 +142,7 @@ class Thaw:
                 parameter.requires_grad_(depth <= reached)
 
 
-def _steps(length: str, plan: Plan | MixedPlan, epochs: float) -> int:
+def in_steps(length: str, plan: Plan | MixedPlan, epochs: float) -> int:
     """Return an amount of epochs or steps in whole steps, at least one; a plan's steps are so many epochs."""
     number, unit = amount(length)
     per_epoch = len(plan) / epochs

@@ -23,9 +23,13 @@ class Measured:
 
     @property
     def half(self) -> float:
-        """Half the width of the interval; where none was measured, that of a share of so many rows."""
+        """Half the width of the interval; where none was measured, that of a share of so many rows.
+
+        Where all that was drawn is alike, what these rows never show: at 95%, a share (rule of three), or any error.
+        """
         if self.low is not None and self.high is not None:
-            return (self.high - self.low) / 2
+            unseen = 1 - 0.05 ** (1 / max(1, self.n_rows)) if abs(self.value) <= 1 else math.inf
+            return (self.high - self.low) / 2 if self.low < self.high else unseen
         share = min(max(self.value, 0.0), 1.0)
         return 1.96 * math.sqrt(share * (1 - share) / max(1, self.n_rows))
 
@@ -148,8 +152,15 @@ class Evidence:
 
     def share(self, split: str) -> float:
         """Return the share of all rows that a split has; 0 where it has none or the training rows are not known."""
-        n = {name: int((self.splits.get(name) or {}).get("n_rows", 0)) for name in ("dev", "test")}
-        return n.get(split, 0) / (self.n_train + sum(n.values())) if self.n_train else 0.0
+        return self._n_measured(split) / self.n_rows if self.n_train else 0.0
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are trained on, or measured on."""
+        return self.n_train + self._n_measured("dev") + self._n_measured("test")
+
+    def _n_measured(self, split: str) -> int:
+        return int((self.splits.get(split) or {}).get("n_rows", 0))
 
     def error(self, value: float) -> float:
         """Return how far the metric of `judged` is from perfect; smaller is better for every metric."""

@@ -169,9 +169,10 @@ def longer(evidence: Evidence) -> str:
 
 
 def half_as_long_again(evidence: Evidence) -> tuple[str, ...]:
-    """Advise somewhat more training, where it was not ended for want of gain."""
+    """Advise somewhat more training, where it was not ended for want of gain and something is left to gain."""
     number, unit = evidence.planned
-    if evidence.ended_early or not number:
+    found = evidence.measured(evidence.primary, evidence.judged)
+    if evidence.ended_early or not number or (found and evidence.error(found.value) == 0):
         return ()
     return (f'Train half as long again: --set train.length="{_length(1.5 * number, unit)}"',)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith.core.wording import count, rows
+from tunesmith.data.spec import SplitSpec
+from tunesmith.data.split import shares
 from tunesmith.metrics.evidence import Evidence, MoreRows
 from tunesmith.metrics.wording import listed
 
@@ -58,6 +60,11 @@ def label_more(reasons: Sequence[MoreRows], *, wanted: str = "Label more rows") 
 
 
 def _set_share(evidence: Evidence, split: str) -> float:
-    """Return the share the user set, 0 where it was chosen for them."""
+    """Return the share that was asked for, by the user or for them: of few rows it may not come out."""
     share = evidence.settings.get(f"data.split.{split}")
-    return float(share) if isinstance(share, int | float) else 0.0
+    if isinstance(share, int | float):
+        return float(share)
+    if split not in evidence.splits or not evidence.n_train:
+        return 0.0
+    test, dev = shares(SplitSpec(), n_rows=evidence.n_rows, have_dev=False, have_test=False)
+    return test if split == "test" else dev

@@ -101,6 +101,7 @@ def verdict(
         return _nothing_measured()
     worth, worth_findings = _worth(evidence)
     fit, fit_findings = diagnose(evidence)
+    wrong = half_as_long_again(evidence) if fit == "over" else ()
     findings = [
         *_nothing_found(evidence),
         *one_text(evidence),
@@ -120,6 +121,7 @@ def verdict(
             [*fit_findings, *findings],
             more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
             wanted=evidence.wanted,
+            wrong=wrong,
         ),
     }
 
@@ -180,10 +182,11 @@ def _better(evidence: Evidence, gain: Gain, *, worth: bool) -> Finding:
 
 
 def _undecided(evidence: Evidence, gain: Gain) -> Finding:
-    chance = ", which may be chance" if gain.value else ""
-    sentence = f"Whether fine-tuning is worth it here cannot be told yet: it is {gain.said}{chance}."
+    few = gain.n_rows < FEWEST_ROWS
+    why = f", but {rows(gain.n_rows, evidence.primary)} are too few to tell by" if few else ", which may be chance"
+    sentence = f"Whether fine-tuning is worth it here cannot be told yet: it is {gain.said}{why if gain.value else ''}."
     needed = gain.n_rows * ((gain.high - gain.low) / 2 / gain.value) ** 2 if gain.value > 0 else 0
-    if gain.n_rows >= FEWEST_ROWS and gain.n_rows < needed <= 20 * gain.n_rows:
+    if not few and gain.n_rows < needed <= 20 * gain.n_rows:
         sentence += f" If it is real, about {rows(rough(needed), evidence.primary)} would show it."
     return Finding(sentence, _not_worth(evidence))
 
@@ -233,8 +236,8 @@ def _not_worth(evidence: Evidence) -> tuple[str | MoreRows, ...]:
     return (*few, *half_as_long_again(evidence))
 
 
-def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str) -> list[str]:
-    """Collect advice in the order of the findings, each once, then `more`, what could add a little.
+def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str, wrong: Sequence[str] = ()) -> list[str]:
+    """Collect advice in the order of the findings, each once, then `more`, what could add a little; none that is wrong.
 
     Of several values for one setting the first is advised.
     """
@@ -242,7 +245,9 @@ def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str) ->
     reasons = [advice for advice in found if isinstance(advice, MoreRows)]
     said = [label_more(reasons, wanted=wanted) if isinstance(advice, MoreRows) else advice for advice in found]
     first = {key: advice for advice in reversed(said) for key in _SET.findall(advice)}
-    kept = [advice for advice in said if all(first[key] == advice for key in _SET.findall(advice))]
+    kept = [
+        advice for advice in said if advice not in wrong and all(first[key] == advice for key in _SET.findall(advice))
+    ]
     return list(dict.fromkeys(kept))[:MOST_ADVICE] or [LARGER_MODEL]
 
 

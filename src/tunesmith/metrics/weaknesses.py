@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.wording import count, rows
+from tunesmith.data.labels import label_name
 from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
 from tunesmith.metrics.more_rows import more_rows
 from tunesmith.metrics.names import lower_is_better
@@ -16,6 +17,8 @@ WIDE = 0.03
 """Half an interval from which more test rows are advised."""
 WEAK_BY = 0.05
 """How far a class's F1 is below the others' mean to be named."""
+FEWEST = 20
+"""Fewer rows of a split tell nothing of where they come from."""
 FEWEST_TEXTS, SAME = 20, 0.5
 """Written texts from which, and share of all of them that are wrong and alike from which, it is told that they are."""
 WRITER = (
@@ -70,6 +73,7 @@ def disagreement(evidence: Evidence) -> list[Finding]:
         dev is None
         or test is None
         or evidence.has_thresholds
+        or min(dev.n_rows, test.n_rows) < FEWEST
         or abs(test.value - dev.value) <= math.hypot(dev.half, test.half)
     ):
         return []
@@ -135,7 +139,7 @@ def _never(evidence: Evidence, classes: list[Any]) -> Finding:
     missed = f"all {rows(n_rows)} with such labels are missed" if n_rows > 1 else "its only row is missed"
     return Finding(
         f"{names} {verb} never predicted: {missed}.",
-        (*_balance(evidence), MoreRows(tuple(quoted(c["label"]) for c in classes))),
+        (*_balance(evidence, classes), MoreRows(tuple(quoted(c["label"]) for c in classes))),
     )
 
 
@@ -148,9 +152,8 @@ def _weakest(evidence: Evidence, classes: list[Any], metrics: Mapping[str, Any])
         return []
     name, f1 = quoted(worst["label"]), amount("f1", worst["f1"]["value"])
     why, check = _confused(metrics, worst) if _has_confusion(metrics) else _missed(worst)
-    rare = worst["support"] < 0.5 * sum(c["support"] for c in classes) / len(metrics["per_class"])
     advice: tuple[str | MoreRows, ...] = (
-        *(_balance(evidence) if rare else ()),
+        *_balance(evidence, [worst]),
         MoreRows((name,)),
         f"{check}: the rows it mistook are in the report",
     )
@@ -193,8 +196,12 @@ def _was(n: int) -> str:
     return "was" if n == 1 else "were"
 
 
-def _balance(evidence: Evidence) -> tuple[str, ...]:
-    if evidence.settings.get("task.class_weights") == "balanced":
+def _balance(evidence: Evidence, weak: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Advise weights where a weak class is rare among the rows that are learnt from (else among those measured)."""
+    known = evidence.per_class("train") or evidence.per_class(evidence.primary)
+    mean = sum(entry["support"] for entry in known.values()) / max(1, len(known))
+    is_rare = any(known.get(label_name(c["label"]), c)["support"] < 0.5 * mean for c in weak)
+    if evidence.settings.get("task.class_weights") == "balanced" or not is_rare:
         return ()
     return ("Give rare classes more weight: --set task.class_weights=balanced",)
 

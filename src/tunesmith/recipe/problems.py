@@ -45,7 +45,7 @@ def _cells(problem: Problem) -> tuple[str, str, str, str]:
 
     where = problem.where
     place = where.file + (f":{where.row}" if where.row else "")
-    value = "" if where.value is None else f" {shorten(where.value)}"
+    value = "" if where.value in (None, "") else f" (got {shorten(where.value)})"
     return place, where.column, problem.message + value, problem.fix
 
 
@@ -159,7 +159,8 @@ def _nearest_setting(key: str, model: type[BaseModel]) -> str:
     here = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
     tasks = _tasks_with(name) if "kind" in known else []
     if tasks:
-        return f"it belongs to {', '.join(tasks)}: {' or '.join(f'--task {task}' for task in tasks)}"
+        named = " or ".join(f"--task {task}" for task in tasks)
+        return f"leave it out; it belongs to {', '.join(tasks)}: {named}"
     near = did_you_mean(name, here)
     if near:
         return near

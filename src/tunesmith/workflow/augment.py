@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,15 +16,13 @@ from tunesmith.core.files import replacing
 from tunesmith.core.notes import Note
 from tunesmith.core.seed import derive
 from tunesmith.core.wording import count, does
+from tunesmith.data.augment.balance import even_copies
 from tunesmith.data.augment.copies import AT_ONCE, Copy, edit_all
 from tunesmith.data.augment.spec import AugmentSpec
 from tunesmith.data.table import Table, concat
 from tunesmith.models.spec import ModelSpec
 from tunesmith.tasks.base import Task
 from tunesmith.workflow.editors import Progress, Tell, make_editors, refuse_edits, refuse_models
-
-MOST_COPIES = 10
-"""Of a row, for the sake of balance."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,9 @@ def augment(
     """
     refuse_edits(task, spec)
     refuse_models(spec, model)
-    numbers = _copies(task.strata(table), spec)
+    numbers = _copies(table, task, spec)
     if not any(numbers):
-        why = "all classes have as many" if spec.balance else "no copies are asked for"
+        why = _balanced(task) if spec.balance else "no copies are asked for"
         name = "balance" if spec.balance else "copies"
         where = Where(table.files[0], column=f"augment.{name}", value=getattr(spec, name))
         raise RecipeError(f"no row is to be made: {why}", where=where, fix="--set augment.copies=1, or no augmentation")
@@ -124,18 +122,36 @@ def _begun(table: Table, task: Task, numbers: Sequence[int], *, seed: int) -> It
         yield from (Copy(i, words, random.Random(derive(seed, "augment", i, k))) for k in range(n))
 
 
-def _copies(strata: Sequence[str], spec: AugmentSpec) -> list[int]:
+def _copies(table: Table, task: Task, spec: AugmentSpec) -> list[int]:
     """Return how many copies are made of each row."""
-    sizes = Counter(strata)
-    most = max(sizes.values(), default=0)
-    seen: Counter[str] = Counter()
-    found = []
-    for name in strata:
-        n = sizes[name]
-        extra = min(MOST_COPIES * n, (most - n) * (1 + spec.copies)) if spec.balance else 0
-        found.append(spec.copies + extra // n + (seen[name] < extra % n))
-        seen[name] += 1
-    return found
+    if not spec.balance:
+        return [spec.copies] * len(table)
+    several = task.decides == "any"
+    labels = task.answers(table) if several else [(name,) for name in task.strata(table)]
+    return [spec.copies + n for n in even_copies(labels, grown=1 + spec.copies)]
+
+
+def _balanced(task: Task) -> str:
+    """Say why no row is copied for the sake of balance."""
+    several = task.decides == "any"
+    return "no copies bring the labels nearer to each other" if several else "all classes have as many"
+
+
+def class_counts(tables: Mapping[str, Table], task: Task) -> dict[str, dict[str, int]]:
+    """Return name of a table to its rows of each class, or with each label, as they are balanced."""
+    return task.summary(tables) or {name: {**Counter(task.strata(table))} for name, table in tables.items()}
+
+
+def note_of_columns(table: Table, task: Task, read: Table) -> list[Note]:
+    """Say which columns a file of the rows has in the place of those that were read."""
+    held = task.to_file(table.row(0), read.row(0))
+    old = [*task.columns.values(), *task.target_columns]
+    if held.keys() >= {*old}:
+        return []
+    new = [name for name in held if name in old or name not in table.columns]
+    written, instead = (" and ".join(f'"{name}"' for name in names) for names in (new, old))
+    message = f"words and tags ({written}) are written in the place of {instead}: both are read alike"
+    return [Note("info", "columns", message)]
 
 
 def note_of(n_old: int, edits: Sequence[str]) -> Note:

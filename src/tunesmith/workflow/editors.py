@@ -160,9 +160,9 @@ def refuse_models(spec: AugmentSpec, model: ModelSpec) -> None:
 
 
 def refuse_unseen(augment: AugmentSpec, noise: Sequence[str], model: ModelSpec) -> None:
-    """Raise RecipeError if capitals alone are edited, in rows or as noise, and the model that is trained sees none."""
-    edited = {"augment.edits": augment.edits if augment.is_on else (), "objectives.consistency.edits": noise}
-    blind = [key for key, names in edited.items() if {*names} == {"case"}]
+    """Raise RecipeError if capitals are edited, in rows or as noise, and the model that is trained sees none."""
+    edited = {"augment.edits": augment.edits, "objectives.consistency.edits": noise}
+    blind = next((key for key, names in edited.items() if "case" in names), "")
     if not blind:
         return
     from tunesmith.models.source import find
@@ -171,9 +171,11 @@ def refuse_unseen(augment: AugmentSpec, noise: Sequence[str], model: ModelSpec) 
     source = find(model)
     seen = load_tokenizer(source, model).ids(["a film", "A FILM"])
     if seen[0] == seen[1]:
-        where = Where(column=blind[0], value="case")
+        where = Where(column=blind, value="case")
         message = f"{source.name} reads capitals as small letters: nothing would change for it"
-        raise RecipeError(message, where=where, fix=f"name others: --set {blind[0]}=typos")
+        others = [name for name in edited[blind] if name != "case"] or ["typos"]
+        named = setting(blind, others[0] if len(others) == 1 else f"[{', '.join(others)}]")
+        raise RecipeError(message, where=where, fix=f"name others: {named}")
 
 
 def _guesser(spec: AugmentSpec, model: ModelSpec) -> ModelSpec:

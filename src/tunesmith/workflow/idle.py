@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.core.errors import RecipeError, Where
 from tunesmith.core.hardware import n_processes
 from tunesmith.core.notes import Note
-from tunesmith.engine.spec import amount
+from tunesmith.engine.freeze import in_steps
 from tunesmith.recipe.recipe import Recipe
 from tunesmith.tasks.parts import Example
 from tunesmith.workflow.order import make_plan
@@ -47,14 +47,18 @@ def idle_without_dev(recipe: Recipe, *, patience: str = "evaluate.patience") -> 
 
 
 def idle_beside(recipe: Recipe) -> list[Note]:
-    """Return what is to be said of settings of the model that others of its settings make useless."""
+    """Return what is to be said of settings that others make useless."""
     model, adapt = recipe.model, recipe.model.adapt
     found = [
         (f"model.adapt.{name}", f"{adapt.kind} does not heed it", "leave it out, or --set model.adapt.kind=lora")
         for name in adapt.idle
     ]
-    if model.weights == "random" and model.reinit_layers:
-        found.append(("model.reinit_layers", "all weights are random", "--set model.weights=pretrained"))
+    held = {"model.reinit_layers": model.reinit_layers, "train.mixout": recipe.train.mixout}
+    held["train.decay_to_start"] = recipe.train.decay_to_start
+    if model.weights == "random":
+        found += [(name, "all weights are random", "--set model.weights=pretrained") for name in held if held[name]]
+    if "backbone" in recipe.train.freeze and recipe.train.head_first != "none":
+        found.append(("train.head_first", "the head alone learns anyway", "leave it out, or train.freeze"))
     return [Note("warning", "no effect", f"{name} has no effect: {why}", fix) for name, why, fix in found]
 
 
@@ -76,23 +80,31 @@ def read_alone(recipe: Recipe, examples: Sequence[Example]) -> list[Note]:
         return []
     does = "compares" if len(names) == 1 else "compare"
     message = f"{' and '.join(names)} {does} the texts of one pass, and {alone:,} of {n:,} are alone in theirs"
-    fix = f"--set train.tokens_per_batch={4 * int(recipe.train.tokens_per_batch)}, or larger steps (train.step_size)"
+    wider = f"--set train.tokens_per_batch={4 * int(recipe.train.tokens_per_batch)}, or "
+    is_one = max(sum(len(batch) for share in shares for batch in share.batches) for shares in steps) == 1
+    fix = f"{'' if is_one else wider}larger steps: --set train.step_size='16 rows'"
     return [Note("warning", "no effect", message, fix)]
 
 
-def too_late(recipe: Recipe) -> list[Note]:
+def too_late(recipe: Recipe, examples: Sequence[Example]) -> list[Note]:
     """Return what is to be said where training ends before what is frozen at first begins to learn.
 
     Args:
         recipe: without any "auto".
+        examples: that are learnt from.
     """
     train = recipe.train
-    length, unit = amount(str(train.length))
+    values = {"head_first": train.head_first, "unfreeze_every": train.unfreeze_every}
+    late = {name: value for name, value in values.items() if value != "none"}
+    if not late or not examples:
+        return []
+    plan = make_plan(recipe, examples, world=n_processes())
     notes = []
-    for name, value in (("head_first", train.head_first), ("unfreeze_every", train.unfreeze_every)):
-        if value != "none" and (n := amount(value))[1] == unit and n[0] >= length:
+    for name, value in late.items():
+        if in_steps(value, plan, plan.epochs(0)) >= len(plan):
             message = f"train.{name} is {value}, and training ends after {train.length}: the head alone learns"
-            notes.append(Note("warning", "no effect", message, f"a shorter one, such as --set train.{name}='1 {unit}'"))
+            fix = f"a shorter one, such as --set train.{name}='{max(1, len(plan) // 10)} steps'"
+            notes.append(Note("warning", "no effect", message, fix))
     return notes
 
 

@@ -85,7 +85,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     choices = choose(recipe, look_at(recipe, prepared, tokenizer=tokenizer, lengths=lengths))
     idle = idle_without_dev(recipe) if alone and "dev" not in prepared.tables else []
     recipe, origins = origins.choose(recipe, choices)
-    idle += [*idle_beside(recipe), *(too_late(recipe) if alone else [])]
+    idle += idle_beside(recipe)
     chosen = {key.removeprefix("task."): value for key, (value, _) in choices.items() if key.startswith("task.")}
     task = known.suited(find(recipe.model), recipe.model).model_copy(update=chosen)
     recipe.objectives.active(task)  # refused here, if at all
@@ -93,6 +93,7 @@ def resolve(recipe: Recipe, origins: Origins, *, prepared: Prepared, alone: bool
     if prepared.unlabeled is not None and task.long_text == "error":
         task.encode(prepared.unlabeled, tokenizer)  # refused here, if at all
     read = [*prepared.tables.values(), *([] if prepared.unlabeled is None else [prepared.unlabeled])]
+    idle += too_late(recipe, examples["train"]) if alone else []
     n_cut = sum(_note_cuts(task.cut(table, tokenizer), table, prepared) for table in read)
     notes = [*refused, *idle, *read_alone(recipe, examples["train"]), *task.announce(find(recipe.model), recipe.model)]
     encoded = Encoded(examples, prepared.tables)

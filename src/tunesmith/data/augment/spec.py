@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
 from tunesmith.core.spec import Spec
 
@@ -28,8 +28,8 @@ class AugmentSpec(Spec):
     copies: NonNegativeInt = 0
     """Edited copies of each training row; 0: none."""
     balance: bool = False
-    """Also copy the rows of rarer classes until all have as many, at most ten times; a row with several labels counts
-    as one of its rarest."""
+    """Also copy the rows of rarer classes until all have as many, at most ten times; of rows with several labels those
+    that bring the rarer ones nearest to the most frequent."""
     edits: Annotated[tuple[EditName, ...], AfterValidator(not_empty)] = EDA
     """Each copy has one of these, drawn: the four of EDA (Wei and Zou 2019), slips on the keyboard (typos), small
     letters or capitals (case), sentences in another order (shuffle), other names of the same type (entities), words
@@ -44,6 +44,15 @@ class AugmentSpec(Spec):
     sample: bool = False
     """translate: draw the words by their probability (Edunov et al. 2018), so that each copy of a row is another; off:
     the translators write as they were set to, and a row is translated once."""
+
+    @model_validator(mode="after")
+    def _refuse_idle(self) -> AugmentSpec:
+        """Raise ValueError if a setting is changed and no rows are made."""
+        idle = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+        if idle and not self.is_on:
+            have = f"{' and '.join(idle)} {'has' if len(idle) == 1 else 'have'}"
+            raise ValueError(f"{have} no effect while copies is 0 and balance is false", "--set augment.copies=1")
+        return self
 
     @property
     def is_on(self) -> bool:

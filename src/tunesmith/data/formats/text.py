@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from tunesmith.core.ledger import Entry
@@ -14,6 +15,8 @@ from tunesmith.data.table import Table
 
 WIDEST = 100
 """Text broken by hand or by a program into lines hardly has longer ones."""
+FULL = 0.9
+"""Share of the width that a line and the next one's first word take up where it was broken for want of room."""
 SENTENCE_END = re.compile(r"[.!?:…。！？][\"'”’»)\]]*\s*$")  # noqa: RUF001
 BLANK_LINES = re.compile(r"\n\s*\n")
 
@@ -55,15 +58,17 @@ class Text(FileFormat):
 
 
 def is_broken(head: list[str]) -> bool:
-    """Whether lines end at a width, not with a paragraph: blocks of several short lines that end amid a sentence."""
+    """Whether lines end at a width, not with a paragraph: blocks of short, full lines that end amid a sentence."""
     lines = [line for line in head if line.strip()]
     blocks = [block.split("\n") for block in BLANK_LINES.split("\n".join(head).strip())]
-    inner = [line for block in blocks for line in block[:-1]]
+    inner = [pair for block in blocks for pair in pairwise(block)]
     if len(lines) < 3 or len(blocks) < 2 or not inner:
         return False
-    amid = sum(SENTENCE_END.search(line) is None for line in inner)
-    short = statistics.quantiles(map(len, lines), n=20)[-1] <= WIDEST
-    return short and len(inner) >= 0.5 * (len(lines) - len(inner)) and amid > 0.5 * len(inner)
+    width = statistics.quantiles(map(len, lines), n=20)[-1]
+    amid = sum(SENTENCE_END.search(line) is None for line, _ in inner)
+    full = sum(len(line) + 1 + len(next_line.split()[0]) > FULL * width for line, next_line in inner)
+    enough = len(inner) >= 0.5 * (len(lines) - len(inner))
+    return width <= WIDEST and enough and min(amid, full) > 0.5 * len(inner)
 
 
 def _paragraphs(content: Content, broken: bool) -> Iterator[tuple[int, str]]:
