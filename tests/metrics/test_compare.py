@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, log_loss
 from tests.metrics.of_classes import against_best, paired
 from tunesmith.core.errors import DataError
 from tunesmith.metrics.classification import VALUES
-from tunesmith.metrics.compare import holm, mcnemar
+from tunesmith.metrics.compare import _sentence, holm, mcnemar
 
 LABELS = ["a", "b", "c"]
 
@@ -88,6 +88,13 @@ def test_sentences_say_what_was_found(three):
     unclear = paired(runs["near"], runs["good"], gold, LABELS)
     assert unclear["better"] == "unclear" and unclear["p"] > 0.05
     assert unclear["sentence"].startswith("No ") and "clear" in unclear["sentence"]
+
+
+def test_a_gain_that_the_count_of_right_rows_does_not_show_is_said_with_that(three):
+    gold, runs = three
+    pair = paired(runs["poor"], runs["good"], gold, LABELS) | {"mcnemar": {"p": 0.12}}
+    said = _sentence(pair, same_answers=False)
+    assert said.endswith("; how many rows each has right may differ by chance (McNemar p = 0.12).")
 
 
 def test_the_same_answers_are_said_to_be_the_same(three):

@@ -1,6 +1,7 @@
 """Ablation: pairs over seeds, in processes of their own, that go on where they were interrupted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -299,6 +300,25 @@ def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
     assert "+3.1" in said.output
     assert "Helps: rdrop." in said.output
     assert "x 2.00" in said.output
+    found["switches"].clear()
+    said = CliRunner().invoke(app, ["ablate", str(rows[0]), "--switch", "rdrop", "--out", str(tmp_path / "out")])
+    assert said.exit_code == 1, "nothing was tried"
+    assert "No switch was measured: all are left out." in said.output and "shows" not in said.output
+
+
+def test_the_picture_has_room_for_names_and_the_unit_of_the_table(tmp_path):
+    one = {"settings": [], "times_seconds": 1.0, "times_memory": 1.0, "verdict": "helps"}
+    one |= {"value": 0.048, "low": 0.01, "high": 0.1}
+    names = ["train.freeze=2 layers + train.mixout=0.3", "objectives.rdrop=true + " * 3 + "lora"]
+    base = {"value": 0.5, "each": [0.5], "seconds": 1.0, "memory_bytes": 1.0}
+    found = {"metric": "macro_f1", "seeds": [0], "skipped": {}, "baseline": base}
+    write_page(tmp_path / "page.html", {**found, "switches": dict.fromkeys(names, one)}, title="mine")
+    text = (tmp_path / "page.html").read_text()
+    drawn = re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="end">([^<]*)</text>', text)
+    assert drawn[0][1] == names[0] and "…" in drawn[1][1]
+    assert all(6 * len(name) <= float(x) for x, name in drawn)
+    assert f"<title>{names[1]}: +4.8 (+1 to +10)</title>" in text
+    assert ">+10</text>" in text and ">+0.1</text>" not in text
 
 
 def test_what_may_be_hidden_is_said():

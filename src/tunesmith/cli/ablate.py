@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
@@ -33,8 +34,6 @@ def ablate(
     out: Path | None,
 ) -> None:
     """Train with and without each switch, print what each gains and costs."""
-    from tunesmith.workflow.ablate import ablate as measure
-    from tunesmith.workflow.start import data_stem, refuse_early
     from tunesmith.workflow.switches import SWITCHES, listed, settings_of
 
     if not switches and not everything:
@@ -43,20 +42,25 @@ def ablate(
     if kind := kind_of(file):
         where, fix = Where(str(file), column=kind), "write a recipe of one of them, and name that"
         raise RecipeError("an ablation is of one training, not of several", where=where, fix=fix)
-    recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
     named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
+    each = _seeds(seeds)
+    recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
     for name, settings in named.items():
         if name in switches:  # what is tried because all are may have no meaning here, and is then skipped
             compose(file=file, overrides=[*overrides, *settings], arguments=arguments)
+    from tunesmith.workflow.ablate import ablate as measure
+    from tunesmith.workflow.start import data_stem, refuse_early
+
     refuse_early(recipe)
     folder = out or RUNS / f"{data_stem(recipe.data.path)}-ablation"
     console = show.console()
-    each = _seeds(seeds)
     with Trials(console, n=(len(named) + 1) * len(each)) as trials:
         found = measure(recipe, named, seeds=each, out=folder, tell=trials, command=command_line())
     _print(console, found)
     console.print(f"\nruns     {escape(str(folder / 'runs'))}")
     console.print(f"report   {escape(str(folder / 'report.html'))}   [dim](open it in a browser)[/dim]")
+    if not found["switches"]:
+        raise typer.Exit(1)
 
 
 def _seeds(text: str) -> list[int]:
@@ -122,6 +126,8 @@ def _print(console: Console, found: Mapping[str, Any]) -> None:
     for name, one in found["switches"].items():
         costs = (f"x {one['times_seconds']:.2f}", f"x {one['times_memory']:.2f}")
         table.add_row(escape(name), signed(metric, one["value"]), between(metric, one), one["verdict"], *costs)
-    console.print(table)
+    if found["switches"]:
+        console.print(table)
     console.print(escape(sentence(found)))
-    console.print(f"[dim]{escape(HOW)}[/dim]")
+    if found["switches"]:
+        console.print(f"[dim]{escape(HOW)}[/dim]")

@@ -194,6 +194,8 @@ def _sentence(pair: Mapping[str, Any], *, same_answers: bool) -> str:
     low, high = sorted((abs(pair["low"]), abs(pair["high"])))
     gain = difference(metric, abs(pair["value"]))
     ends = f"95% interval {bare(metric, low)} to {bare(metric, high)}"
+    if pair["mcnemar"] and pair["mcnemar"]["p"] >= SURE:
+        test = f"how many rows each has right may differ by chance ({test})"
     return f"{better} is better than {worse} by {gain} ({ends}); {test}."
 
 

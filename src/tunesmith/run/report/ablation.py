@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tunesmith.core.errors import RunError, Where
 from tunesmith.core.files import read_json, write_text
-from tunesmith.metrics.names import shown, titled
+from tunesmith.metrics.names import is_share, shown, titled
 from tunesmith.metrics.wording import bare
 from tunesmith.run.folder import Run
 from tunesmith.run.report import charts
@@ -39,7 +39,9 @@ def write_page(path: Path, found: Mapping[str, Any], *, title: str) -> None:
         }
         for name, one in switches.items()
     ]
-    drawn = [(name, one["value"], one["low"], one["high"]) for name, one in switches.items() if one["low"] is not None]
+    unit = 100.0 if is_share(metric) else 1.0  # as in the table: points of what is told in percent
+    ends = {name: [one[end] for end in ("value", "low", "high")] for name, one in switches.items()}
+    drawn = [(name, *(unit * end for end in three)) for name, three in ends.items() if None not in three]
     content = {
         "title": title,
         "seeds": len(found["seeds"]),
@@ -75,6 +77,8 @@ def write_again(run: Run) -> Path:
 
 def sentence(found: Mapping[str, Any]) -> str:
     """Say which switches help and which hurt."""
+    if not found["switches"]:
+        return "No switch was measured: all are left out."
     of = {v: [n for n, one in found["switches"].items() if one["verdict"] == v] for v in ("helps", "hurts")}
     helps = f"Helps: {', '.join(of['helps'])}." if of["helps"] else "No switch shows a gain beyond chance."
     return helps + (f" Hurts: {', '.join(of['hurts'])}." if of["hurts"] else "") + _hidden(found)

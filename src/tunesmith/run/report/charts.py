@@ -11,6 +11,8 @@ from tunesmith.core.wording import count, does
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 34
+LETTER, MOST_LETTERS = 6.2, 44
+"""How wide letters are, about, and how many of a name stand beside its mark."""
 
 
 def lines(series: Sequence[tuple[str, Sequence[Point]]], *, label: str, x_label: str, low: float | None = None) -> str:
@@ -82,7 +84,8 @@ def forest(rows: Sequence[tuple[str, float, float, float]], *, label: str) -> st
     if not rows:
         return ""
     ends = min(0.0, *(low for _, _, low, _ in rows)), max(0.0, *(high for _, _, _, high in rows))
-    height, names = 22 * len(rows) + 30, 170
+    longest = min(MOST_LETTERS, max(len(name) for name, *_ in rows))
+    height, names = 22 * len(rows) + 30, max(170.0, LETTER * longest + 20)
 
     def x(value: float) -> float:
         return names + (value - ends[0]) / ((ends[1] - ends[0]) or 1) * (WIDTH - RIGHT - names)
@@ -91,12 +94,18 @@ def forest(rows: Sequence[tuple[str, float, float, float]], *, label: str) -> st
     for i, (name, value, low, high) in enumerate(rows):
         y = 22 * i + 14
         title = f"<title>{escape(name)}: {value:+.4g} ({low:+.4g} to {high:+.4g})</title>"
-        body.append(f'<text x="{names - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<text x="{names - 12}" y="{y + 4}" text-anchor="end">{escape(_fitting(name))}</text>')
         body.append(f'<line class="s0" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}">{title}</line>')
         body.append(f'<circle class="s0" cx="{x(value):.1f}" cy="{y}" r="4">{title}</circle>')
     for tick in ticks(*ends):
         body.append(f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:+.3g}</text>')
     return _svg("".join(body), label, height=height)
+
+
+def _fitting(name: str) -> str:
+    """Return a name, without its middle where it is too long; the title has all of it."""
+    half = MOST_LETTERS // 2
+    return name if len(name) <= MOST_LETTERS else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def whisker(value: float, low: float, high: float) -> str:
