@@ -147,6 +147,7 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     assert found["skipped"]["same"] == "the baseline has it already", "by choice: there are few updates"
     assert found["skipped"]["idle"] == "it changes nothing: weights and answers are the baseline's"
     assert "asymmetric has no meaning for text-classification" in found["skipped"]["odd"]
+    assert not {"same", "odd"} & {*found["tried"]} and "idle" in found["tried"]
     fast = found["switches"]["fast"]
     runs = [[Run.open(tmp_path / f"out/runs/{n}-seed{s}") for s in (0, 1)] for n in ("baseline", "fast")]
     values = [[r.metrics["splits"]["test"]["values"][found["metric"]]["value"] for r in one] for one in runs]
@@ -289,7 +290,7 @@ def test_recipes_of_several_trainings_are_refused_by_name(kind, rows, tmp_path):
 
 def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
     found = {
-        "metric": "macro_f1", "seeds": [0, 1], "same_rows": True, "skipped": {},
+        "metric": "macro_f1", "seeds": [0, 1], "same_rows": True, "skipped": {}, "tried": ["rdrop"],
         "baseline": {"value": 0.5, "each": [0.4, 0.6], "seconds": 1.0, "memory_bytes": 1.0},
         "switches": {"rdrop": {"settings": ["objectives.rdrop=true"], "times_seconds": 2.0, "times_memory": 1.5,
                                "value": 0.031, "low": 0.01, "high": 0.05, "each": [0.03, 0.032], "verdict": "helps"}},
@@ -301,7 +302,10 @@ def test_the_command_prints_what_was_found(rows, tmp_path, monkeypatch):
     assert "Helps: rdrop." in said.output
     assert "x 2.00" in said.output
     found["switches"].clear()
-    said = CliRunner().invoke(app, ["ablate", str(rows[0]), "--switch", "rdrop", "--out", str(tmp_path / "out")])
+    arguments = ["ablate", str(rows[0]), "--switch", "rdrop", "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0, "it was tried, and changed nothing"
+    found["tried"].clear()
+    said = CliRunner().invoke(app, arguments)
     assert said.exit_code == 1, "nothing was tried"
     assert "No switch was measured: all are left out." in said.output and "shows" not in said.output
 

@@ -59,7 +59,7 @@ def ablate(
     _print(console, found)
     console.print(f"\nruns     {escape(str(folder / 'runs'))}")
     console.print(f"report   {escape(str(folder / 'report.html'))}   [dim](open it in a browser)[/dim]")
-    if not found["switches"]:
+    if not found["tried"]:
         raise typer.Exit(1)
 
 

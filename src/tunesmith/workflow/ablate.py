@@ -68,7 +68,7 @@ def ablate(
 
     Returns:
         `metric`, `seeds`, `baseline` (value, None where the metric is undefined; seconds, memory), `switches` (see
-        `metrics.gains.gain`, and what it costs), `skipped` (name to why).
+        `metrics.gains.gain`, and what it costs), `skipped` (name to why), `tried` (names of what was trained).
 
     Raises:
         RecipeError: there are no rows to measure on.
@@ -86,7 +86,8 @@ def ablate(
             skipped = _train_all(variants, seeds, out, tell)
             named = [name for name in variants if name not in skipped]
             runs = {name: [Run.open(_folder(out, name, seed)) for seed in seeds] for name in named}
-            found = _measured(runs, switches, seeds) | {"skipped": skipped}
+            tried = [name for name in switches if (_folder(out, name, seeds[0]) / "manifest.json").exists()]
+            found = _measured(runs, switches, seeds) | {"skipped": skipped, "tried": tried}
             write_json(out / FOUND, found)
             write_page(out / "report.html", found, title=out.name)
             trained = [str(run.folder.relative_to(out)) for each in runs.values() for run in each]
