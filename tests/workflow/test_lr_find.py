@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiny import sentences, write_csv
+from tunesmith.cli.lr_find import _said
 from tunesmith.cli.main import app
 from tunesmith.core.errors import RunError
 from tunesmith.engine.loop import DivergedError
@@ -18,29 +19,45 @@ from tunesmith.workflow.resolve import resolve
 
 
 def curve(*losses):
-    return [(10.0 ** (i - 6), loss, loss) for i, loss in enumerate(losses)]
+    return [(10.0 ** (i - 6), loss) for i, loss in enumerate(losses)]
 
 
 def test_the_steepest_place_lies_before_the_lowest():
     found = read(curve(1.0, 0.99, 0.9, 0.3, 0.28, 2.0, 2.1))
     assert found.steepest == pytest.approx(1e-4)
-    assert found.lowest == pytest.approx(1e-2)
+    assert found.lowest == pytest.approx(1e-3)
+
+
+RATES = 10.0 ** np.linspace(-7, -1, 100)
+
+
+def falling(by, noise, draw):
+    """Losses that fall around 1e-4, fastest there, rise again beyond 1e-2, and scatter."""
+    powers = np.log10(RATES)
+    fall, rise = by / (1 + np.exp(-3 * (powers + 4))), 3 / (1 + np.exp(-6 * (powers + 1.3)))
+    return list(zip(RATES.tolist(), 0.69 - fall + rise + noise * draw.normal(size=len(RATES)), strict=True))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05, 0.1])
 def test_noise_hides_no_fall(noise):
     draw = np.random.default_rng(0)
-    rates = 10.0 ** np.linspace(-7, -2.4, 80)
     for _ in range(30):
-        losses = 0.69 - 0.45 / (1 + np.exp(-3 * (np.log10(rates) + 4))) + noise * draw.normal(size=80)
-        found = read(list(zip(rates, losses, smoothed(losses), strict=True)))
-        assert 2e-5 < found.steepest < 1e-3
+        found = read(falling(0.45, noise, draw))
+        assert 2e-5 <= found.steepest <= 1e-3
+        assert 5e-4 < found.lowest < 1.5e-2  # of the curve itself 4e-3
+        assert found.is_clear
 
 
-def smoothed(losses):
-    """The means of all losses so far, each with 0.9 times the weight of the next."""
-    weights = [0.9 ** np.arange(i, -1, -1) for i in range(len(losses))]
-    return [float(w @ losses[: len(w)] / w.sum()) for w in weights]
+def test_noise_alone_is_no_fall():
+    draw = np.random.default_rng(0)
+    found = [read(falling(0.0, 0.1, draw)) for _ in range(100)]
+    assert sum(one.is_clear for one in found) <= 5
+    assert np.mean([one.noise for one in found]) == pytest.approx(0.1, rel=0.1)
+
+
+def test_means_lie_on_a_straight_line_where_the_losses_do():
+    _, losses, smooth = zip(*read(list(zip(RATES, np.linspace(2, 1, 100), strict=True))).points, strict=True)
+    assert smooth[40:60] == pytest.approx(losses[40:60], abs=1e-3)
 
 
 def test_rates_rise_from_step_to_step_and_losses_are_smoothed(tiny, tmp_path):
@@ -49,7 +66,8 @@ def test_rates_rise_from_step_to_step_and_losses_are_smoothed(tiny, tmp_path):
     found = find_rate(resolve(recipe, origins, prepared=prepare(recipe)), steps=12)
     rates, losses, smooth = zip(*found.points, strict=True)
     assert rates == pytest.approx(10.0 ** (-7 + (np.arange(len(rates)) + 0.5) / 2))
-    assert smooth == pytest.approx(smoothed(np.array(losses)))
+    weights = np.exp(-np.abs(np.arange(len(losses)) - 3) * 0.5 / 0.25)
+    assert smooth[3] == pytest.approx(weights @ losses / weights.sum())
     assert found.lowest == rates[int(np.argmin(smooth))]
 
 
@@ -60,7 +78,7 @@ def test_it_ends_where_the_loss_is_out_of_sight(tiny, tmp_path, monkeypatch):
 
     def steps(losses, error):
         for i, loss in enumerate(losses, 1):
-            yield SimpleNamespace(step=i, lr=10.0**-i, loss=loss)
+            yield SimpleNamespace(step=i, lr=10.0 ** (i - 5), loss=loss)
         raise error
 
     for losses, error, n in (([1, 1, 40, 1], RunError("end"), 3), ([1, 0.9], DivergedError("broke"), 2)):
@@ -73,6 +91,14 @@ def test_it_ends_where_the_loss_is_out_of_sight(tiny, tmp_path, monkeypatch):
 
 def test_a_loss_that_never_falls_suggests_nothing():
     assert read(curve(1.0, 1.1, 1.2, 2.0)).steepest is None
+    assert read(curve(1.0)).steepest is None
+
+
+def test_a_faint_fall_is_no_suggestion():
+    found = read(falling(0.02, 0.1, np.random.default_rng(1)))
+    said = _said(found, 2e-5)
+    assert "this says nothing yet" in said and "--set" not in said
+    assert "try: --set train.lr=" in _said(read(falling(0.4, 0.1, np.random.default_rng(1))), 2e-5)
 
 
 def test_the_command_draws_and_says_what_to_try(tiny, tmp_path):
