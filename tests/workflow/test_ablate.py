@@ -356,6 +356,13 @@ def test_an_interrupted_trial_has_the_time_to_save_what_it_has(tmp_path):
     assert log.read_text().split() == ["begun", "saved"]
 
 
+def test_all_misspelt_switches_are_told_at_once(rows):
+    named = ["--switch", "rdrob", "--switch", "train.mixxout=1", "--switch", "lora + dora", "--switch", "fgm"]
+    said = CliRunner().invoke(app, ["ablate", str(rows[0]), *named])
+    told = [problem.message for problem in said.exception.problems]
+    assert told == ["there is no such switch", "unknown setting", "model.adapt.kind can't be both lora and dora"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tunesmith.cli import show
 from tunesmith.cli.train import command_line
-from tunesmith.core.errors import RecipeError, Where
+from tunesmith.core.errors import Problem, RecipeError, Where
 from tunesmith.core.wording import count
 from tunesmith.metrics.names import titled
 from tunesmith.recipe.compose import compose
@@ -42,12 +42,17 @@ def ablate(
     if kind := kind_of(file):
         where, fix = Where(str(file), column=kind), "write a recipe of one of them, and name that"
         raise RecipeError("an ablation is of one training, not of several", where=where, fix=fix)
-    named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
     each = _seeds(seeds)
     recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
-    for name, settings in named.items():
-        if name in switches:  # what is tried because all are may have no meaning here, and is then skipped
-            compose(file=file, overrides=[*overrides, *settings], arguments=arguments)
+    problems: list[Problem] = []
+    for name in switches:  # what is tried because all are may have no meaning here, and is then skipped
+        try:
+            compose(file=file, overrides=[*overrides, *settings_of(name)], arguments=arguments)
+        except RecipeError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise RecipeError.of(problems)
+    named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
     from tunesmith.workflow.ablate import ablate as measure
     from tunesmith.workflow.start import data_stem, refuse_early
 
