@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import ModelError, Where
 from tunesmith.models.dropout import keep_head_dropout, set_dropout, set_head_dropout
+from tunesmith.models.heads import SCALE, is_new, names_of, rename_outputs
 from tunesmith.models.layers import NEW, reinit_top
 from tunesmith.models.opening import config_of, part_names, pooled_of
 from tunesmith.models.pooled import PooledForSequenceClassification, bare
@@ -27,6 +28,8 @@ from tunesmith.models.source import Source
 from tunesmith.models.spec import ModelSpec
 
 WHOLE_TEXTS = "AutoModelForSequenceClassification"
+NAMED = (WHOLE_TEXTS, "AutoModelForTokenClassification")
+"""Classes whose outputs mean what they are called; those of the others always mean the same."""
 _OTHER = {
     "AutoModelForCausalLM": "choose a model that writes, such as GPT-2 or Llama, or an encoder such as BERT",
     WHOLE_TEXTS: "choose an encoder such as BERT, or one of tunesmith's own heads: --set model.pooling=mean",
@@ -45,7 +48,9 @@ def build_classifier(
     auto_class: str = WHOLE_TEXTS,
     problem_type: str | None = "single_label_classification",
 ) -> PreTrainedModel:
-    """Load `source` with a new head of one output for each of `names`, float32, on the CPU.
+    """Load `source` with a head of one output for each of `names`, float32, on the CPU.
+
+    The head is new, but where the checkpoint has one for the same names (`models/heads.py`).
 
     Args:
         source: the checkpoint.
@@ -63,6 +68,7 @@ def build_classifier(
             "only whole texts are pooled", fix="use --set model.pooling=first --set model.head_layers=auto"
         )
     config = config_of(source, spec)
+    vars(config).pop(SCALE, None)
     set_dropout(config, spec)
     for memory in MEMORIES:
         if hasattr(config, memory):
@@ -76,6 +82,8 @@ def build_classifier(
     whole.problem_type = problem_type
     with quiet():
         model = _pooled(source, spec, whole) if own else load_with_head(source, spec, config, auto_class)
+    if auto_class in NAMED and not is_new(head_of(model), spec):
+        rename_outputs(model, head_of(model), names_of(source, spec), names)
     if own:
         refuse_unpoolable(model, source, spec)
         return model
@@ -93,7 +101,10 @@ def _pooled(source: Source, spec: ModelSpec, config: PooledConfig) -> PreTrained
         return load_with_head(source, spec, config, WHOLE_TEXTS)
     backbone = bare(load_with_head(source, spec, config.backbone, "AutoModel"))
     config.backbone.architectures = [type(backbone).__name__]
-    return PooledForSequenceClassification(config, backbone)
+    model = PooledForSequenceClassification(config, backbone)
+    for parameter in model.output.parameters():
+        setattr(parameter, NEW, True)
+    return model
 
 
 def load_with_head(source: Source, spec: ModelSpec, config: Any, auto_class: str) -> PreTrainedModel:

@@ -69,18 +69,24 @@ def reinit_top(model: PreTrainedModel, n: int, *, pooler: bool = False) -> None:
             where = Where(column="model.reinit_layers", value=n)
             raise ModelError(f"a stack of this model has {len(layers)} layers", where=where, fix="choose fewer")
         for layer in layers[-n:]:
-            _draw_anew(model, layer)
+            draw_anew(model, layer)
     above = getattr(model.base_model, "pooler", None)
     if n and pooler and above is not None:
-        _draw_anew(model, above)
+        draw_anew(model, above)
 
 
-def _draw_anew(model: PreTrainedModel, part: nn.Module) -> None:
+def draw_anew(model: PreTrainedModel, part: nn.Module) -> None:
+    """Give a part of a model new random weights, as its family draws them, maybe by what the part is in."""
     for tensor in (*part.parameters(), *part.buffers()):
         # transformers marks what a checkpoint filled, and initialises no such tensor again.
         tensor._is_hf_initialized = False  # type: ignore[attr-defined]
         setattr(tensor, NEW, True)
     part.apply(model._init_weights)
+    around = [
+        module for module in model.modules() if module is not part and any(one is part for one in module.modules())
+    ]
+    for module in reversed(around):
+        model._init_weights(module)
 
 
 def drop_layers(model: nn.Module, probability: float) -> None:

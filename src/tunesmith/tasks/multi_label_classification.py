@@ -243,13 +243,14 @@ class MultiLabelClassification(ColumnsTask):
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own sequence classification class with one output per label.
 
-        It begins with each label as likely as in the training rows, which spares it the first steps of learning that
-        most labels are rare (Lin et al. 2017, section 4.1).
+        A new head begins with each label as likely as in the training rows, which spares it the first steps of
+        learning that most labels are rare (Lin et al. 2017, section 4.1).
         """
-        from tunesmith.models.classifier import build_classifier, shift_outputs
+        from tunesmith.models.classifier import build_classifier, head_of, shift_outputs
+        from tunesmith.models.heads import is_new
 
         model = build_classifier(source, spec, self.names, problem_type="multi_label_classification")
-        if self.class_weights == "none":
+        if self.class_weights == "none" and is_new(head_of(model), spec):
             shift_outputs(model, [math.log((n + 1) / (self.n_rows - n + 1)) for n in self.class_counts])
         return model
 

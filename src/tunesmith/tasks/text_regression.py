@@ -152,6 +152,15 @@ class TextRegression(ColumnsTask):
         return found
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The targets, as the saved model's config holds them."""
+        return self.target_columns
+
+    def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
+        """Return whether a head for other numbers begins anew; one for unnamed numbers does so, too."""
+        return [note for note in super().announce(source, spec) if note.topic == "new head"]
+
+    @property
     def n_outputs(self) -> int:
         """How many targets there are."""
         return len(self.target_columns)
@@ -173,10 +182,23 @@ class TextRegression(ColumnsTask):
         return self.model_copy(update={"means": (0.0,) * self.n_outputs})
 
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
-        """Return the family's own sequence classification class with one output per target."""
-        from tunesmith.models.classifier import build_classifier
+        """Return the family's own sequence classification class with one output per target.
 
-        return build_classifier(source, spec, self.target_columns, problem_type="regression")
+        A head for the same numbers gives them standardised again, as they are learnt; one of unknown scale begins anew.
+        """
+        from tunesmith.models.classifier import build_classifier, head_of, scale_outputs
+        from tunesmith.models.heads import is_new, scale_of
+        from tunesmith.models.layers import draw_anew
+
+        model = build_classifier(source, spec, self.target_columns, problem_type="regression")
+        if is_new(head_of(model), spec):
+            return model
+        scale = scale_of(source, spec, self.target_columns)
+        if scale is None:
+            draw_anew(model, head_of(model))
+        else:
+            scale_outputs(model, [1 / each for _, each in scale], [-mean / each for mean, each in scale])
+        return model
 
     def stack(self, targets: Sequence[Any]) -> Tensor:
         """Return standardised numbers, shape (batch, targets)."""
@@ -231,15 +253,18 @@ class TextRegression(ColumnsTask):
         return {"loss": float(errors.mean()), **named_values}
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:
-        """Return how the saved model gives numbers on their own scale: its head has it."""
-        from tunesmith.models.classifier import scale_outputs
-
+        """Return how the saved model gives numbers on their own scale: its head has it, and its config says which."""
         del outputs, table, why_not
         n = self.n_outputs
         saved = self.model_copy(update={"means": (0.0,) * n, "deviations": (1.0,) * n})
-        return Tuned(
-            saved, {"fitted_on": None}, self._scaled, lambda model: scale_outputs(model, self.deviations, self.means)
-        )
+        return Tuned(saved, {"fitted_on": None}, self._scaled, self._give_scale)
+
+    def _give_scale(self, model: PreTrainedModel) -> None:
+        from tunesmith.models.classifier import scale_outputs
+        from tunesmith.models.heads import SCALE
+
+        scale_outputs(model, self.deviations, self.means)
+        setattr(model.config, SCALE, [list(pair) for pair in zip(self.means, self.deviations, strict=True)])
 
     def baselines(self, train: Table, test: Table, *, seed: int) -> dict[str, list[NumberPrediction]]:
         """Return the mean of the training rows, and ridge regression on words (TF-IDF)."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.core.errors import DataError, Where
+from tunesmith.core.notes import Note
 from tunesmith.core.wording import count
 from tunesmith.data.table import Table
 from tunesmith.tasks.base import Task
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
+    from tunesmith.models.source import Source
+    from tunesmith.models.spec import ModelSpec
     from tunesmith.models.tokenize import Tokenizer
 
 
@@ -56,6 +59,17 @@ class TextTask(Task):
     def numbers(self, table: Table) -> Sequence[Any]:
         """Return each row's target as the loss takes it."""
         raise TypeError(f"{type(self).__name__} must define numbers")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the saved model's config calls its outputs."""
+        raise TypeError(f"{type(self).__name__} must define names")
+
+    def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
+        """Return what is to be said of a head whose outputs have other names."""
+        from tunesmith.models.heads import announce
+
+        return announce(source, spec, self.names, auto_class=self.auto_class)
 
     @property
     def n_outputs(self) -> int:

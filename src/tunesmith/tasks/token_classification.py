@@ -233,6 +233,12 @@ class TokenClassification(Task):
             examples += word_examples(row, (ids, offsets), places, tags, tokenizer=tokenizer, n_tags=len(index))
         return examples
 
+    def announce(self, source: Source, spec: ModelSpec) -> list[Note]:
+        """Return what is to be said of a head whose outputs are other tags."""
+        from tunesmith.models.heads import announce
+
+        return announce(source, spec, self.labels, auto_class=self.auto_class)
+
     def build(self, source: Source, spec: ModelSpec) -> PreTrainedModel:
         """Return the family's own token classification class with one output per tag."""
         from tunesmith.models.classifier import build_classifier
