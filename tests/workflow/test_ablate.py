@@ -33,10 +33,12 @@ def pair(value, half, metric="accuracy"):
     return {"metric": metric, "value": value, "low": value - half, "high": value + half}
 
 
-def test_one_seed_is_as_sure_as_its_rows():
+def test_one_seed_is_no_verdict():
     found = gain([pair(0.05, 0.02)], same_rows=True)
     assert (found["value"], found["low"], found["high"]) == pytest.approx((0.05, 0.03, 0.07))
-    assert found["verdict"] == "helps"
+    assert found["verdict"] == "one seed"
+    said = sentence({"metric": "accuracy", "seeds": [0], "switches": {"eda": found}})
+    assert said.startswith("One seed is no verdict")
 
 
 def test_seeds_and_rows_both_count_on_the_same_rows():
@@ -54,7 +56,7 @@ def test_seeds_and_rows_both_count_on_the_same_rows():
     [("accuracy", -0.05, "hurts"), ("accuracy", 0.01, "no visible effect"), ("perplexity", -3.0, "helps")],
 )
 def test_verdicts_know_which_way_is_better(metric, value, verdict):
-    assert gain([pair(value, 0.02, metric)], same_rows=True)["verdict"] == verdict
+    assert gain([pair(value, 0.02, metric)] * 3, same_rows=True)["verdict"] == verdict
 
 
 def test_a_metric_that_is_undefined_has_no_gain():
@@ -141,7 +143,9 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     assert ("baseline", 0, "done") in told
     told.clear()
     found = ablate(recipe, switches, seeds=[0, 1], out=tmp_path / "out", tell=lambda t, w: told.append((t.variant, w)))
-    assert [what for _, what in told].count("training") == 2, "the trial that was interrupted, and the odd one again"
+    assert [what for _, what in told].count("training") == 3, (
+        "the trial that was interrupted, the odd one again, the idle"
+    )
     assert found == json.loads((tmp_path / "out/ablation.json").read_text())
     assert list(found["switches"]) == ["fast"]
     assert found["skipped"]["same"] == "the baseline has it already", "by choice: there are few updates"
@@ -159,6 +163,28 @@ def test_pairs_over_seeds_go_on_where_they_were_interrupted(tiny, rows, tmp_path
     with pytest.raises(RunError, match="trials of another recipe"):
         ablate(recipe.model_copy(update={"seed": 9}), switches, seeds=[0], out=tmp_path / "out", tell=tell)
     is_listed_and_says_what_it_is(tmp_path / "out", page)
+
+
+def test_a_switch_is_left_out_where_it_changes_nothing_with_any_seed(tmp_path, monkeypatch):
+    trained = []
+    idle = {("soup", 0), ("never", 0), ("never", 1)}
+    monkeypatch.setattr(ablating, "facts", lambda *_: {})
+    monkeypatch.setattr(ablating, "refuse_changed", lambda *_: None)
+    monkeypatch.setattr(ablating, "_folder", lambda _, variant, seed: (variant, seed))
+    monkeypatch.setattr(ablating, "_idle", lambda folder, _: "it changes nothing" if folder in idle else "")
+
+    def tried(trial, *_):
+        trained.append((trial.variant, trial.seed))
+        return "refused" if trial.variant == "odd" else ""
+
+    monkeypatch.setattr(ablating, "_tried", tried)
+    switches = dict.fromkeys(("baseline", "soup", "never", "odd"), ())
+    skipped, seeds = ablating._train_all(switches, [0, 1], tmp_path, lambda *_: None)
+    assert (skipped, seeds) == ({"odd": "refused", "never": "it changes nothing"}, [0, 1])
+    assert ("odd", 1) not in trained
+    trained.clear()
+    skipped, seeds = ablating._train_all(dict.fromkeys(("baseline", "odd"), ()), [0, 1, 2], tmp_path, lambda *_: None)
+    assert (skipped, seeds, trained) == ({"odd": "refused"}, [0], [("baseline", 0), ("odd", 0)])
 
 
 def is_listed_and_says_what_it_is(out, page):
@@ -328,9 +354,9 @@ def test_the_picture_has_room_for_names_and_the_unit_of_the_table(tmp_path):
 def test_what_may_be_hidden_is_said():
     one = {"value": -0.2, "low": -0.4, "high": 0.1, "verdict": "no visible effect"}
     other = {"value": 0.1, "low": 0.05, "high": 0.6, "verdict": "helps"}
-    said = sentence({"metric": "macro_f1", "switches": {"lora": one, "eda": other}})
+    said = sentence({"metric": "macro_f1", "seeds": [0, 1], "switches": {"lora": one, "eda": other}})
     assert said.startswith("Helps: eda. Where none is visible, one of up to 40.0 may be hidden")
-    assert sentence({"metric": "macro_f1", "switches": {"eda": other}}) == "Helps: eda."
+    assert sentence({"metric": "macro_f1", "seeds": [0, 1], "switches": {"eda": other}}) == "Helps: eda."
 
 
 def test_an_interrupted_trial_has_the_time_to_save_what_it_has(tmp_path):
@@ -371,6 +397,8 @@ def test_all_misspelt_switches_are_told_at_once(rows):
         (["--switch", "train.mixxout=1"], "unknown setting"),
         (["--switch", "rdrop", "--seeds", "1;2"], "is no list of seeds"),
         (["--switch", "rdrop", "--seeds", "0,1,0"], "a seed stands twice"),
+        (["--switch", "rdrop", "--seeds", "0,-1"], "a seed is 0 or more"),
+        (["--switch", "model.source=./typo"], "no such model folder"),
         (["--switch", "rdrop", "--test", "nowhere.csv"], "no such file"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tunesmith.core.errors import Problem, RecipeError, Where
 from tunesmith.core.wording import count
 from tunesmith.metrics.names import titled
 from tunesmith.recipe.compose import compose
+from tunesmith.recipe.recipe import Recipe
 from tunesmith.recipe.several import kind_of
 from tunesmith.run.folder import RUNS
 
@@ -45,18 +47,19 @@ def ablate(
     each = _seeds(seeds)
     recipe, _ = compose(file=file, overrides=overrides, arguments=arguments)
     problems: list[Problem] = []
+    turned: list[Recipe] = []
     for name in switches:  # what is tried because all are may have no meaning here, and is then skipped
         try:
-            compose(file=file, overrides=[*overrides, *settings_of(name)], arguments=arguments)
+            turned.append(compose(file=file, overrides=[*overrides, *settings_of(name)], arguments=arguments)[0])
         except RecipeError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise RecipeError.of(problems)
     named = {name: settings_of(name) for name in (*switches, *(SWITCHES if everything else ()))}
     from tunesmith.workflow.ablate import ablate as measure
-    from tunesmith.workflow.start import data_stem, refuse_early
+    from tunesmith.workflow.start import data_stem, refuse_all, refuse_early
 
-    refuse_early(recipe)
+    refuse_all(*(partial(refuse_early, each) for each in (recipe, *turned)))
     folder = out or RUNS / f"{data_stem(recipe.data.path)}-ablation"
     console = show.console()
     with Trials(console, n=(len(named) + 1) * len(each)) as trials:
@@ -74,6 +77,8 @@ def _seeds(text: str) -> list[int]:
     except ValueError:
         fix = "write whole numbers with commas between them: --seeds 0,1,2"
         raise RecipeError("is no list of seeds", where=Where("--seeds", value=text), fix=fix) from None
+    if min(found) < 0:
+        raise RecipeError("a seed is 0 or more", where=Where("--seeds", value=text), fix="for example --seeds 0,1,2")
     if len(found) > len({*found}):
         raise RecipeError("a seed stands twice", where=Where("--seeds", value=text), fix="leave one of them out")
     return found

@@ -61,7 +61,7 @@ def ablate(
     Args:
         recipe: the baseline.
         switches: name to the settings that turn it on.
-        seeds: each is trained with all variants.
+        seeds: each is trained with all variants, until none is left.
         out: a folder; runs that are done in it are not trained again.
         tell: told how it goes.
         command: the command line that began it.
@@ -83,7 +83,7 @@ def ablate(
         note(out, now)
         with failures_noted(whole):
             whole.mark("running")
-            skipped = _train_all(variants, seeds, out, tell)
+            skipped, seeds = _train_all(variants, seeds, out, tell)
             named = [name for name in variants if name not in skipped]
             runs = {name: [Run.open(_folder(out, name, seed)) for seed in seeds] for name in named}
             tried = [name for name in switches if (_folder(out, name, seeds[0]) / "manifest.json").exists()]
@@ -100,10 +100,19 @@ def _folder(out: Path, variant: str, seed: int) -> Path:
     return out / "runs" / f"{slug(variant)}-seed{seed}"
 
 
-def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], out: Path, tell: Tell) -> dict[str, str]:
-    """Train what is not trained yet; return the variants that can't be or change nothing, and why."""
+def _train_all(
+    variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], out: Path, tell: Tell
+) -> tuple[dict[str, str], list[int]]:
+    """Train what is not trained yet; return the variants that can't be or change nothing, why, and the seeds' share.
+
+    A switch changes nothing only where it does not with any seed: whether a mean of weights is taken, for example, is
+    a matter of the seed.
+    """
     skipped: dict[str, str] = {}
+    trained: list[int] = []
     for seed in seeds:
+        if trained and len(skipped) == len(variants) - 1:  # nothing is left to be compared with the baseline
+            break
         for name, settings in variants.items():
             trial = Trial(name, tuple(settings), seed, _folder(out, name, seed))
             if name not in skipped:
@@ -111,11 +120,16 @@ def _train_all(variants: Mapping[str, tuple[str, ...]], seeds: Sequence[int], ou
                 if why := _tried(trial, out, tell):
                     skipped[name] = why
             tell(trial, skipped.get(name, "done"))
-    return skipped
+        trained.append(seed)
+    for name in [name for name in variants if name not in {BASELINE, *skipped}]:
+        said = [_idle(_folder(out, name, seed), _folder(out, BASELINE, seed)) for seed in trained]
+        if all(said):
+            skipped[name] = said[0]
+    return skipped, trained
 
 
 def _tried(trial: Trial, out: Path, tell: Tell) -> str:
-    """Train one trial unless it is done; return why its switch has no place in the table, "" if it has one.
+    """Train one trial unless it is done; return why its switch needs no other seed, "" if it does.
 
     Raises:
         RunError: it is the baseline, and can't be trained.
@@ -127,7 +141,13 @@ def _tried(trial: Trial, out: Path, tell: Tell) -> str:
     baseline = _folder(out, BASELINE, trial.seed)
     if _has(baseline, trial.settings):
         return "the baseline has it already"
-    return _train(trial, out / RECIPE, tell) or _idle(trial.folder, baseline)
+    return _train(trial, out / RECIPE, tell) or _said_idle(trial.folder, baseline)
+
+
+def _said_idle(folder: Path, baseline: Path) -> str:
+    """Return why a switch changed nothing and can't with other seeds either, as its run says; "" otherwise."""
+    is_said = any(note.topic == "no effect" for note in Run.open(folder).notes)
+    return _idle(folder, baseline) if is_said else ""
 
 
 def _idle(folder: Path, baseline: Path) -> str:

@@ -79,6 +79,8 @@ def sentence(found: Mapping[str, Any]) -> str:
     """Say which switches help and which hurt."""
     if not found["switches"]:
         return "No switch was measured: all are left out."
+    if len(found["seeds"]) == 1:
+        return "One seed is no verdict: trainings that differ by nothing but chance differ as well. Name more --seeds."
     of = {v: [n for n, one in found["switches"].items() if one["verdict"] == v] for v in ("helps", "hurts")}
     helps = f"Helps: {', '.join(of['helps'])}." if of["helps"] else "No switch shows a gain beyond chance."
     return helps + (f" Hurts: {', '.join(of['hurts'])}." if of["hurts"] else "") + _hidden(found)
