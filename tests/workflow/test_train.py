@@ -134,7 +134,7 @@ def test_compare_on_shared_rows(trained, tiny, reviews, tmp_path):
     weak = ts.train(reviews, out=tmp_path / "weak", **quick(tiny, **{"train.length": "1 steps", "data.split.dev": 0.2}))
     found = compare([trained.run, weak.run])
     assert found["best"] == trained.run.name
-    assert found["pairs"][0]["p_holm"] <= 1
+    assert found["pairs"][0]["p_corrected"] <= 1
 
 
 def test_nothing_is_written_when_the_data_is_wrong(tiny, tmp_path):

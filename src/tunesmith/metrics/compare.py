@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def paired(
 
 
 def against_best(runs: Mapping[str, Scorer], *, metric: str, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """Compare several models with the best of them; p-values are corrected for their number (Holm 1979).
+    """Compare several models with the best of them; p-values are corrected for their number, and for this choice.
 
     Args:
         runs: name to the model's answers on the same rows; two or more.
@@ -59,7 +60,7 @@ def against_best(runs: Mapping[str, Scorer], *, metric: str, resamples: int = 10
 
     Returns:
         `metric`, `n_rows`, `best` (name), `ranking` (`name`, `value`, `low`, `high`, best first), `pairs` (as
-        of `paired`, b is the best; with `p_holm`, also in `mcnemar`, and `better` decided by it), `sentence`.
+        of `paired`, b is the best; with `p_corrected`, also in `mcnemar`, and `better` decided by it), `sentence`.
 
     Raises:
         DataError: as `paired`, fewer than two models, or a metric that is undefined on these rows.
@@ -70,7 +71,7 @@ def against_best(runs: Mapping[str, Scorer], *, metric: str, resamples: int = 10
     ranking = _ranking(draws, metric)
     best = ranking[0]["name"]
     others = [entry["name"] for entry in ranking[1:]]
-    pairs = _corrected([_pair(runs, draws, metric=metric, names=(name, best)) for name in others])
+    pairs = _corrected([_pair(runs, draws, metric=metric, names=(name, best)) for name in others], draws)
     return {
         "metric": metric,
         "n_rows": len(runs[best]),
@@ -103,14 +104,27 @@ def mcnemar(a_right: Array, b_right: Array) -> dict[str, Any]:
     }
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number (Holm 1979), in the given order."""
-    corrected = [1.0] * len(p_values)
-    so_far = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = so_far
-    return corrected
+def simultaneous_p(draws: Mapping[str, tuple[float, Array]]) -> dict[tuple[str, str], float]:
+    """Return a p-value for the difference of each two models, corrected for having looked at all of them.
+
+    It is the share of resamples in which some two models, each taken less its own value, lie farther apart than these
+    two do, in standard deviations of their difference (the maximal t: Westfall and Young 1993, section 2.5).
+    Which models are picked afterwards, the best among them, makes no difference to it.
+
+    Args:
+        draws: name to the metric on the rows as they are, and on resamples that all share.
+    """
+    found: dict[tuple[str, str], float] = {}
+    farthest = np.zeros(0)
+    for a, b in combinations(draws, 2):
+        (a_value, a_draws), (b_value, b_draws) = draws[a], draws[b]
+        spread = b_draws - a_draws
+        deviation = float(np.nanstd(spread))
+        unit = deviation if deviation > 0 else math.inf
+        found[a, b] = abs(b_value - a_value) / unit
+        each = np.nan_to_num(np.abs(spread - (b_value - a_value)) / unit)
+        farthest = np.maximum(farthest, each) if len(farthest) else each
+    return {pair: (1 + int((farthest >= t).sum())) / (len(farthest) + 1) for pair, t in found.items()}
 
 
 def _exact(only_a: int, only_b: int) -> tuple[None, float]:
@@ -223,26 +237,29 @@ def _ranking(draws: Mapping[str, tuple[float, Array]], metric: str) -> list[dict
     return sorted(ranking, key=lambda entry: sign * entry["value"])
 
 
-def _corrected(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    boot = holm([pair["p"] for pair in pairs])
-    tests = holm([pair["mcnemar"]["p"] for pair in pairs if pair["mcnemar"]])
-    return [
-        {
-            **pair,
-            "p_holm": p,
-            "mcnemar": {**pair["mcnemar"], "p_holm": tests[i]} if pair["mcnemar"] else None,
+def _corrected(pairs: list[dict[str, Any]], draws: Mapping[str, tuple[float, Array]]) -> list[dict[str, Any]]:
+    of_all = simultaneous_p(draws) if len(pairs) > 1 else {}
+    n_looked_at = math.comb(len(draws), 2)
+    found = []
+    for pair in pairs:
+        names = pair["a"], pair["b"]
+        p = max(pair["p"], of_all.get(names, of_all.get(names[::-1], 0.0)))
+        test = pair["mcnemar"]
+        more = {
+            "p_corrected": p,
+            "mcnemar": test and {**test, "p_corrected": min(1.0, n_looked_at * test["p"])},
             "better": pair["better"] if p < SURE else "unclear",
-            "sentence": _with_correction(pair, p, n_pairs=len(pairs)),
+            "sentence": _with_correction(pair, p, n_models=len(draws)),
         }
-        for i, (pair, p) in enumerate(zip(pairs, boot, strict=True))
-    ]
+        found.append(pair | more)
+    return found
 
 
-def _with_correction(pair: Mapping[str, Any], p: float, *, n_pairs: int) -> str:
-    if n_pairs == 1 or pair["better"] == "unclear":
+def _with_correction(pair: Mapping[str, Any], p: float, *, n_models: int) -> str:
+    if n_models == 2 or pair["better"] == "unclear":
         return str(pair["sentence"])
     verdict = "" if p < SURE else ", so not sure"
-    return f"{pair['sentence'][:-1]}; bootstrap {p_value(p)} corrected for {n_pairs} comparisons{verdict}."
+    return f"{pair['sentence'][:-1]}; bootstrap {p_value(p)} corrected for the best of {n_models}{verdict}."
 
 
 def _summary(best: Mapping[str, Any], pairs: Sequence[Mapping[str, Any]], metric: str) -> str:
