@@ -3,13 +3,14 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.metrics.of_classes import measure, paired
 from tunesmith.metrics.baselines import majority
-from tunesmith.metrics.evidence import MoreRows
+from tunesmith.metrics.evidence import MoreRows, Together
 from tunesmith.metrics.more_rows import label_more
 from tunesmith.metrics.scorer import measure as measure_any
 from tunesmith.metrics.texts import SummaryScorer, TranslationScorer
@@ -724,3 +725,21 @@ def test_weights_are_advised_for_what_is_rare_where_it_is_learnt(learnt):
 def test_a_share_that_few_rows_fell_short_of_is_not_advised():
     found = verdict(run_metrics(model=0.8, dev=None, train=0.8, n_test=13), n_train=76)
     assert advised(found, "data.split.test=0.3") and not advised(found, "data.split.test=0.2")
+
+
+def test_advice_to_a_task_among_others_is_what_their_recipe_takes():
+    metrics = run_metrics(model=0.62, baseline=0.55, train=0.63, dev=0.62)
+    events = [event | {"step": 2 * event["step"]} for event in GOOD_CURVE]  # every other turn is another task's
+    settings = {"train.length": "400 steps", "evaluate.patience": 3}
+    among = Together("topics", 2, n_updates=800, has_own_length=True)
+    found = verdict(metrics, events=events, settings=settings, together=among)
+    assert advised(found, 'Train longer: --set tasks.topics.train.length="800 steps"')
+    shared = verdict(metrics, events=events, settings=settings, together=replace(among, has_own_length=False))
+    assert advised(shared, 'Train longer: --set train.length="800 steps"'), "twice 800 updates, of two tasks"
+    ended = verdict(metrics, events=events, settings=settings, together=replace(among, n_updates=2000))
+    assert advised(ended, "--set multitask.patience=6 (training ended at step 800 of 2,000, after 3 measurements")
+    for one in (found, shared, ended):
+        assert not any(re.search(r"--set (task|data|evaluate)\.", advice) for advice in one["try_next"])
+    rare = run_metrics(model=0.9, baseline=0.8, n_classes=3, shares=(0.9, 0.07, 0.03))
+    weights = [one for one in verdict(rare, together=among)["try_next"] if "class_weights" in one]
+    assert weights and weights == [one.replace("--set task.", "--set tasks.topics.task.") for one in weights]

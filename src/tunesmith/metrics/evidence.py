@@ -72,6 +72,23 @@ class Finding:
     advice: tuple[str | MoreRows, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How a task was trained with others.
+
+    Attributes:
+        name: of the task.
+        n_tasks: how many tasks there are.
+        n_updates: how many updates were planned for all of them.
+        has_own_length: whether the task says how long it is trained, rather than all of them in common.
+    """
+
+    name: str
+    n_tasks: int
+    n_updates: int
+    has_own_length: bool
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The facts of one run.
@@ -82,6 +99,7 @@ class Evidence:
         n_train: rows trained on.
         settings: dotted setting to value, as far as known.
         data: the data as the user names it in commands.
+        together: how it was trained with other tasks; None where it was trained alone.
     """
 
     metrics: Mapping[str, Any]
@@ -89,6 +107,7 @@ class Evidence:
     n_train: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: str = "DATA"
+    together: Together | None = None
 
     @property
     def main(self) -> str:
@@ -205,6 +224,11 @@ class Evidence:
 
     @property
     def planned(self) -> tuple[float, str]:
+        """How long training was to be, of all tasks together; see `length`."""
+        return (float(self.together.n_updates), "steps") if self.together else self.length
+
+    @property
+    def length(self) -> tuple[float, str]:
         """How long training was to be, in "epochs" or "steps"; as long as it was where no plan is known, else 0."""
         number, _, unit = str(self.settings.get("train.length", "")).partition(" ")
         if unit:

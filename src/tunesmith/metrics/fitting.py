@@ -160,21 +160,32 @@ def longer(evidence: Evidence) -> str:
     number, unit = evidence.planned
     if evidence.ended_early:
         patience = evidence.settings.get("evaluate.patience") or 3
+        key = "multitask.patience" if evidence.together else "evaluate.patience"
         return (
-            f"Wait longer for a gain: --set evaluate.patience={2 * patience} (training ended at "
+            f"Wait longer for a gain: --set {key}={2 * patience} (training ended at "
             f"{unit.removesuffix('s')} {math.ceil(evidence.trained - 1e-6):,} of {number:,g}, after "
             f"{count(patience, 'measurement')} without one)"
         )
-    return f'Train longer: --set train.length="{_length(2 * number or 10, unit)}"'
+    return f"Train longer: {_so_long(evidence, 2)}"
 
 
 def half_as_long_again(evidence: Evidence) -> tuple[str, ...]:
     """Advise somewhat more training, where it was not ended for want of gain and something is left to gain."""
-    number, unit = evidence.planned
     found = evidence.measured(evidence.primary, evidence.judged)
-    if evidence.ended_early or not number or (found and evidence.error(found.value) == 0):
+    if evidence.ended_early or not evidence.planned[0] or (found and evidence.error(found.value) == 0):
         return ()
-    return (f'Train half as long again: --set train.length="{_length(1.5 * number, unit)}"',)
+    return (f"Train half as long again: {_so_long(evidence, 1.5)}",)
+
+
+def _so_long(evidence: Evidence, factor: float) -> str:
+    """Return the setting that trains so many times as long: of tasks that share their updates out, all of them."""
+    together, key = evidence.together, "train.length"
+    number, unit = evidence.length
+    if together and together.has_own_length:
+        key = f"tasks.{together.name}.train.length"
+    elif together:
+        number, unit = together.n_updates / together.n_tasks, "steps"
+    return f'--set {key}="{_length(factor * number or 10, unit)}"'
 
 
 def _length(number: float, unit: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.wording import rows
-from tunesmith.metrics.evidence import Evidence, Finding, MoreRows
+from tunesmith.metrics.evidence import Evidence, Finding, MoreRows, Together
 from tunesmith.metrics.fitting import LARGER_MODEL, diagnose, half_as_long_again
 from tunesmith.metrics.more_rows import few_to_train_on, label_more, more_to_train_on
 from tunesmith.metrics.names import is_open, lower_is_better, number
@@ -80,6 +80,7 @@ def verdict(
     n_train: int = 0,
     settings: Mapping[str, Any] | None = None,
     data: str = "DATA",
+    together: Together | None = None,
 ) -> dict[str, Any]:
     """Judge a run.
 
@@ -91,12 +92,13 @@ def verdict(
         n_train: rows trained on; 0 if not known.
         settings: dotted setting to value, so that nothing is advised that is set already.
         data: the data as it stands in advised commands.
+        together: how it was trained with other tasks.
 
     Returns:
         `worth_it` ("yes", "no", "unclear"), `fit` ("over", "under", "good", "unknown"), `sentences`, and
         `try_next`: at most five pieces of advice with the setting or command, the most promising first.
     """
-    evidence = Evidence(metrics, events, n_train, settings or {}, data)
+    evidence = Evidence(metrics, events, n_train, settings or {}, data, together)
     if not evidence.primary:
         return _nothing_measured()
     worth, worth_findings = _worth(evidence)
@@ -113,16 +115,17 @@ def verdict(
         *weak_classes(evidence),
         *confidence(evidence),
     ]
+    tried = _advice(
+        [*fit_findings, *findings],
+        more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
+        wanted=evidence.wanted,
+        wrong=wrong,
+    )
     return {
         "worth_it": worth,
         "fit": fit,
         "sentences": [finding.sentence for finding in findings],
-        "try_next": _advice(
-            [*fit_findings, *findings],
-            more=half_as_long_again(evidence) if worth == "yes" and fit in ("good", "unknown") else (),
-            wanted=evidence.wanted,
-            wrong=wrong,
-        ),
+        "try_next": [_for_task(evidence, advice) for advice in tried],
     }
 
 
@@ -249,6 +252,13 @@ def _advice(findings: Sequence[Finding], *, more: Sequence[str], wanted: str, wr
         advice for advice in said if advice not in wrong and all(first[key] == advice for key in _SET.findall(advice))
     ]
     return list(dict.fromkeys(kept))[:MOST_ADVICE] or [LARGER_MODEL]
+
+
+def _for_task(evidence: Evidence, advice: str) -> str:
+    """Return advice as the recipe of several tasks takes it: what each has of its own is set for this one."""
+    if evidence.together is None:
+        return advice
+    return re.sub(r"--set (?=task\.|data\.|evaluate\.)", f"--set tasks.{evidence.together.name}.", advice)
 
 
 def _ends(metric: str, low: float | None, high: float | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from tunesmith.core import hardware
 from tunesmith.core.files import write_text
 from tunesmith.data.table import Table
+from tunesmith.metrics.evidence import Together
 from tunesmith.metrics.verdict import verdict
 from tunesmith.recipe.origins import flat
 from tunesmith.run.card import model_card
@@ -25,7 +26,16 @@ from tunesmith.workflow.save import save_model, verify
 from tunesmith.workflow.session import Fitted, Watch
 
 
-def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch: Watch, began: float) -> None:
+def finish(
+    resolved: Any,
+    prepared: Prepared,
+    *,
+    fitted: Fitted,
+    run: Run,
+    watch: Watch,
+    began: float,
+    together: Together | None = None,
+) -> None:
     """Measure and write everything a finished run holds."""
     watch.tell({"event": "phase", "name": "measuring"})
     resolved = replace(resolved, task=resolved.task.finished(fitted.model))
@@ -41,6 +51,7 @@ def finish(resolved: Any, prepared: Prepared, *, fitted: Fitted, run: Run, watch
         n_train=len(prepared.tables["train"]),
         settings=flat(resolved.recipe),
         data=shlex.join(resolved.recipe.data.path),
+        together=together,
     )
     run.save_metrics(metrics)
     for split, said in answers.predictions.items():

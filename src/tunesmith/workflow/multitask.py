@@ -26,6 +26,7 @@ from tunesmith.engine.mix_spec import MixSpec
 from tunesmith.engine.mixture import Members, MixedPlan, Mixture, mix
 from tunesmith.engine.optim import make_joint_optimizer
 from tunesmith.engine.weighing import Weighing
+from tunesmith.metrics.evidence import Together
 from tunesmith.metrics.names import lower_is_better
 from tunesmith.models.share import share
 from tunesmith.models.vocabulary import has_rows_of_its_own, train_rows_of
@@ -357,7 +358,18 @@ def _train_in(session: MixedSession, began: float) -> None:
             session.watch.tell({"event": "task", "name": member.name})
             mine = merged(replace(fitted, model=copy.deepcopy(model)), member.resolved, is_main=True)
             _note_others(member, child, session)
-            finish(member.resolved, member.prepared, fitted=mine, run=child, watch=session.watch, began=began)
+            together = Together(
+                member.name, len(session.members), fitted.planned, has_own_length=session.spec.mixing == "planned"
+            )
+            finish(
+                member.resolved,
+                member.prepared,
+                fitted=mine,
+                run=child,
+                watch=session.watch,
+                began=began,
+                together=together,
+            )
     seconds = {"train": round(fitted.seconds, 2), "total": round(fitted.before + time.monotonic() - began, 2)}
     run.update_manifest({"seconds": seconds, "step": fitted.step, "steps": fitted.planned})
     run.mark("done", reason=fitted.stopped)
