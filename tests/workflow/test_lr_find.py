@@ -25,7 +25,7 @@ def curve(*losses):
 def test_the_steepest_place_lies_before_the_lowest():
     found = read(curve(1.0, 0.99, 0.9, 0.3, 0.28, 2.0, 2.1))
     assert found.steepest == pytest.approx(1e-4)
-    assert found.lowest == pytest.approx(1e-3)
+    assert found.lowest == pytest.approx(1e-2)
 
 
 RATES = 10.0 ** np.linspace(-7, -1, 100)
@@ -55,6 +55,18 @@ def test_noise_alone_is_no_fall():
     assert np.mean([one.noise for one in found]) == pytest.approx(0.1, rel=0.1)
 
 
+@pytest.mark.parametrize("after", [1.2, 20.0, 1000.0])
+def test_a_loss_that_blows_up_hides_no_fall(after):
+    """It falls by 0.7 around 2e-4 and breaks at 3e-3."""
+    losses = 1 - 0.7 / (1 + np.exp(-4 * (np.log10(RATES) - np.log10(2e-4))))
+    n = int(np.searchsorted(RATES, 3e-3))
+    broken = [*zip(RATES[:n].tolist(), losses[:n].tolist(), strict=True), *((rate, after) for rate in RATES[n : n + 3])]
+    found = read(broken)
+    assert 1e-4 <= found.steepest <= 4e-4
+    assert 8e-4 < found.lowest < 3e-3
+    assert found.is_clear
+
+
 def test_means_lie_on_a_straight_line_where_the_losses_do():
     _, losses, smooth = zip(*read(list(zip(RATES, np.linspace(2, 1, 100), strict=True))).points, strict=True)
     assert smooth[40:60] == pytest.approx(losses[40:60], abs=1e-3)
@@ -66,7 +78,7 @@ def test_rates_rise_from_step_to_step_and_losses_are_smoothed(tiny, tmp_path):
     found = find_rate(resolve(recipe, origins, prepared=prepare(recipe)), steps=12)
     rates, losses, smooth = zip(*found.points, strict=True)
     assert rates == pytest.approx(10.0 ** (-7 + (np.arange(len(rates)) + 0.5) / 2))
-    weights = np.exp(-np.abs(np.arange(len(losses)) - 3) * 0.5 / 0.25)
+    weights = np.exp(-(((np.arange(len(losses)) - 3) * 0.5 / 0.25) ** 2) / 2)
     assert smooth[3] == pytest.approx(weights @ losses / weights.sum())
     assert found.lowest == rates[int(np.argmin(smooth))]
 

@@ -17,7 +17,9 @@ from tunesmith.workflow.resolve import Resolved
 
 LOWEST, HIGHEST = 1e-7, 1e-1
 WIDTH = 0.25
-"""Of the mean of the losses at a rate, in powers of ten: one so far off weighs 1/e."""
+"""Of the mean of the losses around a rate, in powers of ten: the deviation of a normal curve."""
+HIGH = 1.5
+"""Losses this many times those at the start say that training breaks there; how much higher they are says no more."""
 CLEAR = 3.0
 """A fall of so many standard errors is no chance, with the lowest of a hundred means taken."""
 REACH = 0.7
@@ -89,14 +91,15 @@ def read(points: Sequence[tuple[float, float]]) -> Found:
 
     rates, losses = (np.array(part) for part in zip(*points, strict=True))
     powers = np.log10(rates)
-    weights = np.exp(-np.abs(powers[:, None] - powers) / WIDTH)  # to either side: a fall stays where it is
-    weights /= weights.sum(axis=1, keepdims=True)
-    smooth = weights @ losses
-    bottom = int(smooth.argmin())
     step = float(powers[1] - powers[0]) if len(powers) > 1 else REACH
     reach = max(1, round(REACH / step))
-    at = _steepest(losses.tolist(), reach, bottom)
     before = losses[: 2 * reach + 1]
+    weights = np.exp(-(((powers[:, None] - powers) / WIDTH) ** 2) / 2)  # to either side: a fall stays where it is
+    weights /= weights.sum(axis=1, keepdims=True)
+    capped = np.minimum(losses, HIGH * np.median(before))
+    smooth = weights @ capped
+    bottom = int(smooth.argmin())
+    at = _steepest(capped.tolist(), reach, bottom)
     fall = float(before.mean() - smooth[bottom])
     noise = float(np.diff(before).std() / math.sqrt(2)) if len(before) > 1 else 0.0
     error = noise * math.sqrt(1 / len(before) + float((weights[bottom] ** 2).sum()))
