@@ -240,3 +240,9 @@ def test_merged_spellings_are_those_of_the_training_rows():
     found = inspect(tables, task=TextClassification(text="t", label="l"), spec=spec)
     assert list(found.tables["test"]["l"]) == ["Positive", "negative", "Positive"]
     assert not any(note.topic == "unknown labels" for note in found.notes)
+
+
+def test_addresses_are_found_in_long_runs_of_letters_at_once():
+    run = "ab-" * 40_000
+    clean = Cleaner(("mask_emails",))
+    assert clean(f"{run} write to a.b+c@example.org or {run}@example.org") == f"{run} write to [EMAIL] or [EMAIL]"

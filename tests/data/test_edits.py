@@ -13,6 +13,7 @@ from tunesmith.data.augment.by_models import RoundTrip, in_context
 from tunesmith.data.augment.copies import Copy
 from tunesmith.data.augment.edits import EDITS, _neighbour, swap_groups
 from tunesmith.data.augment.words import Word, alike, cut, join, starts
+from tunesmith.tasks.words import entity_tags, entity_words
 
 TEXT = "The old film was good, and Maria loved it. We left late! Nobody minded the rain at all."
 NEAR = {"good": ["great"], "film": ["movie"], "old": ["aged"]}
@@ -214,3 +215,32 @@ def test_case_has_three_ways():
         "IT'S (NEW) IN MCALLEN, 4TH \u00c9TAGE",
         "It's (New) In Mcallen, 4Th \u00c9tage",
     }
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("seed", range(20))
+def test_what_cleaning_put_in_stays(name, seed):
+    words = cut("please see [URL], and ask [USER] or mail [EMAIL]. It is urgent.")
+    found = join(EDITS[name](words, random.Random(seed), 0.9, lambda word: [f"{word}s"]))
+    assert all(mark in found for mark in ("[URL],", "[USER]", "[EMAIL]."))
+
+
+def test_words_are_put_into_every_gap_that_is_open():
+    words = [Word("a"), Word("b", " ", 0), Word("c", " ", 0), Word("d")]
+    drawn = [EDITS["insert"](words, random.Random(seed), 0.5, lambda _: ["x"]) for seed in range(400)]
+    parts = ["", "a", "b c", "d"]  # two words go before the first, or behind any of these
+    wanted = {
+        " ".join([*parts[: i + 1], "x", *parts[i + 1 : j + 1], "x", *parts[j + 1 :]])
+        for i in range(4)
+        for j in range(i, 4)
+    }
+    assert {" ".join(word.text for word in one) for one in drawn} == {one.strip() for one in wanted}
+
+
+@pytest.mark.parametrize(
+    "tags", [["O", "O", "B", "I", "O", "B"], ["B-PER", "I-PER", "B-PER", "O", "B-LOC", "O"], ["O"] * 6]
+)
+def test_tags_come_back_from_words(tags):
+    words = entity_words(["We", "met", "Anna", "Berg", "and", "Ben"], tags)
+    assert entity_tags(words) == tags
+    assert len({word.group for word in words} - {None}) == sum(tag[0] == "B" for tag in tags)

@@ -135,7 +135,20 @@ def test_labels_that_words_do_not_tell_are_given_from_a_lower_probability_on():
     texts = [" ".join(one) for one in words]
     told = np.array([["sun" in one, "rain" in one] for one in words])
     by_chance = rng.random((120, 2)) < 0.1
-    assert shared_threshold(texts, told) == shared_threshold(texts, told) > 0.3
-    assert shared_threshold(texts, by_chance) < 0.2
-    assert shared_threshold(texts[:4], told[:4]) == 0.5, "too few"
-    assert shared_threshold(texts, np.zeros((120, 2))) == 0.5, "no labels"
+    assert shared_threshold(texts, told, range(120)) == shared_threshold(texts, told, range(120)) > 0.3
+    assert shared_threshold(texts, by_chance, range(120)) < 0.2
+    assert shared_threshold(texts[:4], told[:4], range(4)) == 0.5, "too few"
+    assert shared_threshold(texts, np.zeros((120, 2)), range(120)) == 0.5, "no labels"
+
+
+def test_copies_of_a_row_tell_nothing_of_it():
+    """A threshold of rows by chance stays low, though each is there again among the rows it was made from."""
+    rng = np.random.default_rng(0)
+    texts = [f"name{i} place{i} thing{i}" for i in range(120)]
+    by_chance = rng.random((120, 2)) < 0.1
+    copies = [f"{text} too" for text in texts]
+    row_of = [*range(120), *range(120), *range(120)]
+    found = shared_threshold([*texts, *copies, *copies], np.tile(by_chance, (3, 1)), row_of)
+    assert found < 0.2
+    known = shared_threshold([*texts, *copies, *copies], np.tile(by_chance, (3, 1)), range(360))
+    assert known > 0.25 > found, "as if each row were one of its own"

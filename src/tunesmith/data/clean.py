@@ -27,8 +27,10 @@ BLOCK_TAG = re.compile(rf"</?(?:{BLOCKS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 INLINE_TAG = re.compile(rf"</?(?:{INLINE})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]+[^\s<>\".,;:!?)\]']", re.IGNORECASE)
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 USER = re.compile(r"(?<![\w@.])@\w{2,}")
+PUT_IN = ("[URL]", "[EMAIL]", "[USER]")
+"""What stands in the place of these."""
 INVISIBLE = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]"
 )
@@ -80,17 +82,17 @@ def normalize_space(text: str) -> str:
 
 def mask_urls(text: str) -> str:
     """Replace web addresses by [URL]."""
-    return URL.sub("[URL]", text)
+    return URL.sub(PUT_IN[0], text)
 
 
 def mask_emails(text: str) -> str:
     """Replace e-mail addresses by [EMAIL]."""
-    return EMAIL.sub("[EMAIL]", text) if "@" in text else text
+    return EMAIL.sub(PUT_IN[1], text) if "@" in text else text
 
 
 def mask_users(text: str) -> str:
     """Replace @names by [USER]."""
-    return USER.sub("[USER]", text) if "@" in text else text
+    return USER.sub(PUT_IN[2], text) if "@" in text else text
 
 
 def lowercase(text: str) -> str:

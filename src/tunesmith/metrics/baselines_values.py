@@ -133,7 +133,7 @@ def label_thresholds(train_texts: Sequence[str], train_gold: Array, *, seed: int
     return np.array(best_thresholds(probabilities, gold[held]).values)
 
 
-def shared_threshold(texts: Sequence[str], gold: Array, *, seed: int = 0) -> float:
+def shared_threshold(texts: Sequence[str], gold: Array, row_of: Sequence[int], *, seed: int = 0) -> float:
     """Find from which probability on labels are best given, the same for all, where no rows are spared to see it.
 
     The best threshold for F1 is half of the F1 that can be had (Lipton et al. 2014, theorem 1): it falls with how hard
@@ -143,20 +143,25 @@ def shared_threshold(texts: Sequence[str], gold: Array, *, seed: int = 0) -> flo
     Args:
         texts: of training rows.
         gold: whether each row has each label, shape (rows, labels).
+        row_of: for each row the one that it was made from; itself for others. What was made from a row that is held
+            back is, too, but nothing is measured on it.
         seed: of the folds.
 
     Returns:
         The threshold with the highest micro F1; 0.5 where there are fewer than 5 rows or no labels.
     """
     gold = _checked(gold, n_texts=len(texts)).astype(bool)
-    order = np.random.default_rng(derive(seed, "shared threshold")).permutation(len(gold))[:THRESHOLD_ROWS]
+    source = np.asarray(row_of)
+    written, made = (np.flatnonzero(mine) for mine in (source == np.arange(len(gold)), source != np.arange(len(gold))))
+    order = np.random.default_rng(derive(seed, "shared threshold")).permutation(written)[:THRESHOLD_ROWS]
     if len(order) < N_FOLDS:
         return 0.5
     probabilities = np.zeros((len(order), gold.shape[1]))
     for k in range(N_FOLDS):
         held = np.arange(len(order)) % N_FOLDS == k
-        parts = [[texts[i] for i in order[mine]] for mine in (~held, held)]
-        probabilities[held] = tfidf_labels(parts[0], gold[order[~held]], parts[1], seed=seed)
+        inside = np.concatenate([order[~held], made[np.isin(source[made], order[~held])]])
+        parts = [[texts[i] for i in mine] for mine in (inside, order[held])]
+        probabilities[held] = tfidf_labels(parts[0], gold[inside], parts[1], seed=seed)
     return best_thresholds(probabilities, gold[order]).shared
 
 

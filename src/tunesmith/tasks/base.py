@@ -373,14 +373,15 @@ class Task(Spec):
         """Return point values for learning curves, `main_metric` and "loss" among them (no intervals)."""
         raise _missing(self, "quick_metrics")
 
-    def without_dev(self, train: Table, *, seed: int) -> Self:
+    def without_dev(self, train: Table, row_of: Sequence[int], *, seed: int) -> Self:
         """Return the task with what is else set on dev rows, as far as the training rows tell.
 
         Args:
             train: the training rows.
+            row_of: for each the row that it was made from, by an edit; itself for others.
             seed: of what is random in it.
         """
-        del train, seed
+        del train, row_of, seed
         return self
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:

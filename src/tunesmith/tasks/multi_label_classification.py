@@ -334,7 +334,7 @@ class MultiLabelClassification(ColumnsTask):
         loss = np.logaddexp(0, logits) - logits * gold
         return {"loss": float(loss.mean()), **{n: float(np.nan_to_num(values[n][0])) for n in self.metric_names}}
 
-    def without_dev(self, train: Table, *, seed: int) -> Self:
+    def without_dev(self, train: Table, row_of: Sequence[int], *, seed: int) -> Self:
         """Return the task with one threshold for all labels; see `metrics.baselines_values.shared_threshold`.
 
         Weights of labels move probabilities, to where 0.5 is as good.
@@ -343,7 +343,7 @@ class MultiLabelClassification(ColumnsTask):
 
         if self.class_weights != "none":
             return self
-        found = shared_threshold(self.key(train), self.indicators(train[self.label]), seed=seed)
+        found = shared_threshold(self.key(train), self.indicators(train[self.label]), row_of, seed=seed)
         return self.model_copy(update={"thresholds": (found,) * self.n_outputs})
 
     def tune(self, outputs: Any, table: Table | None, *, why_not: str = "") -> Tuned:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunesmith.data.augment.words import Word
+from tunesmith.data.tagging import join_tag, split_tag
 from tunesmith.models.words import IGNORED, first_tokens, word_windows
 from tunesmith.tasks.parts import Example, padded
 
@@ -113,8 +114,9 @@ def entity_words(texts: Sequence[str], tags: Sequence[str]) -> list[Word]:
     """Return words with IOB2 tags as words that can be edited: those of an entity have a group, its type as kind."""
     found, group = [], -1
     for text, tag in zip(texts, tags, strict=True):
-        group += tag.startswith("B-")
-        found.append(Word(text) if tag == "O" else Word(text, " ", group, tag[2:]))
+        place, kind = split_tag(tag)
+        group += place == "B"
+        found.append(Word(text) if place == "O" else Word(text, " ", group, kind))
     return found
 
 
@@ -123,5 +125,5 @@ def entity_tags(words: Sequence[Word]) -> list[str]:
     tags = []
     for i, word in enumerate(words):
         goes_on = i > 0 and word.group is not None and words[i - 1].group == word.group
-        tags.append("O" if word.group is None else f"{'I' if goes_on else 'B'}-{word.kind}")
+        tags.append("O" if word.group is None else join_tag("I" if goes_on else "B", word.kind))
     return tags

@@ -16,6 +16,7 @@ from tunesmith.metrics.scorer import Scorer, measure
 from tunesmith.models.source import find
 from tunesmith.objectives.base import Shaping
 from tunesmith.tasks.parts import Tuned
+from tunesmith.workflow.prepare import Prepared
 from tunesmith.workflow.session import Fitted
 
 TRAIN_SAMPLE = 2000
@@ -36,11 +37,11 @@ class Answers:
     predictions: dict[str, list[Any]]
 
 
-def answer(resolved: Any, fitted: Fitted) -> Answers:
+def answer(resolved: Any, prepared: Prepared, fitted: Fitted) -> Answers:
     """Run the model over dev and test rows, and set on the dev rows what is set there."""
     tables = resolved.encoded.tables
     raw = {split: outputs(resolved, fitted, split) for split in ("dev", "test") if split in tables}
-    tuned = _tune(resolved, raw)
+    tuned = _tune(resolved, prepared, raw)
     said = {split: tuned.task.predictions(tuned.applied(values), tables[split]) for split, values in raw.items()}
     return Answers(raw, tuned, said)
 
@@ -55,7 +56,7 @@ def outputs(resolved: Any, fitted: Fitted, split: str) -> Sequence[Any]:
     return read
 
 
-def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
+def _tune(resolved: Any, prepared: Prepared, raw: Mapping[str, Sequence[Any]]) -> Tuned:
     task, recipe, tables = resolved.task, resolved.recipe, resolved.encoded.tables
     tuned: Tuned
     if not recipe.evaluate.calibrate:
@@ -63,7 +64,7 @@ def _tune(resolved: Any, raw: Mapping[str, Sequence[Any]]) -> Tuned:
     elif "dev" not in raw:
         # Losses that are shaped make probabilities that training rows tell nothing of.
         if not any(isinstance(one, Shaping) for one in recipe.objectives.on):
-            task = task.without_dev(tables["train"], seed=recipe.seed)
+            task = task.without_dev(prepared.tables["train"], prepared.row_of, seed=recipe.seed)
         tuned = task.tune(None, None, why_not="no dev rows to calibrate on")
     else:
         tuned = task.tune(raw["dev"], tables["dev"])
@@ -128,14 +129,14 @@ def _train_sample(resolved: Any, fitted: Fitted, tuned: Tuned) -> dict[str, Any]
     }
 
 
-def add_baselines(resolved: Any, fitted: Fitted, answers: Answers, metrics: dict[str, Any]) -> None:
+def add_baselines(resolved: Any, prepared: Prepared, fitted: Fitted, answers: Answers, metrics: dict[str, Any]) -> None:
     """Measure simple methods beside the model, on the same rows, and compare it with the best of them."""
     task, tables = answers.tuned.task, resolved.encoded.tables
     split = next((name for name in ("test", "dev") if name in answers.predictions), None)
     if split is None:
         return
     found = {
-        **task.baselines(tables["train"], tables[split], seed=resolved.recipe.seed),
+        **task.baselines(prepared.written, tables[split], seed=resolved.recipe.seed),
         **_by_tokens(resolved, fitted, task, split),
     }
     gold = task.gold(tables[split])

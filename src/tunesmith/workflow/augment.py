@@ -46,6 +46,11 @@ class Augmented:
         """How many rows there were."""
         return len(self.table) - len(self.edits)
 
+    @property
+    def old(self) -> Table:
+        """The rows that there were."""
+        return self.table.take(range(self.n_old))
+
 
 def nobody(event: dict[str, Any]) -> None:
     """Listen to nothing."""

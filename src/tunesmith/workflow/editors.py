@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError, Where
@@ -210,10 +211,10 @@ def _exchange(rows: Iterable[Words]) -> Editor:
     pool: dict[object, list[list[str]]] = {}
     for row in rows:
         for words in row.values():
-            groups = dict.fromkeys(word.group for word in words if word.group is not None)
-            for group in groups:
-                mine = [word for word in words if word.group == group]
-                pool.setdefault(mine[0].kind, []).append([word.text for word in mine])
+            for group, part in groupby(words, key=lambda word: word.group):
+                mine = list(part)
+                if group is not None:
+                    pool.setdefault(mine[0].kind, []).append([word.text for word in mine])
 
     def exchange(copies: Sequence[Copy]) -> list[Words]:
         return [

@@ -39,16 +39,16 @@ def finish(
     """Measure and write everything a finished run holds."""
     watch.tell({"event": "phase", "name": "measuring"})
     resolved = replace(resolved, task=resolved.task.finished(fitted.model))
-    answers = answer(resolved, fitted)
+    answers = answer(resolved, prepared, fitted)
     seconds = {"train": round(fitted.seconds, 2), "total": round(fitted.before + time.monotonic() - began, 2)}
     metrics = assess(resolved, fitted, answers)
     if resolved.recipe.evaluate.baselines:
         watch.tell({"event": "phase", "name": "baselines"})
-        add_baselines(resolved, fitted, answers, metrics)
+        add_baselines(resolved, prepared, fitted, answers, metrics)
     metrics["verdict"] = verdict(
         metrics,
         events=list(run.events()),
-        n_train=len(prepared.tables["train"]),
+        n_train=len(prepared.written),
         settings=flat(resolved.recipe),
         data=shlex.join(resolved.recipe.data.path),
         together=together,

@@ -65,6 +65,17 @@ class Prepared:
     learnt: Learnt = field(default_factory=Learnt)
 
     @property
+    def written(self) -> Table:
+        """The training rows without those that were made from them."""
+        return self.made.old if self.made else self.tables["train"]
+
+    @property
+    def row_of(self) -> list[int]:
+        """For each training row the one that it was made from; itself for those that were not made."""
+        made = list(self.made.sources) if self.made else []
+        return [*range(len(self.tables["train"]) - len(made)), *made]
+
+    @property
     def n_rows(self) -> dict[str, int]:
         """Rows of each split, and of those without labels."""
         unlabeled = {} if self.unlabeled is None else {UNLABELED: self.unlabeled}
@@ -226,7 +237,7 @@ def _changed(ledger: Ledger) -> list[Note]:
 def _unknown(task: Any, tables: dict[str, Table], ledger: Ledger) -> list[Note]:
     """Set dev and test rows aside whose target no training row has; say so."""
     notes = []
-    for split in {"dev", "test"} & set(tables):
+    for split in [name for name in ("dev", "test") if name in tables]:
         table, known = tables[split], task.knows(tables[split])
         rows = [i for i, is_known in enumerate(known) if not is_known]
         for i in rows:

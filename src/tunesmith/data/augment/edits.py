@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from tunesmith.data.augment.words import Word
 
@@ -37,12 +38,13 @@ def delete(words: list[Word], chance: random.Random, rate: float, near: Near) ->
 def insert(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Put words near some of the text's anywhere into it, though never into the middle of a group."""
     found = list(words)
+    able, gaps = free(words), [i for i in range(len(words) + 1) if not _inside(words, i)]
     for _ in range(number(words, rate)):
-        others = _others(words, chance, near, most=1)
-        gaps = [i for i in range(len(found) + 1) if not _inside(found, i)]
+        others = _others(words, able, chance, near, most=1)
         if others and gaps:
-            at = chance.choice(gaps)
-            found.insert(at, Word(others[0][1]))
+            k = chance.randrange(len(gaps))
+            found.insert(gaps[k], Word(others[0][1]))
+            gaps[k + 1 :] = [gaps[k] + 1, *(gap + 1 for gap in gaps[k + 1 :])]
     return found
 
 
@@ -59,7 +61,7 @@ def swap(words: list[Word], chance: random.Random, rate: float, near: Near) -> l
 def substitute(words: list[Word], chance: random.Random, rate: float, near: Near) -> list[Word]:
     """Put words near them in the place of some."""
     found = list(words)
-    for i, text in _others(words, chance, near, most=number(words, rate)):
+    for i, text in _others(words, free(words), chance, near, most=number(words, rate)):
         found[i] = replace(found[i], text=dressed(text, like=words[i].text))
     return found
 
@@ -120,14 +122,13 @@ def swap_groups(words: list[Word], chance: random.Random, pool: Pool) -> list[Wo
         pool: kind to things, each a list of words.
     """
     found: list[Word] = []
-    for i, word in enumerate(words):
-        if word.group is None:
-            found.append(word)
-        elif i == 0 or words[i - 1].group != word.group:
-            mine = [w for w in words if w.group == word.group]
-            texts = chance.choice(pool.get(word.kind) or [[w.text for w in mine]])
-            new = [Word(text, " ", word.group, word.kind) for text in texts]
-            found += [*new[:-1], replace(new[-1], space=mine[-1].space)]
+    for group, part in groupby(words, key=lambda word: word.group):
+        mine = list(part)
+        if group is not None:
+            texts = chance.choice(pool.get(mine[0].kind) or [[word.text for word in mine]])
+            new = [Word(text, " ", group, mine[0].kind) for text in texts]
+            mine = [*new[:-1], replace(new[-1], space=mine[-1].space)]
+        found += mine
     return found
 
 
@@ -146,9 +147,11 @@ def _inside(words: Sequence[Word], gap: int) -> bool:
     return 0 < gap < len(words) and words[gap].group is not None and words[gap].group == words[gap - 1].group
 
 
-def _others(words: Sequence[Word], chance: random.Random, near: Near, *, most: int) -> list[tuple[int, str]]:
-    """Return the places of different words, each with another word near it; fewer than `most` if tries find no more."""
-    able, found = free(words), list[tuple[int, str]]()
+def _others(
+    words: Sequence[Word], able: Sequence[int], chance: random.Random, near: Near, *, most: int
+) -> list[tuple[int, str]]:
+    """Return some of the `able` places, each with a word near the one there; fewer than `most` if tries find none."""
+    found = list[tuple[int, str]]()
     for i in chance.sample(able, min(len(able), TRIES * most)):
         others = near(bare(words[i].text)) if len(found) < most else ()
         if others:

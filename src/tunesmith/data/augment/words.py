@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from tunesmith.data.clean import PUT_IN
 
 _WORDS = re.compile(r"(\S+)(\s*)")
 
@@ -30,8 +32,14 @@ class Word:
 
 
 def cut(text: str) -> list[Word]:
-    """Return the words of a text."""
-    return [Word(match[1], match[2]) for match in _WORDS.finditer(text)]
+    """Return the words of a text; those that cleaning put in, such as [URL], each have a group of their own."""
+    found = [Word(match[1], match[2]) for match in _WORDS.finditer(text)]
+    if not any(mark in text for mark in PUT_IN):
+        return found
+    return [
+        replace(word, group=-1 - i) if any(mark in word.text for mark in PUT_IN) else word
+        for i, word in enumerate(found)
+    ]
 
 
 def join(words: Sequence[Word]) -> str:
