@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from string import ascii_letters
 
 import numpy as np
 import pytest
@@ -435,7 +436,18 @@ def test_one_document_with_many_questions_is_divided_all_the_same():
     division = divide(table, texts=TASK.key(table), together=TASK.together(table), classes=TASK.strata(table),
                       spec=DataSpec().split)  # fmt: skip
     assert len(division.parts["test"]) >= 5
-    assert any("too many others" in note.message for note in division.notes)
+    assert any("texts that were seen in training" in note.message for note in division.notes)
+
+
+@pytest.mark.parametrize(("n_contexts", "n_questions"), [(5, 40), (8, 12), (20, 15)])
+def test_a_few_documents_with_many_questions_stay_whole(n_contexts, n_questions):
+    contexts = [f"{word} {word} {word} the film {i}" for i, word in enumerate(ascii_letters[:n_contexts])]
+    table = rows(*[(f"what is {i}", c, [("film", c.index("film"))]) for c in contexts for i in range(n_questions)])
+    division = divide(table, texts=TASK.key(table), together=TASK.together(table), classes=TASK.strata(table),
+                      spec=DataSpec().split)  # fmt: skip
+    parts = {name: {table["context"][i] for i in part} for name, part in division.parts.items()}
+    assert parts["test"] and not parts["train"] & parts["test"]
+    assert not [note for note in division.notes if note.topic.startswith("many")]
 
 
 def test_the_same_context_in_the_test_data_is_a_near_leak_and_the_same_question_a_leak():

@@ -9,7 +9,7 @@ rows move others only where they join them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,10 @@ WIDEST = 25
 """Points of an interval, either way, beyond which its width is not worth saying."""
 FEW_JOINED, MOST_JOINED = 5, 2000
 """Near copies join at most a tenth of the rows, within these numbers: templates would else join everything."""
+LARGEST_SHARED = 1 / 3
+"""Rows with a text in common, such as the questions about one document, stay together up to this share of all rows."""
+
+Couple = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,9 @@ def divide(
     labels = list(classes) if spec.stratify else [""] * len(table)
     groups = list(table[spec.group]) if spec.group else None
     together = texts if together is None else together
-    couples = copies.couples(together) if copies else []
-    couples += _sharing(texts, together)
-    units, n_loose = _units(texts, labels, groups, couples, spec.seed)
+    near = copies.couples(together) if copies else []
+    shared = _sharing(texts, together)
+    units, loose = _units(texts, labels, groups, near=near, shared=shared, seed=spec.seed)
     parts: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     by_class: dict[str, list[_Unit]] = defaultdict(list)
     for unit in units:
@@ -98,8 +102,8 @@ def divide(
         for name, rows in _divide_class(sorted(members, key=lambda u: u.place), test, dev).items():
             parts[name] += rows
     parts = {name: sorted(rows) for name, rows in parts.items() if rows}
-    given = {"have_dev": have_dev, "have_test": have_test, "near": len(couples) > 0}
-    return Division(parts, [*_notes(parts, spec, n=len(table), labels=labels, **given), *_loose(n_loose)])
+    given = {"have_dev": have_dev, "have_test": have_test, "near": len(near) + len(shared) > 0}
+    return Division(parts, [*_notes(parts, spec, n=len(table), labels=labels, **given), *loose])
 
 
 def _divide_class(units: list[_Unit], test: float, dev: float) -> dict[str, list[int]]:
@@ -127,18 +131,19 @@ def _units(
     texts: Sequence[str],
     labels: Sequence[str],
     groups: Sequence[Any] | None,
-    couples: Sequence[tuple[int, int]],
+    *,
+    near: Sequence[Couple],
+    shared: Sequence[Couple],
     seed: int,
-) -> tuple[list[_Unit], int]:
-    """Join rows that share a text or a group or are near copies; also return how many near copies are too many."""
+) -> tuple[list[_Unit], list[Note]]:
+    """Join rows that share a text or a group or are near copies; also say what would join too many."""
     keys = [text_key(text) for text in texts]
-    joined = _join(len(texts), [keys, groups or ()], couples)
-    sizes = Counter(joined)
-    most = max(FEW_JOINED, min(len(texts) // 10, MOST_JOINED))
-    held = [couple for couple in couples if sizes[joined[couple[0]]] <= most]
-    if len(held) < len(couples):
-        joined = _join(len(texts), [keys, groups or ()], held)
-    loose = {row for i, j in couples if joined[i] != joined[j] for row in (i, j)}
+    n, same = len(texts), [keys, groups or ()]
+    most_near, most_shared = max(FEW_JOINED, min(n // 10, MOST_JOINED)), max(FEW_JOINED, int(LARGEST_SHARED * n))
+    near_held = _within(most_near, near, _join(n, same, [*near, *shared]))
+    held = [*near_held, *_within(most_shared, shared, _join(n, same, [*near_held, *shared]))]
+    joined = _join(n, same, held)
+    loose = [*_loose(_apart(near, joined), _apart(shared, joined))]
     members: dict[int, list[int]] = defaultdict(list)
     for i, unit in enumerate(joined):
         members[unit].append(i)
@@ -148,10 +153,21 @@ def _units(
         name = min(mine or [keys[i] for i in rows])
         label = Counter(labels[i] for i in rows).most_common(1)[0][0]
         found.append(_Unit(rows, derive(seed, "split", name) / 2**63, label))
-    return found, len(loose)
+    return found, loose
 
 
-def _join(n: int, shared: Sequence[Sequence[Any]], couples: Sequence[tuple[int, int]]) -> list[int]:
+def _within(most: int, couples: Sequence[Couple], joined: Sequence[int]) -> list[Couple]:
+    """Return the couples that are in units of at most so many rows."""
+    sizes = Counter(joined)
+    return [couple for couple in couples if sizes[joined[couple[0]]] <= most]
+
+
+def _apart(couples: Sequence[Couple], joined: Sequence[int]) -> int:
+    """Return how many rows are in another unit than a row they are coupled with."""
+    return len({row for i, j in couples if joined[i] != joined[j] for row in (i, j)})
+
+
+def _join(n: int, shared: Sequence[Sequence[Any]], couples: Sequence[Couple]) -> list[int]:
     """Return for each of `n` rows the number of its unit: rows with a value in common or coupled, and on from there."""
     parent = list(range(n))
 
@@ -176,22 +192,30 @@ def _is_empty(value: Any) -> bool:
     return value is None or value == "" or value != value  # noqa: PLR0124
 
 
-def _sharing(texts: Sequence[str], together: Sequence[str]) -> list[tuple[int, int]]:
+def _sharing(texts: Sequence[str], together: Sequence[str]) -> list[Couple]:
     """Return rows of different texts that share what keeps them together, each with the first of them."""
     first: dict[str, int] = {}
     couples = [(first.setdefault(shared, i), i) for i, shared in enumerate(together)]
     return [(i, j) for i, j in couples if texts[i] != texts[j]]
 
 
-def _loose(n_loose: int) -> list[Note]:
-    """Say that near copies are not kept together because there are too many of them."""
-    if not n_loose:
-        return []
-    message = (
-        f"{n_loose:,} rows are near copies of too many others to stay in one split (made from a template?): "
-        "the numbers may flatter"
-    )
-    return [Note("warning", "many near copies", message, "name what belongs together with --group", n_rows=n_loose)]
+def _loose(n_near: int, n_shared: int) -> Iterator[Note]:
+    """Say that rows are not kept together because there are too many of them."""
+    fix = "name what belongs together with --group"
+    if n_near:
+        message = (
+            f"{n_near:,} rows are near copies of too many others to stay in one split (made from a template?): "
+            "the numbers may flatter"
+        )
+        yield Note("warning", "many near copies", message, fix, n_rows=n_near)
+    if n_shared:
+        message = (
+            f"{n_shared:,} rows share a text with more than a third of all rows and can't stay in one split: "
+            "the numbers are for texts that were seen in training"
+        )
+        yield Note(
+            "warning", "many rows of one text", message, "bring rows of other texts with --test", n_rows=n_shared
+        )
 
 
 def _notes(
