@@ -13,7 +13,8 @@ from tunesmith.data.augment.by_models import RoundTrip, in_context
 from tunesmith.data.augment.copies import Copy
 from tunesmith.data.augment.edits import EDITS, _neighbour, swap_groups
 from tunesmith.data.augment.words import Word, alike, cut, join, starts
-from tunesmith.tasks.words import entity_tags, entity_words
+from tunesmith.data.tagged import split_words
+from tunesmith.tasks.words import as_text, entity_tags, entity_words
 
 TEXT = "The old film was good, and Maria loved it. We left late! Nobody minded the rain at all."
 NEAR = {"good": ["great"], "film": ["movie"], "old": ["aged"]}
@@ -117,10 +118,11 @@ def test_sentences_change_places_whole():
 
 def test_things_are_swapped_for_others_of_their_kind():
     words = grouped("We saw New York and Rome .", (2, 4), (5, 6))
-    pool = {"X": [["Paris"], ["San", "Marino"]]}
+    pool = {"X": [[Word("Paris", "", 7, "X")], [Word("San", " ", 8, "X"), Word("Marino", "", 8, "X")]]}
     for seed in range(10):
         found = swap_groups(words, random.Random(seed), pool)
         assert [w.text for w in found if w.group is None] == ["We", "saw", "and", "."]
+        assert {w.group for w in found} == {None, 0, 1} and join(found).endswith(" .")
         assert {w.text for w in found if w.group is not None} <= {"Paris", "San", "Marino"}
     assert [w.text for w in swap_groups(words, random.Random(0), {})] == [w.text for w in words]
 
@@ -244,3 +246,30 @@ def test_tags_come_back_from_words(tags):
     words = entity_words(["We", "met", "Anna", "Berg", "and", "Ben"], tags)
     assert entity_tags(words) == tags
     assert len({word.group for word in words} - {None}) == sum(tag[0] == "B" for tag in tags)
+
+
+TOUCHING = "Mail J. O'Neil at $3.50, don't wait: a-b@c.de (Anna's)."
+THAI, CHINESE = "\u0e09\u0e31\u0e19\u0e44\u0e1b\u0e01\u0e23\u0e38\u0e07\u0e40\u0e17\u0e1e", "我昨天去了北京大学。"
+
+
+@pytest.mark.parametrize("text", [TOUCHING, THAI, CHINESE, "two  spaces\tand\nlines"])
+def test_words_of_a_text_keep_what_stands_between_them(text):
+    words = entity_words(text, ["O"] * len(split_words(text)))
+    assert as_text(words) == text
+    for name in ("delete", "swap", "typos", "insert"):
+        for seed in range(20):
+            found = EDITS[name](words, random.Random(seed), 0.3, lambda _: ["new"])
+            written = as_text(found)
+            assert written is None or split_words(written) == [word.text for word in found]
+            assert written is not None or name == "typos"
+
+
+def test_edited_text_is_written_as_text():
+    words = entity_words(TOUCHING, ["O"] * len(split_words(TOUCHING)))
+    assert (
+        as_text([word for word in words if word.text != "J"])
+        == "Mail . O'Neil at $3.50, don't wait: a-b@c.de (Anna's)."
+    )
+    apostrophes = [word for word in words if word.text != "'"]
+    assert as_text(apostrophes) == "Mail J. O Neil at $3.50, don t wait: a-b@c.de (Anna s)."
+    assert as_text([Word("e-mail")]) is None, "three words"

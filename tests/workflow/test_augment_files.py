@@ -141,7 +141,7 @@ def test_spans_are_written_as_tags(tmp_path):
     rows = [{"text": f"Anna Berg saw {i} towns near Rome.", "label": [[0, 9, "PER"]], "id": i} for i in range(20)]
     data = write_jsonl(tmp_path / "rows.jsonl", rows)
     said, found = augmented(data, tmp_path / "more.jsonl", "--set", "augment.edits=swap")
-    assert '("tokens" and "tags") are written in the place of "text" and "spans": both are read alike' in said
+    assert '("tokens" and "tags") are written in the place of "text" and "spans"; between' in said
     again, _ = augmented(tmp_path / "more.jsonl", tmp_path / "most.jsonl", "--set", "augment.edits=swap")
     assert "in the place of" not in again
     table = prepared(tmp_path / "more.jsonl", **WHOLE).tables["train"]

@@ -30,7 +30,7 @@ from tunesmith.tasks.decisions import Decisions, of_tokens
 from tunesmith.tasks.parts import Batch, Example, Prediction, Tuned, Usable
 from tunesmith.tasks.tag_prediction import TagPrediction, told
 from tunesmith.tasks.tagsets import ENTITIES, PLAIN, Tagset, numbered_tags, unknown_labels
-from tunesmith.tasks.words import Target, entity_tags, entity_words, join_windows, stack_targets, word_examples
+from tunesmith.tasks.words import Target, as_text, entity_tags, entity_words, join_windows, stack_targets, word_examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,12 +196,14 @@ class TokenClassification(Task):
 
     def words(self, row: Mapping[str, Any]) -> dict[str, list[Word]]:
         """Return the words; those of an entity have a group, and its type as their kind."""
-        return {self.text: entity_words(split_words(row[self.text]), row[self.label])}
+        return {self.text: entity_words(row[self.text], row[self.label])}
 
     def edited(self, row: Mapping[str, Any], words: Mapping[str, Sequence[Word]]) -> dict[str, Any]:
-        """Return a row with other words and their tags."""
+        """Return a row with other words and their tags: a text where it was one, if it is cut into these words."""
         mine = words[self.text]
-        return {**row, self.text: [word.text for word in mine], self.label: entity_tags(mine)}
+        text = as_text(mine) if isinstance(row[self.text], str) else None
+        listed = [word.text for word in mine]
+        return {**row, self.text: listed if text is None else text, self.label: entity_tags(mine)}
 
     def to_file(self, row: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row with its words and tags as lists, in the columns where these are looked for."""

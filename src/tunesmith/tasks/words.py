@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tunesmith.data import tagging
 from tunesmith.data.augment.words import Word
+from tunesmith.data.tagged import split_words, words_of
 from tunesmith.data.tagging import join_tag, split_tag
 from tunesmith.models.words import IGNORED, first_tokens, word_windows
 from tunesmith.tasks.parts import Example, padded
@@ -110,14 +114,35 @@ def join_windows(examples: Sequence[Example], outputs: Sequence[Lattice], *, n_r
     return rows
 
 
-def entity_words(texts: Sequence[str], tags: Sequence[str]) -> list[Word]:
-    """Return words with IOB2 tags as words that can be edited: those of an entity have a group, its type as kind."""
+def entity_words(cell: Any, tags: Sequence[str]) -> list[Word]:
+    """Return words with IOB2 tags as words that can be edited: those of an entity have a group, its type as kind.
+
+    Args:
+        cell: a list of words, or a text: what stands between its words is kept.
+        tags: one for each word.
+    """
+    text, places = words_of(cell)
+    ends = [start for start, _ in places[1:]] + [places[-1][1]] if places else []
     found, group = [], -1
-    for text, tag in zip(texts, tags, strict=True):
+    for (start, end), following, tag in zip(places, ends, tags, strict=True):
         place, kind = split_tag(tag)
         group += place == "B"
-        found.append(Word(text) if place == "O" else Word(text, " ", group, kind))
+        word = Word(text[start:end], text[end:following])
+        found.append(word if place == "O" else replace(word, group=group, kind=kind))
     return found
+
+
+def as_text(words: Sequence[Word]) -> str | None:
+    """Return edited words of a text as a text, each with what stood behind it; None where it would have other words.
+
+    Words that touched others, as punctuation and characters of Chinese do, stay so where they don't run together.
+    """
+    found = ""
+    for word, following in zip_longest(words, words[1:]):
+        runs_on = following and not word.space and len(tagging.words(word.text + following.text)) != 2
+        found += word.text + (" " if runs_on else word.space)
+    found = found.rstrip()
+    return found if split_words(found) == [word.text for word in words] else None
 
 
 def entity_tags(words: Sequence[Word]) -> list[str]:

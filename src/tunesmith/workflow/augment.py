@@ -155,7 +155,7 @@ def note_of_columns(table: Table, task: Task, read: Table) -> list[Note]:
         return []
     new = [name for name in held if name in old or name not in table.columns]
     written, instead = (" and ".join(f'"{name}"' for name in names) for names in (new, old))
-    message = f"words and tags ({written}) are written in the place of {instead}: both are read alike"
+    message = f"words and tags ({written}) are written in the place of {instead}; between words stands one space then"
     return [Note("info", "columns", message)]
 
 

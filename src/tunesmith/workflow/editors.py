@@ -16,6 +16,7 @@ from tunesmith.data.augment.by_models import RoundTrip, in_context
 from tunesmith.data.augment.copies import Copy, Editor, Words, one_by_one
 from tunesmith.data.augment.edits import EDITS, Near, swap_groups
 from tunesmith.data.augment.spec import AugmentSpec
+from tunesmith.data.augment.words import Word
 from tunesmith.data.findings import PLACES
 from tunesmith.data.table import Table
 from tunesmith.models.spec import ModelSpec
@@ -208,13 +209,13 @@ def near_words(edits: Iterable[str], model: ModelSpec) -> Near:
 
 def _exchange(rows: Iterable[Words]) -> Editor:
     """Return the edit that puts things of the same kind, from all rows, in the place of things."""
-    pool: dict[object, list[list[str]]] = {}
+    pool: dict[object, list[list[Word]]] = {}
     for row in rows:
         for words in row.values():
             for group, part in groupby(words, key=lambda word: word.group):
                 mine = list(part)
                 if group is not None:
-                    pool.setdefault(mine[0].kind, []).append([word.text for word in mine])
+                    pool.setdefault(mine[0].kind, []).append(mine)
 
     def exchange(copies: Sequence[Copy]) -> list[Words]:
         return [

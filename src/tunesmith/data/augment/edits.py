@@ -18,8 +18,8 @@ Near = Callable[[str], Sequence[str]]
 """Gives words that could stand in a word's place, the nearest first; none for most."""
 Edit = Callable[[list[Word], random.Random, float, Near], list[Word]]
 """Takes words, a source of chance, the share of the words to edit, and what is near a word."""
-Pool = Mapping[object, Sequence[list[str]]]
-"""Kind of things, such as a type of entities, to the things, each a list of words."""
+Pool = Mapping[object, Sequence[Sequence[Word]]]
+"""Kind of things, such as a type of entities, to the things, each some words."""
 
 TRIES = 8
 """Words that are looked at for each that is to have another near it: most have none."""
@@ -119,14 +119,13 @@ def swap_groups(words: list[Word], chance: random.Random, pool: Pool) -> list[Wo
     Args:
         words: of a row.
         chance: what is drawn from.
-        pool: kind to things, each a list of words.
+        pool: kind to things, each some words.
     """
     found: list[Word] = []
     for group, part in groupby(words, key=lambda word: word.group):
         mine = list(part)
         if group is not None:
-            texts = chance.choice(pool.get(mine[0].kind) or [[word.text for word in mine]])
-            new = [Word(text, " ", group, mine[0].kind) for text in texts]
+            new = [replace(word, group=group) for word in chance.choice(pool.get(mine[0].kind) or [mine])]
             mine = [*new[:-1], replace(new[-1], space=mine[-1].space)]
         found += mine
     return found
