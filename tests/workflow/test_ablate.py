@@ -370,7 +370,8 @@ def test_an_interrupted_trial_has_the_time_to_save_what_it_has(tmp_path):
     )
     (tmp_path / "inner.py").write_text(inner)
     outer = (
-        "import sys\nfrom pathlib import Path\nfrom tunesmith.workflow import ablate\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom tunesmith.workflow import ablate\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which tests in the background don't have
         f"print(ablate._run([sys.executable, {str(tmp_path / 'inner.py')!r}], Path({str(tmp_path / 'log.txt')!r})))"
     )
     with subprocess.Popen([sys.executable, "-c", outer], stdout=subprocess.PIPE, text=True) as process:
